@@ -1,0 +1,79 @@
+"""What a collector gives back: samples and events as Arrow tables, and an account of what was seen.
+
+Readings say nothing of tenants: the agent's tagger adds those. They always say what was *not* seen, in
+coverage records, because a measured zero and a missing measurement must never look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from meterbook.wire.sections import EVENTS, SAMPLES
+from meterbook.wire.series import Series
+
+#: What a collector needs to go on where it stopped. JSON values only; written with the batch it belongs to.
+Checkpoint = Mapping[str, Any]
+
+Status = Literal["complete", "partial", "failed", "throttled", "lost"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The interval a collection answers for: since the last one (exclusive) until now (inclusive), in microseconds."""
+
+    start_us: int
+    end_us: int
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How well a source was observed over an interval; ``reason`` is empty for a complete one."""
+
+    source: str
+    start_us: int
+    end_us: int
+    status: Status
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """Something that could not be read, kept with its reason. ``place`` finds it again: ``access.log:1024``."""
+
+    source: str
+    place: str
+    reason: str
+    document: str
+
+
+@dataclass(frozen=True)
+class Readings:
+    """One collection of one source.
+
+    ``series`` defines every series that ``samples`` (schema ``SAMPLES``, sorted by series and time) refers to.
+    ``events`` has the schema ``EVENTS`` with an empty tenant. ``more`` asks to be called again at once, because
+    a bound on one collection was reached before the end of the source was.
+    """
+
+    coverage: tuple[Coverage, ...]
+    series: Mapping[int, Series] = field(default_factory=dict)
+    samples: pa.Table = field(default_factory=SAMPLES.empty_table)
+    events: pa.Table = field(default_factory=EVENTS.empty_table)
+    dead_letters: tuple[DeadLetter, ...] = ()
+    checkpoint: Checkpoint = field(default_factory=dict)
+    more: bool = False
+
+
+def sample_table(series_ids: Sequence[int], times_us: Sequence[int], values: Iterable[float]) -> pa.Table:
+    """Samples in wire order (series, then time) from three columns of equal length."""
+    ids = np.asarray(series_ids, dtype=np.int64)
+    times = np.asarray(times_us, dtype=np.int64)
+    floats = np.fromiter(values, dtype=np.float64, count=len(ids))
+    order = np.lexsort((times, ids))
+    return pa.table(
+        [ids[order], pa.array(times[order]).cast(SAMPLES.field("time").type), floats[order]], schema=SAMPLES
+    )

@@ -1,0 +1,135 @@
+"""The five sections of a batch: their Arrow schemas, and how they become bytes and tables again.
+
+``intake.proto`` documents the same columns for people; a test holds the two together. Decoding trusts nothing:
+a schema that differs, a null where none may be, a dictionary or a second stream in the bytes is an error that
+names the section, and the memory that decoding may take is bounded by the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+_TIME = pa.timestamp("us", tz="UTC")
+#: Largest decimal that the book holds: 29 digits before the point, 9 after.
+QUANTITY = pa.decimal128(38, 9)
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    """A schema in which a column whose name ends in "_" may be null (the underscore is dropped)."""
+    return pa.schema(
+        [pa.field(name.rstrip("_"), kind, nullable=name.endswith("_")) for name, kind in columns.items()]
+    )
+
+
+SERIES = _schema(
+    series_id=pa.int64(),
+    identity=pa.int64(),
+    source=pa.utf8(),
+    metric=pa.utf8(),
+    kind=pa.utf8(),
+    unit=pa.utf8(),
+    labels=pa.utf8(),
+    attributes=pa.utf8(),
+    start_=_TIME,
+    tenant=pa.utf8(),
+    since=_TIME,
+)
+SAMPLES = _schema(series_id=pa.int64(), time=_TIME, value=pa.float64())
+EVENTS = _schema(
+    source=pa.utf8(),
+    id=pa.utf8(),
+    type=pa.utf8(),
+    subject=pa.utf8(),
+    tenant=pa.utf8(),
+    time=_TIME,
+    value=QUANTITY,
+    properties=pa.utf8(),
+)
+COVERAGE = _schema(source=pa.utf8(), start=_TIME, end=_TIME, status=pa.utf8(), reason=pa.utf8())
+DEAD_LETTERS = _schema(source=pa.utf8(), place=pa.utf8(), reason=pa.utf8(), document=pa.utf8())
+
+SCHEMAS = {
+    "series": SERIES,
+    "samples": SAMPLES,
+    "events": EVENTS,
+    "coverage": COVERAGE,
+    "dead_letters": DEAD_LETTERS,
+}
+
+#: What a coverage record may say of its interval.
+STATUSES = ("complete", "partial", "failed", "throttled", "lost")
+
+_WRITE = pa.ipc.IpcWriteOptions(compression="zstd")
+
+
+class MalformedSection(ValueError):
+    """Bytes that are not the section they claim to be; sending them again cannot help."""
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The content of one batch, as Arrow tables in the schemas of this module."""
+
+    series: pa.Table
+    samples: pa.Table
+    events: pa.Table
+    coverage: pa.Table
+    dead_letters: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """Rows in all sections together."""
+        return sum(table.num_rows for table in self.tables().values())
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The sections by name, in the order of the wire."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def sections(**tables: pa.Table) -> Sections:
+    """Sections from the tables given; the others are empty."""
+    return Sections(**{name: tables.get(name, schema.empty_table()) for name, schema in SCHEMAS.items()})
+
+
+def encode(table: pa.Table) -> bytes:
+    """An Arrow IPC stream with zstd buffers; no bytes at all for an empty table."""
+    if table.num_rows == 0:
+        return b""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=_WRITE) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def decode(name: str, data: bytes, rows_max: int) -> pa.Table:
+    """The table behind the bytes of the section ``name``. Raises MalformedSection."""
+    schema = SCHEMAS[name]
+    if not data:
+        return schema.empty_table()
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+            if not reader.schema.equals(schema):
+                raise MalformedSection(f"section {name}: columns {_columns(reader.schema)} are not {_columns(schema)}")
+            for batch in reader:
+                rows += batch.num_rows
+                if rows > rows_max:
+                    raise MalformedSection(f"section {name}: more than {rows_max} rows")
+                batch.validate(full=True)
+                batches.append(batch)
+    except (pa.ArrowException, OSError) as error:
+        raise MalformedSection(f"section {name}: not an Arrow IPC stream ({str(error).splitlines()[0]})") from error
+    table = pa.Table.from_batches(batches, schema).combine_chunks()
+    for field in schema:
+        if not field.nullable and table[field.name].null_count:
+            raise MalformedSection(f"section {name}: column {field.name} holds nulls")
+    return table
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}{'?' if field.nullable else ''}" for field in schema)
