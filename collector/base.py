@@ -30,7 +30,9 @@ class SourceConfig(BaseModel):
     kind: str = Field(description="Which collector reads the source.")
     interval_s: float = Field(default=15.0, gt=0, le=86_400, description="Seconds between two collections.")
     timeout_s: float | None = Field(
-        default=None, gt=0, description="Seconds one collection may take; two thirds of the interval, at most 10, if unset."
+        default=None,
+        gt=0,
+        description="Seconds one collection may take; two thirds of the interval, at most 10, if unset.",
     )
 
     @model_validator(mode="after")

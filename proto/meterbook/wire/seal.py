@@ -58,7 +58,7 @@ def section_hash(name: str, table: pa.Table) -> bytes:
         parts = _column_parts(_one_array(column), field.nullable)
         hasher.update(field.name.encode() + b"\0" + struct.pack("<Q", sum(part.nbytes for part in parts)))
         for part in parts:
-            hasher.update(memoryview(part))
+            hasher.update(part.data)
     return hasher.digest()
 
 

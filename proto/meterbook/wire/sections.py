@@ -20,9 +20,7 @@ QUANTITY = pa.decimal128(38, 9)
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
     """A schema in which a column whose name ends in "_" may be null (the underscore is dropped)."""
-    return pa.schema(
-        [pa.field(name.rstrip("_"), kind, nullable=name.endswith("_")) for name, kind in columns.items()]
-    )
+    return pa.schema([pa.field(name.rstrip("_"), kind, nullable=name.endswith("_")) for name, kind in columns.items()])
 
 
 SERIES = _schema(

@@ -1,0 +1,79 @@
+"""The operator's door of a process: /metrics, /healthz and /readyz over plain HTTP.
+
+``/healthz`` answers 200 as long as the process can answer at all; ``/readyz`` answers 503 with one sentence while
+the process cannot do its work, so that an orchestrator and a person read the same reason.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of ``host:port`` or ``[v6]:port``. Raises ValueError naming the address."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ValueError(f"address {address!r} is not host:port, such as 127.0.0.1:9464")
+    return host.strip("[]"), int(port)
+
+
+class HealthServer:
+    """Serves the three pages from a thread of its own. Raises OSError where the address cannot be bound."""
+
+    def __init__(self, listen: str, registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> None:
+        """``not_ready`` gives None, or the sentence that says why the process cannot work just now."""
+        host, port = split_address(listen)
+        try:
+            self._server = ThreadingHTTPServer((host, port), _handler(registry, not_ready))
+        except OSError as error:
+            raise OSError(f"cannot listen on {listen}: {error.strerror or error}") from error
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="health", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port bound, which matters where the configuration said 0."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering and free the port."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/metrics":
+                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                self._answer(200, content_type, encode(registry))
+            elif path == "/healthz":
+                self._answer(200, "text/plain; charset=utf-8", b"alive\n")
+            elif path == "/readyz":
+                reason = not_ready()
+                self._answer(503 if reason else 200, "text/plain; charset=utf-8", f"{reason or 'ready'}\n".encode())
+            else:
+                self._answer(404, "text/plain; charset=utf-8", b"there is /metrics, /healthz and /readyz\n")
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Probes come every few seconds: they are not worth a line each."""
+
+    return Handler
