@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+
 from meterbook.wire.sections import EVENTS, SAMPLES
 from meterbook.wire.series import Series
 
