@@ -7,10 +7,12 @@ and HEAD before a byte leaves, and files open without any flag that could create
 from __future__ import annotations
 
 import os
+import ssl
 from typing import BinaryIO
 
 import httpx
 
+from collector.deadline import DeadlineTransport
 from collector.errors import WriteRefused
 
 _READING_METHODS = frozenset({"GET", "HEAD"})
@@ -22,10 +24,30 @@ def _refuse_writes(request: httpx.Request) -> None:
 
 
 def http_client(*, timeout_s: float, verify: bool | str = True, headers: dict[str, str] | None = None) -> httpx.Client:
-    """An HTTP client that can only read. Redirects are not followed: a target must be named by its own address."""
+    """An HTTP client that can only read, and whose every request is over after ``timeout_s`` seconds in all.
+
+    ``verify`` names a file of CA certificates, or is False to trust anyone. Redirects are not followed: a target must
+    be named by its own address. Requests raise SourceErrors (see :mod:`collector.deadline`); making the client raises
+    OSError where the CA file cannot be used.
+    """
     return httpx.Client(
-        timeout=timeout_s, verify=verify, headers=headers, event_hooks={"request": [_refuse_writes]}, trust_env=False
+        transport=DeadlineTransport(timeout_s=timeout_s, ssl_context=_ssl_context(verify)),
+        timeout=timeout_s,
+        headers=headers,
+        event_hooks={"request": [_refuse_writes]},
+        trust_env=False,
     )
+
+
+def _ssl_context(verify: bool | str) -> ssl.SSLContext | None:
+    if verify is True:
+        return None  # the transport's default: certifi's authorities, loaded only when TLS is spoken
+    if verify is False:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    return ssl.create_default_context(cafile=verify)
 
 
 def open_file(path: str) -> BinaryIO:

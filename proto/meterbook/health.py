@@ -6,6 +6,7 @@ the process cannot do its work, so that an orchestrator and a person read the sa
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,7 +30,7 @@ class HealthServer:
         """``not_ready`` gives None, or the sentence that says why the process cannot work just now."""
         host, port = split_address(listen)
         try:
-            self._server = ThreadingHTTPServer((host, port), _handler(registry, not_ready))
+            self._server = _server(host)((host, port), _handler(registry, not_ready))
         except OSError as error:
             raise OSError(f"cannot listen on {listen}: {error.strerror or error}") from error
         self._server.daemon_threads = True
@@ -49,6 +50,13 @@ class HealthServer:
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
+
+
+def _server(host: str) -> type[ThreadingHTTPServer]:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    return Server
 
 
 def _handler(registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> type[BaseHTTPRequestHandler]:

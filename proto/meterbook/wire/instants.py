@@ -15,7 +15,10 @@ HOUR_US = 3_600 * SECOND_US
 DAY_US = 24 * HOUR_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|z|[+-]\d\d:\d\d)?)?\Z")
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?\Z",
+    re.ASCII,
+)
 
 
 def now_us() -> int:
@@ -33,6 +36,10 @@ def from_datetime(moment: datetime) -> int:
 def to_datetime(instant_us: int) -> datetime:
     """Aware UTC datetime of an instant."""
     return _EPOCH + timedelta(microseconds=instant_us)
+
+
+_FIRST_US = from_datetime(datetime.min.replace(tzinfo=UTC))
+_LAST_US = from_datetime(datetime.max.replace(tzinfo=UTC))
 
 
 def parse(text: str) -> int:
@@ -57,6 +64,8 @@ def parse(text: str) -> int:
     if offset is not None and offset not in "Zz":
         sign = 1 if offset[0] == "+" else -1
         instant_us -= sign * (int(offset[1:3]) * 3_600 + int(offset[4:6]) * 60) * SECOND_US
+    if not _FIRST_US <= instant_us <= _LAST_US:
+        raise ValueError(f"{text!r} is outside the years 1 to 9999 in UTC")
     return instant_us
 
 

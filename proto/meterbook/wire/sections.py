@@ -1,15 +1,19 @@
 """The five sections of a batch: their Arrow schemas, and how they become bytes and tables again.
 
 ``intake.proto`` documents the same columns for people; a test holds the two together. Decoding trusts nothing:
-a schema that differs, a null where none may be, a dictionary or a second stream in the bytes is an error that
-names the section, and the memory that decoding may take is bounded by the caller.
+a schema that differs, a null where none may be, a dictionary, a second stream in the bytes or an end that is
+missing is an error that names the section, and the memory that decoding may take is bounded by the caller:
+compressed buffers state their size, and are not touched before the sum of those is known.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
+
+from meterbook.wire.sizes import declared_size
 
 SCHEMA_VERSION = 1
 
@@ -61,7 +65,11 @@ SCHEMAS = {
 #: What a coverage record may say of its interval.
 STATUSES = ("complete", "partial", "failed", "throttled", "lost")
 
+#: Bytes that one section may have in memory, unless the caller says otherwise.
+DECODED_BYTES_MAX = 256 << 20
+
 _WRITE = pa.ipc.IpcWriteOptions(compression="zstd")
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class MalformedSection(ValueError):
@@ -103,30 +111,53 @@ def encode(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def decode(name: str, data: bytes, rows_max: int) -> pa.Table:
+def decode(name: str, data: bytes, rows_max: int, bytes_max: int = DECODED_BYTES_MAX) -> pa.Table:
     """The table behind the bytes of the section ``name``. Raises MalformedSection."""
     schema = SCHEMAS[name]
     if not data:
         return schema.empty_table()
-    batches: list[pa.RecordBatch] = []
-    rows = 0
     try:
+        _check_frames(name, data, rows_max, bytes_max)
         with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
             if not reader.schema.equals(schema):
                 raise MalformedSection(f"section {name}: columns {_columns(reader.schema)} are not {_columns(schema)}")
-            for batch in reader:
-                rows += batch.num_rows
-                if rows > rows_max:
-                    raise MalformedSection(f"section {name}: more than {rows_max} rows")
-                batch.validate(full=True)
-                batches.append(batch)
-    except (pa.ArrowException, OSError) as error:
-        raise MalformedSection(f"section {name}: not an Arrow IPC stream ({str(error).splitlines()[0]})") from error
-    table = pa.Table.from_batches(batches, schema).combine_chunks()
+            table = pa.Table.from_arrays(reader.read_all().columns, schema=schema)
+        table.validate(full=True)
+    except MalformedSection:
+        raise
+    except (pa.ArrowException, OSError, ValueError, struct.error) as error:
+        cause = str(error).partition("\n")[0]
+        raise MalformedSection(f"section {name}: not an Arrow IPC stream ({cause})") from error
     for field in schema:
         if not field.nullable and table[field.name].null_count:
             raise MalformedSection(f"section {name}: column {field.name} holds nulls")
-    return table
+    return table.combine_chunks()
+
+
+def _check_frames(name: str, data: bytes, rows_max: int, bytes_max: int) -> None:
+    """Walk the messages of a stream without decompressing anything."""
+    source = pa.BufferReader(data)
+    messages = pa.ipc.MessageReader.open_stream(source)
+    rows = decoded_bytes = 0
+    expected = "schema"
+    while True:
+        start = source.tell()
+        try:
+            message = messages.read_next_message()
+        except StopIteration:
+            break
+        if message.type != expected:
+            raise MalformedSection(f"section {name}: a {message.type} message where a {expected} belongs")
+        if expected == "record batch":
+            batch_rows, batch_bytes = declared_size(message)
+            rows, decoded_bytes = rows + batch_rows, decoded_bytes + batch_bytes
+        if rows > rows_max:
+            raise MalformedSection(f"section {name}: more than {rows_max} rows")
+        if decoded_bytes > bytes_max:
+            raise MalformedSection(f"section {name}: more than {bytes_max} bytes in memory")
+        expected = "record batch"
+    if data[start:] != _END_OF_STREAM:
+        raise MalformedSection(f"section {name}: the stream does not end where the bytes do")
 
 
 def _columns(schema: pa.Schema) -> str:

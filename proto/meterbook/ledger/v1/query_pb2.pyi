@@ -242,19 +242,25 @@ class CostResponse(google.protobuf.message.Message):
     AS_OF_FIELD_NUMBER: builtins.int
     ROWS_FIELD_NUMBER: builtins.int
     TOTALS_FIELD_NUMBER: builtins.int
+    UNPRICED_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     @property
     def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CostRow]: ...
     @property
     def totals(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def unpriced(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Meters that were used and have no price on any sheet: their cost is unknown, not zero."""
+
     def __init__(
         self,
         *,
         as_of: builtins.int = ...,
         rows: collections.abc.Iterable[global___CostRow] | None = ...,
         totals: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        unpriced: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows", "totals", b"totals"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows", "totals", b"totals", "unpriced", b"unpriced"]) -> None: ...
 
 global___CostResponse = CostResponse
 
@@ -396,21 +402,41 @@ global___InvoiceLine = InvoiceLine
 
 @typing.final
 class InvoiceResponse(google.protobuf.message.Message):
-    """InvoiceResponse is a draft."""
+    """InvoiceResponse holds the drafts: one for each subscription in the period, in order of time."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     AS_OF_FIELD_NUMBER: builtins.int
+    INVOICES_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    @property
+    def invoices(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___InvoiceDraft]: ...
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        invoices: collections.abc.Iterable[global___InvoiceDraft] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "invoices", b"invoices"]) -> None: ...
+
+global___InvoiceResponse = InvoiceResponse
+
+@typing.final
+class InvoiceDraft(google.protobuf.message.Message):
+    """InvoiceDraft is one draft."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
     TENANT_FIELD_NUMBER: builtins.int
     SUBSCRIPTION_FIELD_NUMBER: builtins.int
     PLAN_FIELD_NUMBER: builtins.int
     PLAN_VERSION_FIELD_NUMBER: builtins.int
     PERIOD_FIELD_NUMBER: builtins.int
+    BILLED_FIELD_NUMBER: builtins.int
     CURRENCY_FIELD_NUMBER: builtins.int
     LINES_FIELD_NUMBER: builtins.int
     TOTAL_FIELD_NUMBER: builtins.int
     COVERAGE_FIELD_NUMBER: builtins.int
-    as_of: builtins.int
     tenant: builtins.str
     subscription: builtins.str
     plan: builtins.str
@@ -424,25 +450,29 @@ class InvoiceResponse(google.protobuf.message.Message):
         """Billing period, start inclusive and end exclusive."""
 
     @property
+    def billed(self) -> global___Range:
+        """The part of it that the subscription covers."""
+
+    @property
     def lines(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___InvoiceLine]: ...
     def __init__(
         self,
         *,
-        as_of: builtins.int = ...,
         tenant: builtins.str = ...,
         subscription: builtins.str = ...,
         plan: builtins.str = ...,
         plan_version: builtins.int = ...,
         period: global___Range | None = ...,
+        billed: global___Range | None = ...,
         currency: builtins.str = ...,
         lines: collections.abc.Iterable[global___InvoiceLine] | None = ...,
         total: builtins.str = ...,
         coverage: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["period", b"period"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "coverage", b"coverage", "currency", b"currency", "lines", b"lines", "period", b"period", "plan", b"plan", "plan_version", b"plan_version", "subscription", b"subscription", "tenant", b"tenant", "total", b"total"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["billed", b"billed", "period", b"period"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["billed", b"billed", "coverage", b"coverage", "currency", b"currency", "lines", b"lines", "period", b"period", "plan", b"plan", "plan_version", b"plan_version", "subscription", b"subscription", "tenant", b"tenant", "total", b"total"]) -> None: ...
 
-global___InvoiceResponse = InvoiceResponse
+global___InvoiceDraft = InvoiceDraft
 
 @typing.final
 class AgentsRequest(google.protobuf.message.Message):

@@ -1,0 +1,126 @@
+# What a developer does every day. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench proto lock clean format
+.PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+# Touched when everything in the lock file is installed.
+STAMP  := $(VENV)/.installed
+# More arguments for pytest: make test ARGS="tests/wire -k seal"
+ARGS   ?=
+# The commit that the wire must still speak to; the newest release if not given.
+AGAINST ?=
+
+PROTOS := $(shell find proto -name '*.proto' | sort)
+# $(call generate,FOLDER) writes the generated code below FOLDER. The plug-ins of protoc are found on the PATH.
+generate = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) \
+	--grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
+
+help: ## List what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything that is needed (about a minute, once)
+	@echo "Ready: 'make demo' shows what it does."
+
+$(STAMP): requirements.lock pyproject.toml
+	@python=; \
+	for candidate in '$(PYTHON)' python3; do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Meterbook needs Python 3.11 or newer: install it, or name it as in 'make setup PYTHON=/usr/bin/python3.12'." >&2; \
+		exit 1; \
+	fi; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		echo "Making $(VENV) with $$("$$python" --version)"; \
+		"$$python" -m venv --clear $(VENV) || exit 1; \
+	fi
+	@echo "Installing $$(grep -c '^[a-z0-9].*==' requirements.lock) locked packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "Installing Meterbook itself"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(STAMP) ## Run an agent, a ledger and two shops on this machine (DEMO_ONCE=1 stops after one round)
+	@$(BIN)/python -m examples.demo
+
+test: $(STAMP) ## Run the tests; ARGS goes to pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: check-format check-lint check-types check-imports check-proto check-breaking check-generated ## Check style, types, layers and the wire
+
+check-format: $(STAMP)
+	@$(BIN)/ruff format --check --quiet . || { echo "These files are not formatted: run 'make format'." >&2; $(BIN)/ruff format --check .; }
+
+check-lint: $(STAMP)
+	@$(BIN)/ruff check .
+
+check-types: $(STAMP)
+	@$(BIN)/mypy
+
+check-imports: $(STAMP)
+	@$(BIN)/lint-imports --no-logo
+
+check-proto: $(STAMP)
+	@$(BIN)/buf lint && echo "buf lint: the wire keeps its style"
+
+# Breaking a release is an error. Before the first one nobody speaks the older wire: what breaks is only told.
+check-breaking: $(STAMP)
+	@against='$(AGAINST)'; \
+	if [ -z "$$against" ]; then against=$$(git describe --tags --match 'v[0-9]*' --abbrev=0 2>/dev/null); fi; \
+	commit=$${against:-HEAD}; \
+	if ! git rev-parse --quiet --verify "$$commit^{commit}" >/dev/null 2>&1; then \
+		if [ -n "$$against" ]; then echo "buf breaking: there is no commit $$against here" >&2; exit 1; fi; \
+		echo "buf breaking: skipped, there is no git history here with an earlier wire to compare with"; exit 0; \
+	fi; \
+	if ! git ls-tree -r --name-only "$$commit" -- proto | grep -q '\.proto$$'; then \
+		echo "buf breaking: skipped, $$commit has no .proto file to compare with"; exit 0; \
+	fi; \
+	earlier=$$(mktemp -d) && trap 'rm -rf "$$earlier"' EXIT && \
+	git archive --output="$$earlier/wire.tar" "$$commit" proto buf.yaml && \
+	tar -xf "$$earlier/wire.tar" -C "$$earlier" || exit 1; \
+	if $(BIN)/buf breaking --against "$$earlier" >"$$earlier/breaks"; then \
+		echo "buf breaking: the wire still speaks to $$commit"; \
+	elif [ -z "$$against" ]; then \
+		cut -c 1-160 "$$earlier/breaks" | head -n 5; \
+		echo "buf breaking: $$(grep -c . "$$earlier/breaks") breaks since the last commit, allowed until the first release"; \
+	else \
+		cat "$$earlier/breaks" >&2; exit 1; \
+	fi
+
+check-generated: $(STAMP)
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call generate,"$$fresh") || exit 1; \
+	stale=$$({ (cd "$$fresh" && find . -type f); (cd proto && find . -name '*_pb2*.py*' ! -path '*/__pycache__/*'); } | \
+		sort -u | while read -r file; do cmp -s "$$fresh/$$file" "proto/$$file" || echo "  proto/$${file#./}"; done); \
+	if [ -n "$$stale" ]; then \
+		echo "Generated code differs from the .proto files: run 'make proto'." >&2; echo "$$stale" >&2; exit 1; \
+	fi; \
+	echo "generated code: up to date"
+
+bench: $(STAMP) ## Measure every figure, one bench after another
+	@failed=; \
+	for file in bench/*.py; do \
+		name=$${file#bench/}; name=$${name%.py}; \
+		case $$name in '*'|_*) continue ;; esac; \
+		echo "== bench.$$name"; \
+		$(BIN)/python -m "bench.$$name" || failed="$$failed $$name"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "These benches failed:$$failed" >&2; exit 1; fi
+
+proto: $(STAMP) ## Generate the code of the wire from proto/
+	@$(call generate,proto)
+
+lock: $(STAMP) ## Choose the newest versions that pyproject.toml allows (needs the network)
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --extra agent --extra ledger --group dev pyproject.toml \
+		-o requirements.lock >/dev/null
+
+clean: ## Remove caches, builds and what the demo left; .venv stays
+	@rm -rf .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info
+	@find . -path './$(VENV)' -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+format: $(STAMP) ## Format the code and repair what ruff can
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .

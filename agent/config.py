@@ -1,0 +1,211 @@
+"""The agent's configuration: one YAML file, checked as a whole before anything starts.
+
+Every fault in the file is told at once, each in a sentence of its own (see ``faults``). The sources are checked
+by the collectors that will read them, so a new kind brings its own fields and nothing changes here.
+
+Traffic to the ledger is encrypted unless the ledger is on this machine. Whoever wants it otherwise has to write
+``insecure: true``, so that nobody sends customers' usage in the clear by leaving a line out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, field_validator, model_validator
+
+from agent import faults
+from agent.errors import ConfigError
+from agent.rules import TagsConfig
+from collector import registry
+from collector.base import SourceConfig
+from meterbook.health import split_address
+
+_AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+class TlsConfig(_Part):
+    """How the way to the ledger is protected."""
+
+    ca_file: Path | None = Field(
+        default=None, description="PEM file with the authorities that may vouch for the ledger; the system's if unset."
+    )
+    insecure: bool = Field(default=False, description="Whether usage may travel unencrypted to another machine.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> TlsConfig:
+        if self.insecure and self.ca_file is not None:
+            raise ValueError("ca_file and insecure: true exclude each other: remove one of them")
+        return self
+
+
+class LedgerConfig(_Part):
+    """Where the ledger is and how it is spoken to."""
+
+    endpoint: str = Field(description="Address of the ledger's intake, host:port.")
+    tls: TlsConfig = Field(default=TlsConfig(), description="Encryption; off only to this machine, unless insecure.")
+    in_flight_max: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Most batches sent and not yet acknowledged; the ledger may ask for fewer.",
+    )
+    ack_timeout_s: float = Field(
+        default=60.0, gt=0, description="Seconds without an answer, with batches under way, after which to reconnect."
+    )
+
+    _endpoint_is_address = field_validator("endpoint")(_address)
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether the connection is not encrypted."""
+        return self.tls.insecure or (self.tls.ca_file is None and _is_loopback(split_address(self.endpoint)[0]))
+
+
+class SpoolConfig(_Part):
+    """Where batches wait for the ledger."""
+
+    path: Path = Field(
+        default=Path("/var/lib/meterbook/agent.spool"),
+        description="SQLite file that holds what is not acknowledged yet.",
+    )
+    bytes_max: int = Field(
+        default=1 << 30, ge=1 << 20, description="Most bytes of batches that may wait, one mebibyte or more."
+    )
+    when_full: Literal["refuse_new"] = Field(
+        default="refuse_new",
+        description="refuse_new: checkpoints stay where they are, and the interval becomes a 'lost' coverage record.",
+    )
+
+
+class ScheduleConfig(_Part):
+    """How collections share the machine."""
+
+    threads_max: int = Field(default=32, ge=1, le=1_000, description="Most collections that run at the same time.")
+
+
+class HttpConfig(_Part):
+    """The operator's door: /metrics, /healthz and /readyz."""
+
+    listen: str = Field(
+        default="127.0.0.1:9465", description="Address to listen on, host:port; port 0 takes a free one."
+    )
+
+    _listen_is_address = field_validator("listen")(_address)
+
+
+class AgentConfig(_Part):
+    """All of the file."""
+
+    agent: str = Field(description="Name of the agent, stable over restarts and unique at its ledger.")
+    ledger: LedgerConfig = Field(description="Where the ledger is.")
+    spool: SpoolConfig = Field(default=SpoolConfig(), description="Where batches wait for the ledger.")
+    tags: TagsConfig = Field(default=TagsConfig(), description="How readings get their tenant.")
+    schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="How collections share the machine.")
+    http: HttpConfig = Field(default=HttpConfig(), description="The operator's door.")
+    sources: tuple[InstanceOf[SourceConfig], ...] = Field(default=(), description="What is read, each by its kind.")
+
+    @field_validator("agent")
+    @classmethod
+    def _is_name(cls, name: str) -> str:
+        if not _AGENT.fullmatch(name):
+            raise ValueError(f"{name!r} is no agent name: use 1 to 63 lower-case letters, digits, dots and hyphens")
+        return name
+
+
+def load(path: Path) -> AgentConfig:
+    """The configuration in a file. Raises ConfigError with one sentence per fault, each naming the file."""
+    document = _document(path)
+    raw_sources = document.pop("sources", None)
+    found: list[str] = []
+    config: AgentConfig | None = None
+    try:
+        config = AgentConfig.model_validate(document)
+    except ValidationError as error:
+        found += faults.sentences(error, AgentConfig)
+    sources: list[SourceConfig] = []
+    if not isinstance(raw_sources, list) or not raw_sources:
+        found.append("sources: a list with at least one source is needed, each with its kind")
+    else:
+        for index, raw in enumerate(raw_sources):
+            try:
+                sources.append(_source(raw, index))
+            except ConfigError as error:
+                found += error.faults
+    if found or config is None:
+        raise ConfigError(*(f"{path}: {fault}" for fault in found))
+    return config.model_copy(update={"sources": tuple(sources)})
+
+
+def _source(raw: object, index: int) -> SourceConfig:
+    """The configuration of one source, as its collector wants it. Raises ConfigError without the file's name."""
+    place = f"sources.{index}"
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{place}: {raw!r} must be a mapping with a kind, such as kind: {registry.kinds()[0]}")
+    kind = raw.get("kind")
+    if not isinstance(kind, str):
+        hint = "is required" if kind is None else f"{kind!r} must be text"
+        raise ConfigError(f"{place}.kind: {hint}: there is {', '.join(registry.kinds())}")
+    if kind not in registry.kinds():
+        raise ConfigError(f"{place}.kind: {kind!r} is not a collector: {faults.nearest(kind, registry.kinds())}")
+    try:
+        model = registry.plugin(kind).config
+    except ImportError as error:
+        raise ConfigError(f"{place}.kind: {kind!r} cannot be loaded, a library is not installed: {error}") from error
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(*faults.sentences(error, model, ("sources", index))) from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML in which a key given twice is a fault: the last one would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _document(path: Path) -> dict[Any, Any]:
+    """The mapping in the file. Raises ConfigError with the line and column of what is not YAML."""
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text at byte {error.start}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError(f"{path}: {place}{error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: must hold a mapping with agent, ledger and sources")
+    return document
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

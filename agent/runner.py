@@ -1,0 +1,174 @@
+"""Lanes: each reads one source, window after window, and never dies.
+
+The windows of a source tile: each begins where the one before ended, also over restarts, because the end of a
+window is stored with its readings. What cannot be stored (the spool is full) leaves the end where it is, and the
+next window is longer. Of a window longer than :data:`GAP_INTERVALS` intervals only the last interval was watched,
+and the coverage says so and why (see ``coverage``).
+
+A collector answers for what its source does wrong. What it raises is a bug of its own: the window is booked as
+failed, the checkpoint stays, the log has the trace, and the next tick comes as ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent import coverage
+from agent.coverage import Gap
+from agent.errors import SpoolFull, SpoolUnusable
+from agent.faults import mask
+from agent.inspection import inspect
+from agent.selfmetrics import SelfMetrics
+from agent.spool import Spool
+from agent.tagger import Tagger
+from collector.base import Collector
+from collector.readings import Coverage, Readings, Status, Window
+from meterbook.wire import instants
+from meterbook.wire.sections import Sections, sections
+
+#: A window longer than so many intervals has a part that nobody watched.
+GAP_INTERVALS = 1.5
+
+_REASON_CHARACTERS_MAX = 200
+_GAPS_BY_REASON = {gap.reason: gap for gap in (coverage.SPOOL_FULL, coverage.SPOOL_UNUSABLE)}
+_log = logging.getLogger(__name__)
+
+
+class Lane:
+    """One source and what becomes of its readings. Ticks of one lane must not overlap."""
+
+    def __init__(
+        self,
+        collector: Collector,
+        *,
+        interval_us: int,
+        tagger: Tagger,
+        spool: Spool,
+        metrics: SelfMetrics,
+        clock: Callable[[], int] = instants.now_us,
+    ) -> None:
+        """A source that the spool does not know counts as watched from now on."""
+        self.source = collector.source
+        self.problem: str | None = None
+        self._collector = collector
+        self._interval_us = interval_us
+        self._tagger = tagger
+        self._spool = spool
+        self._metrics = metrics
+        self._clock = clock
+        self._stopping = threading.Event()
+        progress = spool.begin(self.source, clock())
+        self._checkpoint = progress.checkpoint
+        self._end_us = progress.window_end_us
+        self._gap: Gap | None = _GAPS_BY_REASON.get(progress.gap, coverage.NOT_RUNNING)
+
+    def tick(self) -> None:
+        """Collects until the source has no more. Raises nothing."""
+        while not self._stopping.is_set():
+            now_us = self._clock()
+            if now_us <= self._end_us:
+                behind_s = (self._end_us - now_us) / instants.SECOND_US
+                _log.warning(
+                    "%s: the clock is %.1f s behind the last collection: waiting for it", self.source, behind_s
+                )
+                self.missed(coverage.CLOCK_WENT_BACK)
+                return
+            try:
+                if not self._collect(Window(self._end_us, now_us)):
+                    return
+            except Exception as error:  # noqa: BLE001 - a lane never dies, whatever is wrong in it
+                _log.error("%s: collection abandoned: %r", self.source, error, exc_info=error)
+                return
+
+    def missed(self, gap: Gap) -> None:
+        """A tick passed without a collection; kept for the coverage of the window that will span it."""
+        self._metrics.ticks_missed.labels(self.source).inc()
+        if self._gap is None:
+            self._gap = gap
+
+    def stop(self) -> None:
+        """The collection under way is the last."""
+        self._stopping.set()
+
+    def _collect(self, window: Window) -> bool:
+        """One collection; gives whether the source has more just now."""
+        began_s = time.monotonic()
+        # Taken before and not cleared after: a tick missed meanwhile belongs to the next window.
+        gap, self._gap = self._gap, None
+        try:
+            found = self._prepared(self._collector.collect(window, self._checkpoint), window, gap)
+        except Exception as error:  # noqa: BLE001 - whatever a collector raises is its bug, WriteRefused included
+            _log.error("%s: the collector failed: %s", self.source, _text(error), exc_info=error)
+            reason = f"collector error: {_text(error)}"
+            failed = Coverage(self.source, window.start_us, window.end_us, "failed", reason)
+            found = self._prepared(Readings((failed,), checkpoint=self._checkpoint), window, gap)
+        if not self._store(found, window, gap):
+            return False
+        readings = found.readings
+        self._metrics.collection_seconds.labels(self.source).observe(time.monotonic() - began_s)
+        self._metrics.collections.labels(self.source, found.status).inc()
+        self._metrics.samples.labels(self.source).inc(readings.samples.num_rows)
+        self._metrics.events.labels(self.source).inc(readings.events.num_rows)
+        self._metrics.events_unassigned.labels(self.source).inc(found.events_unassigned)
+        self._metrics.dead_letters.labels(self.source).inc(len(readings.dead_letters))
+        return readings.more
+
+    def _prepared(self, readings: Readings, window: Window, gap: Gap | None) -> _Prepared:
+        """The readings tagged, with honest coverage, fit to be sealed. Raises whatever a faulty collector causes."""
+        inspect(readings, window)
+        tagged = self._tagger.tag(readings, window)
+        records = coverage.with_unassigned(readings.coverage, tagged.events_unassigned)
+        has_gap = window.end_us - window.start_us > GAP_INTERVALS * self._interval_us
+        if has_gap and not getattr(self._collector, "catches_up", False):
+            records = coverage.with_gap(records, window, self._interval_us, gap or coverage.TICK_MISSED)
+        content = sections(
+            series=tagged.series,
+            samples=readings.samples,
+            events=tagged.events,
+            coverage=coverage.coverage_table(records),
+            dead_letters=coverage.dead_letter_table(readings.dead_letters),
+        )
+        return _Prepared(readings, content, records[-1].status, tagged.events_unassigned)
+
+    def _store(self, found: _Prepared, window: Window, gap: Gap | None) -> bool:
+        checkpoint = found.readings.checkpoint
+        try:
+            self._spool.append(found.content, source=self.source, checkpoint=checkpoint, window_end_us=window.end_us)
+        except (SpoolFull, SpoolUnusable) as error:
+            self._gap = coverage.SPOOL_FULL if isinstance(error, SpoolFull) else coverage.SPOOL_UNUSABLE
+            self._metrics.collections.labels(self.source, self._gap.status).inc()
+            if self._gap != gap:
+                _log.error("%s: nothing is stored: %s", self.source, error)
+                self._note(self._gap)
+            self.problem = str(error)
+            return False
+        if self.problem is not None:
+            _log.info("%s: stored again", self.source)
+        self.problem = None
+        self._checkpoint, self._end_us = checkpoint, window.end_us
+        return True
+
+    def _note(self, gap: Gap) -> None:
+        try:
+            self._spool.note_gap(self.source, gap.reason)
+        except (SpoolFull, SpoolUnusable) as error:
+            # The window stays open all the same: after a restart its reason is only less exact.
+            _log.warning("%s: the reason of the gap is not stored: %s", self.source, error)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    readings: Readings
+    content: Sections
+    status: Status
+    events_unassigned: int
+
+
+def _text(error: Exception) -> str:
+    """One short line that any log and any coverage record can hold."""
+    line = mask(f"{type(error).__name__}: {error}".partition("\n")[0])[:_REASON_CHARACTERS_MAX]
+    return line.encode(errors="replace").decode()

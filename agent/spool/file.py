@@ -1,0 +1,178 @@
+"""The spool's file: one SQLite database, opened by one process, with its errors in our own words.
+
+WAL with ``synchronous=FULL`` makes a commit durable before it returns; the journal's size is bounded, and freed
+pages are used again, so the file stays near the largest amount that ever waited. A lock file beside the database
+keeps a second process out, because two of them would fork the chain. ``FORMAT`` is stored, and another one is
+refused: guessing at an unknown layout could lose what waits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from sqlite_utils import Database
+
+from agent.errors import SpoolFull, SpoolUnusable
+from meterbook.wire.seal import GENESIS
+
+FORMAT = 1
+
+_WAL_BYTES_MAX = 64 << 20
+
+# Small columns stand before the sections: SQLite reads a row from its front, page by page.
+_TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
+    "spool": (
+        {
+            "id": int, "format": int, "agent": str, "epoch": int, "sequence": int, "hash": bytes,
+            "acked_sequence": int, "acked_hash": bytes,
+        },
+        ("id",),
+    ),
+    "batches": (
+        {
+            "epoch": int, "sequence": int, "previous_hash": bytes, "hash": bytes, "samples_count": int,
+            "events_count": int, "created_us": int, "bytes": int, "series": bytes, "samples": bytes,
+            "events": bytes, "coverage": bytes, "dead_letters": bytes,
+        },
+        ("epoch", "sequence"),
+    ),
+    "acknowledged": ({"sequence": int, "created_us": int}, ("sequence",)),
+    "checkpoints": ({"source": str, "checkpoint": str, "window_end_us": int, "gap": str}, ("source",)),
+    "series": (
+        {
+            "series_id": int, "identity": int, "source": str, "metric": str, "kind": str, "unit": str, "labels": str,
+            "attributes": str, "start": int, "tenant": str, "since": int, "epoch": int, "seen_day": int,
+        },
+        ("series_id", "since"),
+    ),
+}  # fmt: skip
+
+
+class SpoolFile:
+    """The database. Its caller sees to it that only one thread uses it at a time."""
+
+    def __init__(self, path: Path, agent: str, epoch: int) -> None:
+        """Opens the file, or makes it with ``epoch``, readable by nobody else. Raises SpoolUnusable."""
+        self.path = path
+        with self.translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(path)
+            try:
+                self._connect()
+                try:
+                    self._prepare(agent, epoch)
+                except BaseException:
+                    self.database.close()
+                    raise
+            except BaseException:
+                self._lock.close()
+                raise
+
+    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        """The rows that a query gives."""
+        cursor = self.database.conn.execute(sql, parameters)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def write(self, sql: str, *parameters: object) -> None:
+        """One statement; for use inside a transaction."""
+        self.database.conn.execute(sql, parameters)
+
+    def write_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """One statement for each row of parameters; for use inside a transaction."""
+        self.database.conn.executemany(sql, rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, durable at its end."""
+        with self.translated(), self.database.atomic():
+            yield
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """SQLite's errors as ours: a full disk is a full spool, anything else needs a person."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise SpoolFull(f"spool {self.path} is full: the disk has no room for more") from error
+            raise SpoolUnusable(f"spool {self.path} cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise SpoolUnusable(
+                f"spool {self.path} is damaged ({error}): move it away, and the agent starts an empty one"
+            ) from error
+        except OSError as error:
+            raise SpoolUnusable(f"spool {self.path} cannot be opened: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Lets go of the file. Safe to call twice."""
+        self.database.close()
+        self._lock.close()
+
+    def _connect(self) -> None:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES_MAX}")
+            self.database = Database(connection, execute_plugins=False)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _prepare(self, agent: str, epoch: int) -> None:
+        """Makes the tables of a new file, and refuses a file that is damaged or not this agent's."""
+        names = self.database.table_names()
+        if not names:
+            with self.database.atomic():
+                for name, (columns, primary_key) in _TABLES.items():
+                    self.database.table(name).create(columns, pk=primary_key)
+                first = {"id": 0, "format": FORMAT, "agent": agent, "epoch": epoch, "sequence": 0, "hash": GENESIS}
+                self.database.table("spool").insert(first | {"acked_sequence": 0, "acked_hash": GENESIS})
+            _sync_directory(self.path.parent)
+        elif "spool" not in names:
+            raise SpoolUnusable(f"{self.path} is a database but no spool: name another file in spool.path")
+        found = self.rows("SELECT format, agent FROM spool")[0]
+        if found["format"] != FORMAT:
+            raise SpoolUnusable(
+                f"spool {self.path} has format {found['format']} and this agent writes {FORMAT}: "
+                "run the version that made it until it is empty, then move it away"
+            )
+        if found["agent"] != agent:
+            raise SpoolUnusable(
+                f"spool {self.path} belongs to agent {found['agent']!r}, not {agent!r}: "
+                "name another file in spool.path, or the agent as before"
+            )
+        verdict = str(self.rows("PRAGMA quick_check(1)")[0]["quick_check"])
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict.replace("\n", " "))
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """The lock, held until it is closed or the process ends, however it ends. The file stays: it is only a handle."""
+    lock = Path(f"{path}.lock").open("ab")  # noqa: SIM115 - held for as long as the spool is open
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise SpoolUnusable(f"spool {path} is in use by another process: two agents need two spools") from error
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def _sync_directory(directory: Path) -> None:
+    """The name of a new file must be as durable as what is in it."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,276 @@
+"""The uplink: brings sealed batches to the ledger, for as long as it takes.
+
+One stream at a time. Hello names the chain, Resume says how far the ledger holds it, and the spool reconciles (it may
+begin a new epoch, then the stream starts over). From there batches go in order while acknowledgements come back;
+an acknowledged batch leaves the spool and not a moment before.
+
+Everything that can go wrong is one of two things, and differs in how long to wait before the next try:
+
+* :class:`_Interrupted`: a lost connection, a ledger that restarts or cannot write just now. Exponential back-off
+  with full jitter, so that a thousand agents do not come back in step; begun anew after an acknowledgement.
+* :class:`_Stuck`: the same batch will be refused again until somebody acts. Said once in the log, shown on /readyz,
+  tried again every minute. Nothing is dropped: an accountant would rather have a late book than a wrong one.
+
+gRPC sends from a thread of its own, which pulls batches out of ``_outgoing``; this module's thread reads answers.
+Lanes are never kept waiting: an append only wakes the sender. This is the agent's only module that knows gRPC.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import grpc
+
+from agent.config import LedgerConfig
+from agent.errors import AgentError, ChainBroken, StartError
+from agent.selfmetrics import SelfMetrics
+from agent.sendwindow import SendWindow
+from agent.spool import SealedBatch, Spool
+from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
+from meterbook.wire.sections import SCHEMA_VERSION
+
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 30.0
+STUCK_S = 60.0
+
+_MESSAGE_BYTES_MAX = 64 << 20
+_POLL_S = 0.5
+_OPTIONS = [
+    ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Each try is a connection of its own: gRPC's shared back-off would only hide ours.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+_LASTING_REFUSALS = frozenset(
+    {
+        intake_pb2.REFUSAL_CODE_MALFORMED,
+        intake_pb2.REFUSAL_CODE_BROKEN_CHAIN,
+        intake_pb2.REFUSAL_CODE_CONFLICT,
+        intake_pb2.REFUSAL_CODE_TOO_LARGE,
+    }
+)
+_LASTING_STATUSES = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.FAILED_PRECONDITION,
+    }
+)
+_log = logging.getLogger(__name__)
+
+
+class _Interrupted(Exception):
+    """The stream ended; another may fare better."""
+
+
+class _Stuck(Exception):
+    """The stream ended, and so will the next one until somebody acts."""
+
+
+class _NewEpoch(Exception):
+    """The chain has changed: say Hello again at once."""
+
+
+class Uplink:
+    """Sends the spool to the ledger from threads of its own."""
+
+    def __init__(self, config: LedgerConfig, spool: Spool, metrics: SelfMetrics) -> None:
+        """Raises StartError where the authorities' file cannot be read. Connects only when started."""
+        self._config = config
+        self._spool = spool
+        self._metrics = metrics
+        self._credentials = _credentials(config)
+        self._stopping = threading.Event()
+        self._is_trying = False
+        self._has_progress = False
+        self._problem: str | None = None
+        self._window: SendWindow | None = None
+        self._end_stream: Callable[[], object] | None = None
+        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the ledger does not take the batches and will not until somebody acts; None where all is well."""
+        return self._problem
+
+    def start(self) -> None:
+        """Begin to connect and send."""
+        self._spool.listen(self.wake)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There are new batches in the spool."""
+        window = self._window
+        if window is not None:
+            window.wake()
+
+    def stop(self, drain_s: float = 5.0) -> None:
+        """Ends the stream, after at most ``drain_s`` seconds in which a ledger that answers may empty the spool."""
+        ends_s = time.monotonic() + drain_s
+        while self._is_trying and self._spool.sizes().batches and time.monotonic() < ends_s:
+            time.sleep(0.02)
+        self._stopping.set()
+        end_stream = self._end_stream
+        if end_stream is not None:
+            end_stream()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            self._has_progress = False
+            self._is_trying = True
+            wait_s = 0.0
+            try:
+                self._stream()
+            except _NewEpoch as parting:
+                _log.warning("the chain begins anew as epoch %d: %s", self._spool.epoch, parting)
+                self._metrics.epochs_begun.inc()
+                continue
+            except _Stuck as error:
+                if str(error) != self._problem:
+                    _log.error("the ledger does not take the batches, trying every %g s: %s", STUCK_S, error)
+                self._problem = str(error)
+                wait_s = STUCK_S
+            except _Interrupted as error:
+                attempt = 0 if self._has_progress else attempt + 1
+                wait_s = random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempt, 30)))  # noqa: S311
+                if not self._stopping.is_set():
+                    _log.warning("no stream to the ledger, next try in %.1f s: %s", wait_s, error)
+            finally:
+                self._is_trying = False
+                self._metrics.connected.set(0)
+            self._metrics.connections_lost.inc()
+            self._stopping.wait(wait_s)
+
+    def _stream(self) -> None:
+        """One stream from Hello to its end. Always raises: _Interrupted, _Stuck or _NewEpoch."""
+        faults: list[AgentError] = []
+        window = SendWindow(self._spool.after)
+        with self._channel() as channel:
+            calls: list[grpc.Call] = []
+            call = intake_pb2_grpc.IntakeStub(channel).Stream(self._outgoing(window, calls, faults))
+            calls.append(call)
+            self._window, self._end_stream = window, call.cancel
+            if self._stopping.is_set():
+                call.cancel()
+            try:
+                for message in call:
+                    self._hear(message, window)
+                raise _Interrupted("the ledger ended the stream")
+            except grpc.RpcError as error:
+                if faults:
+                    raise _Stuck(str(faults[0])) from error
+                raise _outcome(error, self._config.endpoint) from error
+            except ChainBroken as error:
+                raise _Interrupted(str(error)) from error
+            except AgentError as error:
+                raise _Stuck(str(error)) from error
+            finally:
+                self._window = self._end_stream = None
+                window.close()
+                call.cancel()
+
+    def _outgoing(
+        self, window: SendWindow, calls: list[grpc.Call], faults: list[AgentError]
+    ) -> Iterator[intake_pb2.ClientMessage]:
+        """What gRPC sends, pulled by a thread of its own. An exception here would vanish: faults go to the list."""
+        hello = intake_pb2.Hello(
+            agent=self._spool.agent, epoch=self._spool.epoch, schema=SCHEMA_VERSION, software=_software()
+        )
+        yield intake_pb2.ClientMessage(hello=hello)
+        while not window.is_closed:
+            try:
+                batch = window.take(_POLL_S)
+            except AgentError as error:
+                faults.append(error)
+                break
+            if batch is not None:
+                self._metrics.batches_sent.inc()
+                yield intake_pb2.ClientMessage(batch=_wire_batch(batch))
+            elif window.silent_s > self._config.ack_timeout_s:
+                break
+        for call in calls:
+            call.cancel()
+
+    def _hear(self, message: intake_pb2.ServerMessage, window: SendWindow) -> None:
+        kind = message.WhichOneof("message")
+        if kind == "resume":
+            parting = self._spool.resume(message.resume.sequence, message.resume.hash)
+            if parting is not None:
+                raise _NewEpoch(parting)
+            in_flight_max = message.resume.in_flight_max or self._config.in_flight_max
+            window.open(message.resume.sequence, min(in_flight_max, self._config.in_flight_max))
+            self._metrics.connected.set(1)
+            _log.info("the ledger at %s holds sequence %d", self._config.endpoint, message.resume.sequence)
+            if not self._spool.sizes().batches:
+                self._problem = None
+        elif kind == "ack":
+            self._spool.acknowledge(message.ack.sequence, message.ack.hash)
+            window.acknowledged(message.ack.sequence)
+            self._has_progress = True
+            self._problem = None
+        elif kind == "refusal":
+            self._refused(message.refusal)
+
+    def _refused(self, refusal: intake_pb2.Refusal) -> None:
+        code = intake_pb2.RefusalCode.Name(refusal.code).removeprefix("REFUSAL_CODE_")
+        self._metrics.refusals.labels(code).inc()
+        text = f"sequence {refusal.sequence} refused as {code}: {refusal.message}"
+        raise (_Stuck if refusal.code in _LASTING_REFUSALS else _Interrupted)(text)
+
+    def _channel(self) -> grpc.Channel:
+        if self._credentials is None:
+            return grpc.insecure_channel(self._config.endpoint, options=_OPTIONS)
+        return grpc.secure_channel(self._config.endpoint, self._credentials, options=_OPTIONS)
+
+
+def _credentials(config: LedgerConfig) -> grpc.ChannelCredentials | None:
+    if config.plaintext:
+        return None
+    if config.tls.ca_file is None:
+        return grpc.ssl_channel_credentials()
+    try:
+        return grpc.ssl_channel_credentials(config.tls.ca_file.read_bytes())
+    except OSError as error:
+        raise StartError(
+            f"ledger.tls.ca_file {config.tls.ca_file} cannot be read: {error.strerror or error}"
+        ) from error
+
+
+def _outcome(error: grpc.RpcError, endpoint: str) -> Exception:
+    """What the end of a stream means for the next one."""
+    assert isinstance(error, grpc.Call)
+    text = f"{endpoint}: {error.code().name}: {' '.join((error.details() or '').split())}"
+    return _Stuck(text) if error.code() in _LASTING_STATUSES else _Interrupted(text)
+
+
+def _wire_batch(batch: SealedBatch) -> intake_pb2.Batch:
+    return intake_pb2.Batch(
+        sequence=batch.sequence,
+        previous_hash=batch.previous_hash,
+        hash=batch.hash,
+        series=batch.series,
+        samples=batch.samples,
+        events=batch.events,
+        coverage=batch.coverage,
+        dead_letters=batch.dead_letters,
+    )
+
+
+def _software() -> str:
+    try:
+        return f"meterbook/{version('meterbook')}"
+    except PackageNotFoundError:
+        return "meterbook"

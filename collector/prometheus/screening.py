@@ -1,0 +1,66 @@
+"""Which exposed values can be metered, and the dead letters of those that cannot.
+
+A sample that is no number, is infinite, is too large for the book's decimals or is a negative count would poison
+every sum it enters. It is left out, and a dead letter says so: one per metric and scrape, however many series of the
+metric are affected, and a bounded number per scrape, because a broken exporter repeats its fault every few seconds.
+Buckets and quantiles never come here: a quantile of nothing is NaN by convention.
+"""
+
+from __future__ import annotations
+
+import math
+
+from collector.readings import DeadLetter
+from meterbook.wire.instants import SECOND_US
+
+#: Beyond this, DECIMAL(38,9) sums of many series could overflow and float64 no longer tells neighbours apart by units.
+VALUE_MAX = 9.2e18
+#: Most metrics that get a dead letter of their own in one scrape.
+LETTERS_MAX = 100
+#: Years 1 to 9999: what people, and every database behind the ledger, can write down.
+TIME_MIN_US = -62_135_596_800 * SECOND_US
+TIME_MAX_US = 253_402_300_800 * SECOND_US - 1
+
+_HEAD_LENGTH_MAX = 1_000
+
+
+def fault(value: float, time_us: int, *, counts: bool) -> str | None:
+    """Why a sample cannot be metered, as the end of a sentence; None where it can."""
+    if math.isnan(value):
+        return "is not a number"
+    if abs(value) > VALUE_MAX:
+        return "is beyond what the ledger can meter exactly" if math.isfinite(value) else "is infinite"
+    if counts and value < 0:
+        return "is negative, but the series is a counter"
+    if not TIME_MIN_US <= time_us <= TIME_MAX_US:
+        return "has a time outside the years 1 to 9999"
+    return None
+
+
+class Letters:
+    """The dead letters of one scrape."""
+
+    def __init__(self, source: str, place: str) -> None:
+        self._source = source
+        self._place = place
+        self._first: dict[str, tuple[str, float, str]] = {}
+        self._count: dict[str, int] = {}
+
+    def add(self, metric: str, head: str, value: float, reason: str) -> None:
+        """Note one sample that was left out; ``reason`` ends the sentence that begins with the value."""
+        self._first.setdefault(metric, (head[:_HEAD_LENGTH_MAX], value, reason))
+        self._count[metric] = self._count.get(metric, 0) + 1
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        """One letter per metric, and a last one for those beyond the bound."""
+        letters = []
+        for metric, (head, value, reason) in list(self._first.items())[:LETTERS_MAX]:
+            others = self._count[metric] - 1
+            tail = f"; so it is with {others} more samples of {metric[:100]}" if others else ""
+            sentence = f"value {value!r} of {head} {reason}{tail}"
+            letters.append(DeadLetter(self._source, f"{self._place} {head}", sentence, f"{head} {value!r}"))
+        unnamed = len(self._first) - LETTERS_MAX
+        if unnamed > 0:
+            sentence = f"{unnamed} more metrics have samples that cannot be metered"
+            letters.append(DeadLetter(self._source, self._place, sentence, ""))
+        return tuple(letters)

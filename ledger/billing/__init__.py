@@ -1,0 +1,1 @@
+"""Billing: periods, draft invoices and margins, as pure functions of the book."""

@@ -1,0 +1,105 @@
+"""``meterbook cost``, ``meterbook margin`` and ``meterbook invoice``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ledger.cli.client import asks_ledger, connected
+from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options
+from meterbook.ledger.v1 import query_pb2
+
+_AT = click.option("--at", default="", metavar="TIME", help="Any time of the billing period; now by default.")
+
+
+@click.command()
+@click.option("--tenant", "tenants", multiple=True, help="Only this tenant; may be given again.")
+@range_options
+@as_of_option
+@as_json_option
+@asks_ledger
+def cost(
+    tenants: tuple[str, ...], start: str, end: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None
+) -> None:
+    """Show what serving each tenant cost, by price sheet and meter."""
+    asked = query_pb2.Range(start=start, end=end)
+    with connected(ledger, ca_file, "costing") as stubs:
+        response = stubs.query.Cost(query_pb2.CostRequest(as_of=as_of or 0, range=asked, tenants=tenants))
+    if as_json:
+        print_json(response)
+        return
+    rows = [
+        [row.tenant, row.price_sheet, row.meter, row.quantity, row.unit_price, row.cost, row.currency]
+        for row in response.rows
+    ]
+    note = [f"total {amount} {currency}" for currency, amount in sorted(response.totals.items())]
+    note += [f"no sheet has a price for {meter}: its cost is unknown" for meter in response.unpriced]
+    print_table(
+        ["tenant", "price sheet", "meter", "quantity", "unit price", "cost", "currency"],
+        rows,
+        right=["quantity", "unit price", "cost"],
+        note="; ".join([*note, f"as of position {response.as_of}"]),
+    )
+
+
+@click.command()
+@click.option("--tenant", "tenants", multiple=True, help="Only this tenant; may be given again.")
+@_AT
+@as_of_option
+@as_json_option
+@asks_ledger
+def margin(
+    tenants: tuple[str, ...], at: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None
+) -> None:
+    """Set revenue against cost in the billing period, per tenant."""
+    with connected(ledger, ca_file, "rating") as stubs:
+        response = stubs.query.Margin(query_pb2.MarginRequest(as_of=as_of or 0, at=at, tenants=tenants))
+    if as_json:
+        print_json(response)
+        return
+    rows = [
+        [
+            row.tenant,
+            row.currency,
+            row.revenue,
+            row.cost,
+            row.margin or "-",
+            f"{row.margin_percent} %" if row.margin_percent else "-",
+        ]
+        for row in response.rows
+    ]
+    print_table(
+        ["tenant", "currency", "revenue", "cost", "margin", "of revenue"],
+        rows,
+        right=["revenue", "cost", "margin", "of revenue"],
+        note=f"as of position {response.as_of}",
+    )
+
+
+@click.command()
+@click.argument("tenant")
+@_AT
+@as_of_option
+@as_json_option
+@asks_ledger
+def invoice(tenant: str, at: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+    """Draft the invoice of TENANT for a billing period."""
+    with connected(ledger, ca_file, "drafting") as stubs:
+        response = stubs.query.Invoice(query_pb2.InvoiceRequest(as_of=as_of or 0, tenant=tenant, at=at))
+    if as_json:
+        print_json(response)
+        return
+    for draft in response.invoices:
+        click.echo(
+            f"Draft invoice for {draft.tenant}: {draft.plan} (version {draft.plan_version}), "
+            f"{draft.billed.start} to {draft.billed.end}"
+        )
+        rows = [[line.description, line.quantity, line.unit, line.unit_price, line.amount] for line in draft.lines]
+        rows.append(["total", "", "", "", f"{draft.total} {draft.currency}"])
+        print_table(
+            ["line", "quantity", "unit", "unit price", "amount"],
+            rows,
+            right=["quantity", "unit price", "amount"],
+            note=f"coverage {percent(draft.coverage)}; as of position {response.as_of}",
+        )

@@ -1,0 +1,51 @@
+"""``meterbook ledger serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ledger.journal.errors import JournalError
+from ledger.server.config import ConfigError, LedgerConfig, load
+from ledger.server.process import CannotServe, LedgerProcess
+
+
+@click.group()
+def ledger() -> None:
+    """Run a ledger."""
+
+
+@ledger.command()
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; all defaults without one.")
+@click.option("--store", help="Where the book is kept: file:PATH.")
+@click.option("--listen", help="host:port of the gRPC services.")
+@click.option("--http", help="host:port of /metrics, /healthz and /readyz.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def serve(config: Path | None, log_level: str, **changes: Any) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        found = load(config, {name: value for name, value in changes.items() if value is not None})
+        asyncio.run(_serve(found))
+    except (ConfigError, JournalError, CannotServe) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _serve(config: LedgerConfig) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    process = LedgerProcess(config)
+    await process.start()
+    try:
+        await stopping.wait()
+    finally:
+        await process.stop()

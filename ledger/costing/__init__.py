@@ -1,0 +1,1 @@
+"""Costing: what it cost the vendor to serve each tenant."""

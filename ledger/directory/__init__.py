@@ -1,0 +1,1 @@
+"""The directory: what operators define (meters, prices, plans, tenants, subscriptions), in versions."""

@@ -1,0 +1,184 @@
+"""Chains: each agent's batches in order, each once, each sealed to the one before.
+
+A chain's head is taken from the book when its agent first speaks and kept in memory from then on. Batches are appended to the
+log while earlier ones of the same chain are still on their way to the disk; the log is told which append each
+depends on, so that if one fails none behind it can slip in and leave a hole in the chain.
+
+A sequence that was accepted before is answered like the first time if its hash is the same. That makes every replay
+harmless: after a lost ack, a fail-over, or a restored agent.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from ledger.intake.contents import IntakeLimits, checked_content
+from ledger.intake.refusals import Refused
+from ledger.journal.frames import Kind, Record
+from ledger.journal.journal import Journal
+from meterbook.intake.v1 import intake_pb2
+from meterbook.ledger.v1 import journal_pb2
+from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
+from meterbook.wire.sections import SCHEMA_VERSION, Sections
+
+_AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
+
+
+@dataclass
+class Chain:
+    """One agent's chain in one epoch; ``lock`` is held while a batch is checked against the head and appended."""
+
+    agent: str
+    epoch: int
+    sequence: int
+    hash: bytes
+    last: Future[Record] | None = None
+    pending: dict[int, tuple[bytes, Future[int]]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def failed(self) -> bool:
+        """Whether an append failed, so that the head in memory is ahead of what is durable."""
+        return self.last is not None and self.last.done() and self.last.exception() is not None
+
+
+class Chains:
+    """The chains of a journal. Methods block on the book and on hashing: call them from a thread."""
+
+    def __init__(self, journal: Journal, limits: IntakeLimits) -> None:
+        self._journal = journal
+        self._limits = limits
+        self._chains: dict[tuple[str, int], Chain] = {}
+        self._opening = threading.Lock()
+
+    def hello(self, hello: intake_pb2.Hello) -> Chain:
+        """The chain that a Hello names, as far as it is durable. Raises Refused, JournalError."""
+        if hello.schema != SCHEMA_VERSION:
+            raise _malformed(f"hello: schema {hello.schema} is not {SCHEMA_VERSION}, the one this ledger reads")
+        if not _AGENT.match(hello.agent):
+            raise _malformed(
+                f"hello: agent {hello.agent[:80]!r} is not a name of lower-case letters, digits, dots and hyphens"
+            )
+        if hello.epoch <= 0:
+            raise _malformed(f"hello: epoch {hello.epoch} is not a positive number of microseconds")
+        return self.open(hello.agent, hello.epoch)
+
+    def open(self, agent: str, epoch: int) -> Chain:
+        """The chain of an agent and epoch, read from the book where it is not in memory."""
+        with self._opening:
+            chain = self._chains.get((agent, epoch))
+            if chain is None or chain.failed:
+                sequence, digest = self._journal.view().chain_head(agent, epoch)
+                chain = Chain(agent, epoch, sequence, bytes.fromhex(digest) if digest else GENESIS)
+                self._chains[agent, epoch] = chain
+            return chain
+
+    def durable(self, chain: Chain) -> tuple[int, bytes]:
+        """The chain's last durable sequence and its hash, after waiting for what is under way."""
+        with chain.lock:
+            last = chain.last
+            if last is not None:
+                last.result()
+            return chain.sequence, chain.hash
+
+    def accept(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
+        """A future that gives the batch's position once it is durable. Raises Refused where it cannot be accepted.
+
+        The future raises LogUnavailable where the log cannot be written just now.
+        """
+        with chain.lock:
+            if chain.failed:
+                raise Refused(
+                    intake_pb2.REFUSAL_CODE_UNAVAILABLE, "an earlier batch could not be written; say hello again"
+                )
+            if batch.sequence <= 0:
+                raise _malformed(f"batch: sequence {batch.sequence} is not positive")
+            if batch.sequence <= chain.sequence:
+                return self._accepted_before(chain, batch)
+            if batch.sequence > chain.sequence + 1:
+                raise Refused(
+                    intake_pb2.REFUSAL_CODE_OUT_OF_ORDER,
+                    f"batch {batch.sequence} of {chain.agent}/{chain.epoch} does not follow {chain.sequence}, "
+                    "the last one held",
+                )
+            if batch.previous_hash != chain.hash:
+                raise _broken(
+                    f"batch {batch.sequence}: previous_hash {_short(batch.previous_hash)} is not {_short(chain.hash)}"
+                )
+            content = checked_content(batch, self._limits)
+            place = ChainPlace(chain.agent, chain.epoch, batch.sequence, chain.hash)
+            if batch_hash(place, content) != batch.hash:
+                raise _broken(f"batch {batch.sequence}: hash {_short(batch.hash)} does not match the content")
+            return self._append(chain, batch)
+
+    def seal(self, chain: Chain, content: Sections, encoded: dict[str, bytes]) -> Future[int]:
+        """Append content that came without a chain of its own to one that the ledger keeps for its sender."""
+        with chain.lock:
+            place = ChainPlace(chain.agent, chain.epoch, chain.sequence + 1, chain.hash)
+            batch = intake_pb2.Batch(
+                sequence=place.sequence,
+                previous_hash=place.previous_hash,
+                hash=batch_hash(place, content),
+                **encoded,
+            )
+            return self._append(chain, batch)
+
+    def _append(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
+        payload = journal_pb2.BatchRecord(agent=chain.agent, epoch=chain.epoch, batch=batch).SerializeToString()
+        future = self._journal.append(Kind.BATCH, payload, chain.last)
+        chain.sequence, chain.hash, chain.last = batch.sequence, batch.hash, future
+        position = _position_of(future)
+        chain.pending[batch.sequence] = (batch.hash, position)
+        position.add_done_callback(lambda _: chain.pending.pop(batch.sequence, None))
+        return position
+
+    def _accepted_before(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
+        if (pending := chain.pending.get(batch.sequence)) is not None:
+            known, future = pending
+        else:
+            known, future = self._from_book(chain, batch.sequence)
+        if known != batch.hash:
+            raise Refused(
+                intake_pb2.REFUSAL_CODE_CONFLICT,
+                f"batch {batch.sequence} of {chain.agent}/{chain.epoch} was accepted before with hash {_short(known)}, "
+                f"and now comes with {_short(batch.hash)}",
+            )
+        return future
+
+    def _from_book(self, chain: Chain, sequence: int) -> tuple[bytes, Future[int]]:
+        found = self._journal.view().batch(chain.agent, chain.epoch, sequence)
+        assert found is not None, f"the book lacks {chain.agent}/{chain.epoch}/{sequence}"
+        digest, position = found
+        future: Future[int] = Future()
+        future.set_result(position)
+        return bytes.fromhex(digest), future
+
+
+def _position_of(record: Future[Record]) -> Future[int]:
+    """The position of a record that is still on its way to the disk."""
+    position: Future[int] = Future()
+
+    def settle(done: Future[Record]) -> None:
+        fault = done.exception()
+        if fault is None:
+            position.set_result(done.result().position)
+        else:
+            position.set_exception(fault)
+
+    record.add_done_callback(settle)
+    return position
+
+
+def _malformed(message: str) -> Refused:
+    return Refused(intake_pb2.REFUSAL_CODE_MALFORMED, message)
+
+
+def _broken(message: str) -> Refused:
+    return Refused(intake_pb2.REFUSAL_CODE_BROKEN_CHAIN, message)
+
+
+def _short(digest: bytes) -> str:
+    return digest.hex()[:16] or "(empty)"

@@ -1,0 +1,54 @@
+"""A batch's bytes as checked tables.
+
+Everything that can be checked of a batch without knowing any other is checked here, column-wise: sizes, schemas, the order of
+the samples. What single rows say is not judged; that is the journal's screening, which keeps the rest of the batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from ledger.intake.refusals import Refused
+from ledger.journal.derive import decode_batch
+from meterbook.intake.v1 import intake_pb2
+from meterbook.wire.sections import MalformedSection, Sections
+
+
+class IntakeLimits(BaseModel):
+    """How much one agent may send."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_bytes_max: int = Field(default=32 << 20, gt=0, le=128 << 20, description="Bytes of one encoded batch.")
+    rows_max: int = Field(default=1_000_000, gt=0, description="Rows of one section of a batch.")
+    in_flight_max: int = Field(default=64, gt=0, le=10_000, description="Batches of one stream that await their ack.")
+    streams_max: int = Field(default=1_000, gt=0, description="Streams open at a time.")
+
+
+def checked_content(batch: intake_pb2.Batch, limits: IntakeLimits) -> Sections:
+    """The sections of a batch. Raises Refused."""
+    size = batch.ByteSize()
+    if size > limits.batch_bytes_max:
+        raise Refused(
+            intake_pb2.REFUSAL_CODE_TOO_LARGE,
+            f"batch {batch.sequence} has {size} bytes, more than batch_bytes_max {limits.batch_bytes_max}",
+        )
+    try:
+        content = decode_batch(batch, limits.rows_max)
+    except MalformedSection as error:
+        raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, f"batch {batch.sequence}: {error}") from error
+    if not _ordered(content.samples):
+        raise Refused(
+            intake_pb2.REFUSAL_CODE_MALFORMED,
+            f"batch {batch.sequence}: section samples is not sorted by series_id and time",
+        )
+    return content
+
+
+def _ordered(samples: pa.Table) -> bool:
+    ids = samples["series_id"].to_numpy()
+    times = samples["time"].cast(pa.int64()).to_numpy()
+    ahead = (ids[1:] > ids[:-1]) | ((ids[1:] == ids[:-1]) & (times[1:] >= times[:-1]))
+    return bool(np.all(ahead))

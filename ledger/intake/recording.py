@@ -1,0 +1,81 @@
+"""Events sent row by row, as the sections of a batch.
+
+For senders without Arrow, spool and chain: the ledger checks each field, and keeps a chain in the sender's name so that
+these events are as provable as any other.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+import pyarrow as pa
+
+from ledger.intake.refusals import Refused
+from meterbook.intake.v1 import intake_pb2
+from meterbook.wire import instants
+from meterbook.wire.sections import EVENTS, Sections, sections
+from meterbook.wire.series import UNASSIGNED, canonical_json
+
+#: The chain of a sender is kept under this name, which no agent can have, and epoch.
+CHAIN_PREFIX, CHAIN_EPOCH = "record/", 1
+
+_SENDER = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
+_PLACES, _DIGITS_BEFORE = 9, 29
+
+
+def recorded(request: intake_pb2.RecordRequest, rows_max: int) -> Sections:
+    """The request's events as sections. Raises Refused naming the event, the field and the value."""
+    if not _SENDER.match(request.sender):
+        raise _refused(f"sender {request.sender[:80]!r} is not a name of lower-case letters, digits, dots and hyphens")
+    if not request.events:
+        raise _refused("events is empty: there is nothing to record")
+    if len(request.events) > rows_max:
+        raise Refused(
+            intake_pb2.REFUSAL_CODE_TOO_LARGE, f"{len(request.events)} events are more than rows_max {rows_max}"
+        )
+    origin = CHAIN_PREFIX + request.sender
+    rows = [_row(event, origin, f"events[{place}]") for place, event in enumerate(request.events)]
+    return sections(events=pa.Table.from_pylist(rows, schema=EVENTS))
+
+
+def _row(event: intake_pb2.Event, origin: str, place: str) -> dict[str, object]:
+    for name in ("source", "id", "type"):
+        if not getattr(event, name):
+            raise _refused(f"{place}.{name} is empty")
+    try:
+        time_us = instants.parse(event.time)
+        time = instants.to_datetime(time_us)
+    except (ValueError, OverflowError) as error:
+        raise _refused(f"{place}.time: {error}") from None
+    return {
+        "origin": origin,
+        "source": event.source,
+        "id": event.id,
+        "type": event.type,
+        "subject": event.subject,
+        "tenant": event.tenant or UNASSIGNED,
+        "time": time,
+        "value": _value(event.value or "1", place),
+        "properties": canonical_json(event.properties),
+    }
+
+
+def _value(text: str, place: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise _refused(f"{place}.value {text[:80]!r} is not a decimal number") from None
+    if not value.is_finite():
+        raise _refused(f"{place}.value {text[:80]!r} is not a finite number")
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int)
+    if exponent < -_PLACES or value.adjusted() >= _DIGITS_BEFORE:
+        raise _refused(
+            f"{place}.value {text[:80]!r} has more than {_DIGITS_BEFORE} digits before or {_PLACES} after the point"
+        )
+    return value
+
+
+def _refused(message: str) -> Refused:
+    return Refused(intake_pb2.REFUSAL_CODE_MALFORMED, message)

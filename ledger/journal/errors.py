@@ -1,0 +1,32 @@
+"""Errors of the journal, named for the caller's next move.
+
+::
+
+    JournalError
+     +- StoreRefused       the directory cannot be opened as it is: somebody has to act first
+     |   +- StoreInUse     another process has it
+     |   +- StoreDamaged   bytes that were acknowledged are not what they were
+     +- LogUnavailable     nothing can be written just now (disk full): keep what you have and try again
+"""
+
+from __future__ import annotations
+
+
+class JournalError(Exception):
+    """Something about the journal; the message is one sentence that names the place and what to do."""
+
+
+class StoreRefused(JournalError):
+    """The store cannot be opened as it is."""
+
+
+class StoreInUse(StoreRefused):
+    """Another process has the store open."""
+
+
+class StoreDamaged(StoreRefused):
+    """Bytes that were acknowledged are missing or changed."""
+
+
+class LogUnavailable(JournalError):
+    """The record was not written, and nothing of it remains; the same append may succeed later."""

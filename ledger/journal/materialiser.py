@@ -1,0 +1,100 @@
+"""Moves records from the log to the tables, in order, each exactly once.
+
+One thread follows the log. It takes whatever has been committed since the last round, up to a bound, derives the rows of
+all of it and applies them in one transaction: the more there is to do, the larger the groups. What went wrong is
+kept for /readyz and tried again; a record is never skipped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pyarrow as pa
+
+from ledger.journal.derive import Rows, derive
+from ledger.journal.log import Cursor, Log
+from ledger.journal.screening import KnownSeries
+from ledger.journal.tables import Tables
+
+GROUP_BYTES_MAX = 32 << 20
+_RETRY_S = 1.0
+_IDLE_S = 0.2
+
+logger = logging.getLogger(__name__)
+
+
+class Materialiser:
+    """Applies the log to the tables from a thread of its own, between :meth:`start` and :meth:`stop`."""
+
+    def __init__(self, log: Log, tables: Tables) -> None:
+        self._log, self._tables = log, tables
+        self._known = KnownSeries.of(tables.query("SELECT series_id, identity, kind FROM series ORDER BY position"))
+        self._watermark = tables.watermark
+        self._cursor: Cursor = log.cursor(self._watermark)
+        self._applied = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="materialiser", daemon=True)
+        self.trouble: str | None = None
+
+    @property
+    def watermark(self) -> int:
+        """Position up to which the tables hold the log."""
+        return self._watermark
+
+    def start(self) -> None:
+        """Begin to follow the log."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the group under way. Safe to call twice."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def catch_up(self) -> None:
+        """Apply everything that is durable now, in this thread; for use before :meth:`start`."""
+        while self._apply_group():
+            pass
+
+    def wait_for(self, position: int, timeout_s: float) -> bool:
+        """Wait until the tables hold ``position``; False when the time is up first."""
+        with self._applied:
+            return self._applied.wait_for(lambda: self._watermark >= position, timeout_s)
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                worked = self._apply_group()
+                self.trouble = None
+            except Exception as error:
+                if self.trouble is None:
+                    logger.exception("the tables could not be filled; trying again every %g s", _RETRY_S)
+                self.trouble = f"the tables are not being filled: {error}"
+                self._stopping.wait(_RETRY_S)
+                continue
+            if not worked:
+                self._log.wait_past(self._watermark, _IDLE_S)
+
+    def _apply_group(self) -> bool:
+        """Apply the next group; False where there is none. Nothing is remembered of a group that failed."""
+        known, cursor, size = self._known, self._cursor, 0
+        parts: dict[str, list[pa.Table]] = {}
+        for record, cursor_after in self._log.read(self._cursor):
+            cursor = cursor_after
+            rows, known = derive(record, known)
+            for name, table in rows.items():
+                parts.setdefault(name, []).append(table)
+            size += len(record.payload)
+            if size >= GROUP_BYTES_MAX:
+                break
+        if not parts:
+            return False
+        merged: Rows = {name: pa.concat_tables(tables) for name, tables in parts.items()}
+        position = cursor.start.position - 1
+        self._tables.apply(merged, self._watermark, position)
+        self._known, self._cursor = known, cursor
+        with self._applied:
+            self._watermark = position
+            self._applied.notify_all()
+        return True

@@ -1,0 +1,78 @@
+"""The directory of an embedded store: its version, and the lock that keeps a second process out.
+
+Two processes appending to one log would each be right and together be wrong, so the lock is taken before anything is
+read. It is the kernel's (``flock``): it goes with the process, also after ``kill -9``, and is never left behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from ledger.journal.errors import StoreInUse, StoreRefused
+
+VERSION_LINE = "meterbook journal 1\n"
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable: a file that was synced can still lose its name without this."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class StoreDirectory:
+    """An opened store directory, made if it does not exist. Raises StoreRefused, StoreInUse."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = root / "log"
+        self.tables = root / "tables"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(root / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreRefused(
+                f"{root}: cannot be used as a store ({error.strerror}); choose another directory"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise StoreInUse(
+                f"{root}: another process has this store open; stop it or choose another directory"
+            ) from None
+        try:
+            self._check_version()
+            for directory in (self.log, self.tables):
+                directory.mkdir(exist_ok=True)
+            sync_directory(root)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_version(self) -> None:
+        path = self.root / "FORMAT"
+        if path.exists():
+            found = path.read_text(errors="replace")
+            if found != VERSION_LINE:
+                raise StoreRefused(
+                    f"{self.root}: the store says {found.strip()[:60]!r}, this software reads {VERSION_LINE.strip()!r}; "
+                    "use the version of Meterbook that wrote it"
+                )
+            return
+        if any(entry.name != "LOCK" for entry in self.root.iterdir()):
+            raise StoreRefused(f"{self.root}: not empty and not a store; choose an empty directory")
+        with path.open("w") as file:
+            file.write(VERSION_LINE)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Let the next process in. Safe to call twice."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1

@@ -1,0 +1,129 @@
+"""The tables: DuckLake over Parquet files, filled only by the materialiser and asked by everyone else.
+
+They are derived from the log and can be thrown away. What makes them safe to use is one rule: rows and the
+*watermark* (the last position applied) change in one transaction, and the watermark moves by compare-and-set. A
+second writer, a repeated apply or a crash in between therefore cannot add a row twice or leave one out.
+
+This is the only home of DuckDB. Its extensions come from wheels and are loaded by path: nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ledger.journal.derive import TABLES, Rows
+from ledger.journal.errors import StoreRefused
+
+_EXTENSIONS = {"duckdb_extension_ducklake": "ducklake", "duckdb_extension_sqlite_scanner": "sqlite_scanner"}
+# The catalog must be in WAL mode: without it one reader blocks the writer until "database is locked".
+_ATTACH = "ATTACH 'ducklake:sqlite:{catalog}' AS book (DATA_PATH '{data}', META_JOURNAL_MODE 'WAL', DATA_INLINING_ROW_LIMIT 0)"
+
+
+class OvertakenError(Exception):
+    """Another writer moved the watermark first; nothing was applied."""
+
+
+class Tables:
+    """Opened tables. Raises StoreRefused where their files cannot be read."""
+
+    def __init__(self, directory: Path) -> None:
+        self._connection = duckdb.connect(
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 2}
+        )
+        self._writing = threading.Lock()
+        try:
+            for package, name in _EXTENSIONS.items():
+                file = resources.files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+                self._connection.execute(f"LOAD '{_quoted(str(file))}'")
+            catalog, data = directory / "catalog.sqlite", directory / "data"
+            self._connection.execute(_ATTACH.format(catalog=_quoted(str(catalog)), data=_quoted(str(data))))
+            self._connection.execute("USE book")
+            self._create()
+        except duckdb.Error as error:
+            self._connection.close()
+            raise StoreRefused(
+                f"{directory}: the tables cannot be opened ({str(error).splitlines()[0]}); they are derived from the "
+                "log: move the directory away and start again to have them made anew"
+            ) from error
+
+    def _create(self) -> None:
+        with self._transaction() as connection:
+            for name, schema in TABLES.items():
+                columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in schema)
+                connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+            connection.execute("CREATE TABLE IF NOT EXISTS watermark (position BIGINT)")
+            connection.execute("INSERT INTO watermark SELECT 0 WHERE NOT EXISTS (FROM watermark)")
+
+    @property
+    def watermark(self) -> int:
+        """Position of the last record applied."""
+        (row,) = self.query("SELECT position FROM watermark").to_pylist()
+        return int(row["position"])
+
+    def apply(self, rows: Rows, previous: int, position: int) -> None:
+        """Add rows and move the watermark from ``previous`` to ``position``. Raises OvertakenError."""
+        with self._writing, self._transaction() as connection:
+            for name, table in rows.items():
+                if table.num_rows:
+                    connection.register("incoming", table)
+                    connection.execute(f"INSERT INTO {name} SELECT * FROM incoming")  # noqa: S608
+                    connection.unregister("incoming")
+            moved = connection.execute(
+                "UPDATE watermark SET position = ? WHERE position = ?", [position, previous]
+            ).fetchone()
+            if moved is None or moved[0] != 1:
+                raise OvertakenError(f"the watermark is no longer at {previous}")
+
+    def query(
+        self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
+    ) -> pa.Table:
+        """Answer of one statement as an Arrow table, read from one snapshot. ``given`` are tables it may name."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("USE book")
+            for name, table in (given or {}).items():
+                cursor.register(name, table)
+            return cursor.execute(sql, list(parameters)).to_arrow_table()
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        """Close. Safe to call twice."""
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self._connection.execute("BEGIN")
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            with _ignoring_ended_transaction():
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, duckdb.TransactionException):
+                raise OvertakenError(str(error)) from error
+            raise
+
+
+@contextmanager
+def _ignoring_ended_transaction() -> Iterator[None]:
+    # A failed COMMIT has already ended the transaction, and ROLLBACK then says that there is none.
+    with suppress(duckdb.TransactionException):
+        yield
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    return {"int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "timestamp[us]": "TIMESTAMP"}[str(kind)]

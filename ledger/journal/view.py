@@ -1,0 +1,213 @@
+"""The book as it stood at one position: every question that the rest of the ledger asks of the tables.
+
+A view never sees a row of a later position, so the same question to a view of the same position has the same answer
+for ever. Answers are Arrow tables with times in UTC microseconds; no meaning is added here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ledger.journal.tables import Tables
+
+#: The year 9999: the latest time that every part of the book can write down.
+LATEST_US = 253_402_300_799 * 1_000_000
+
+
+@dataclass(frozen=True)
+class View:
+    """The book at ``position``; ``time_us`` is when that position was committed (0 for an empty book)."""
+
+    tables: Tables
+    position: int
+    time_us: int
+
+    @classmethod
+    def at(cls, tables: Tables, position: int) -> View:
+        """The view of a position. Raises LookupError where the tables do not hold it (yet)."""
+        if position == 0:
+            return cls(tables, 0, 0)
+        found = tables.query("SELECT epoch_us(time) AS time_us FROM records WHERE position = ?", [position]).to_pylist()
+        if not found:
+            raise LookupError(f"position {position} is not in the book, which ends at {tables.watermark}")
+        return cls(tables, position, found[0]["time_us"])
+
+    def series(self, metric: str) -> pa.Table:
+        """Definitions of the series of a metric, by series and then by the time since which they hold."""
+        return self.tables.query(
+            "SELECT series_id, source, kind, labels, attributes, epoch_us(start) AS start_us, tenant,"
+            " epoch_us(since) AS since_us FROM series WHERE metric = ? AND position <= ?"
+            " ORDER BY series_id, since, position",
+            [metric, self.position],
+        )
+
+    def samples(self, series_ids: np.ndarray, start_us: int, end_us: int) -> pa.Table:
+        """Samples of the series in [start, end), with the one before and the one after of each series.
+
+        Columns series_id, time_us, value; by series, time and position, so that of two samples of one instant the
+        one that was accepted first comes first.
+        """
+        return self.tables.query(
+            "WITH chosen AS (SELECT series_id, time, value, position FROM samples"
+            "  SEMI JOIN wanted USING (series_id) WHERE position <= $1),"
+            " near AS (SELECT * FROM chosen WHERE time >= make_timestamp($2) AND time < make_timestamp($3)"
+            "  UNION ALL SELECT series_id, max(time), arg_max(value, (time, -position)), 0 FROM chosen"
+            "   WHERE time < make_timestamp($2) GROUP BY series_id"
+            "  UNION ALL SELECT series_id, min(time), arg_min(value, (time, position)), 0 FROM chosen"
+            "   WHERE time >= make_timestamp($3) GROUP BY series_id)"
+            " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time, position",
+            [self.position, start_us, end_us],
+            {"wanted": _ids(series_ids)},
+        )
+
+    def fresh_samples(self, series_ids: np.ndarray, after: int) -> pa.Table:
+        """Per series with samples of a position beyond ``after``: first_us of those, previous_us of the one before."""
+        return self.tables.query(
+            "WITH chosen AS (SELECT series_id, epoch_us(time) AS time_us, position FROM samples"
+            "  SEMI JOIN wanted USING (series_id) WHERE position <= $1),"
+            " fresh AS (SELECT series_id, min(time_us) AS first_us FROM chosen WHERE position > $2 GROUP BY series_id)"
+            " SELECT series_id, any_value(first_us) AS first_us,"
+            "  max(time_us) FILTER (time_us < first_us) AS previous_us"
+            " FROM chosen JOIN fresh USING (series_id) GROUP BY series_id ORDER BY series_id",
+            [self.position, after],
+            {"wanted": _ids(series_ids)},
+        )
+
+    def events(self, event_type: str, start_us: int, end_us: int) -> pa.Table:
+        """Events of a type in [start, end), each (source, id) once: the one that was accepted first stands for ever."""
+        return self.tables.query(
+            "SELECT origin, tenant, epoch_us(time) AS time_us, value, properties FROM ("
+            "  SELECT * FROM events WHERE type = $1 AND position <= $2"
+            "  QUALIFY row_number() OVER (PARTITION BY source, id ORDER BY position, time, value, properties) = 1)"
+            " WHERE time >= make_timestamp($3) AND time < make_timestamp($4) ORDER BY tenant, properties, time",
+            [event_type, self.position, start_us, end_us],
+        )
+
+    def first_fresh_event(self, event_type: str, after: int) -> int | None:
+        """Time of the earliest event of a type with a position beyond ``after``."""
+        return self._one(
+            "SELECT min(epoch_us(time)) AS value FROM events WHERE type = ? AND position <= ? AND position > ?",
+            [event_type, self.position, after],
+        )
+
+    def coverage(self, start_us: int, end_us: int) -> pa.Table:
+        """Coverage records that meet [start, end): source, agent, start_us, end_us, status, reason; by source and time."""
+        return self.tables.query(
+            'SELECT source, agent, epoch_us(start) AS start_us, epoch_us("end") AS end_us, status, reason'
+            " FROM coverage JOIN batches USING (position)"
+            ' WHERE position <= $1 AND epoch_us(start) < $3 AND epoch_us("end") > $2 ORDER BY source, start, "end"',
+            [self.position, start_us, end_us],
+        )
+
+    def observation(self) -> pa.Table:
+        """Per source: agent, when it was first and last accounted for (first_us, last_us), and last_interval_us."""
+        return self.tables.query(
+            'SELECT source, arg_max(agent, "end") AS agent, epoch_us(min(start)) AS first_us,'
+            ' epoch_us(max("end")) AS last_us,'
+            ' arg_max(epoch_us("end") - epoch_us(start), "end") AS last_interval_us'
+            " FROM coverage JOIN batches USING (position) WHERE position <= ? GROUP BY source ORDER BY source",
+            [self.position],
+        )
+
+    def polls(self) -> pa.Table:
+        """Ends of the intervals wholly observed: source, end_us; by source and time."""
+        return self.tables.query(
+            'SELECT DISTINCT source, epoch_us("end") AS end_us FROM coverage'
+            " WHERE status = 'complete' AND position <= ? ORDER BY source, end_us",
+            [self.position],
+        )
+
+    def definitions(self) -> pa.Table:
+        """Every version of every definition, in the order in which they were written."""
+        return self.tables.query(
+            "SELECT * FROM definitions WHERE position <= ? ORDER BY position, kind, name, version", [self.position]
+        )
+
+    def runs(self, meter: str) -> pa.Table:
+        """Metering runs of a meter, oldest first: version, start_us, end_us, at_position, position."""
+        return self.tables.query(
+            'SELECT version, epoch_us(start) AS start_us, epoch_us("end") AS end_us, at_position, position'
+            " FROM runs WHERE meter = ? AND position <= ? ORDER BY position",
+            [meter, self.position],
+        )
+
+    def first_booked(self, meter: str, start_us: int, end_us: int) -> int | None:
+        """The first hour in [start, end) that a meter has entries for."""
+        return self._one(
+            "SELECT epoch_us(min(hour)) AS value FROM entries"
+            " WHERE meter = ? AND position <= ? AND hour >= make_timestamp(?) AND hour < make_timestamp(?)",
+            [meter, self.position, start_us, min(end_us, LATEST_US)],
+        )
+
+    def booked(self, meter: str, start_us: int, end_us: int) -> pa.Table:
+        """Sums of a meter's entries of the hours in [start, end), by tenant, dimensions and hour."""
+        return self.tables.query(
+            "SELECT tenant, dimensions, epoch_us(hour) AS hour_us, sum(quantity) AS quantity,"
+            " sum(estimated) AS estimated, sum(observed_us)::BIGINT AS observed_us, sum(expected_us)::BIGINT AS expected_us"
+            " FROM entries WHERE meter = ? AND position <= ? AND hour >= make_timestamp(?) AND hour < make_timestamp(?)"
+            " GROUP BY ALL ORDER BY tenant, dimensions, hour_us",
+            [meter, self.position, start_us, min(end_us, LATEST_US)],
+        )
+
+    def chains(self) -> pa.Table:
+        """Per agent and epoch: the last sequence and its hash, samples and events in all, and last_us."""
+        return self.tables.query(
+            "SELECT agent, epoch, max(sequence) AS sequence, arg_max(hash, sequence) AS hash,"
+            " sum(samples)::BIGINT AS samples, sum(events)::BIGINT AS events, epoch_us(max(time)) AS last_us"
+            " FROM batches WHERE position <= ? GROUP BY agent, epoch ORDER BY agent, epoch",
+            [self.position],
+        )
+
+    def chain_head(self, agent: str, epoch: int) -> tuple[int, str]:
+        """Last sequence of a chain and its hash, hexadecimal; (0, "") for none."""
+        found = self.tables.query(
+            "SELECT sequence, hash FROM batches WHERE agent = ? AND epoch = ? AND position <= ?"
+            " ORDER BY sequence DESC LIMIT 1",
+            [agent, epoch, self.position],
+        ).to_pylist()
+        return (found[0]["sequence"], found[0]["hash"]) if found else (0, "")
+
+    def batch(self, agent: str, epoch: int, sequence: int) -> tuple[str, int] | None:
+        """Hash, hexadecimal, and position of one accepted batch."""
+        found = self.tables.query(
+            "SELECT hash, position FROM batches WHERE agent = ? AND epoch = ? AND sequence = ? AND position <= ?",
+            [agent, epoch, sequence, self.position],
+        ).to_pylist()
+        return (found[0]["hash"], found[0]["position"]) if found else None
+
+    def dead_letters(self, limit: int) -> pa.Table:
+        """The newest dead letters first, with the agent that sent them."""
+        return self.tables.query(
+            "SELECT position, agent, source, place, reason, document FROM dead_letters JOIN batches USING (position)"
+            " WHERE position <= ? ORDER BY position DESC, source, place, reason, document LIMIT ?",
+            [self.position, limit],
+        )
+
+    def count(self, table: str) -> int:
+        """Rows of a table."""
+        return self._one(f"SELECT count(*) AS value FROM {table} WHERE position <= ?", [self.position]) or 0  # noqa: S608
+
+    def rows(self, table: str, first: int, last: int) -> pa.Table:
+        """All rows of a table that came from the records of positions ``first`` to ``last``."""
+        return self.tables.query(f"SELECT * FROM {table} WHERE position BETWEEN ? AND ?", [first, last])  # noqa: S608
+
+    def beginning(self) -> int | None:
+        """Time of the earliest sample, event or coverage in the book."""
+        return self._one(
+            "SELECT least((SELECT epoch_us(min(time)) FROM samples WHERE position <= $1),"
+            " (SELECT epoch_us(min(time)) FROM events WHERE position <= $1),"
+            " (SELECT epoch_us(min(start)) FROM coverage WHERE position <= $1)) AS value",
+            [self.position],
+        )
+
+    def _one(self, sql: str, parameters: list[object]) -> int | None:
+        (row,) = self.tables.query(sql, parameters).to_pylist()
+        value = row["value"]
+        return None if value is None else int(value)
+
+
+def _ids(series_ids: np.ndarray) -> pa.Table:
+    return pa.table({"series_id": pa.array(series_ids, pa.int64())})

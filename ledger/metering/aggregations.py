@@ -1,0 +1,105 @@
+"""The register of aggregations. A new one is one file with a function, one line here, and one test.
+
+An aggregation reads what it needs of a view for the hours in [start, end) and gives amounts per group and hour, with
+the key and the source of every group; and it tells how far back new rows reach, so that a run need not measure
+everything again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ledger.directory.meter import Meter
+from ledger.journal.view import View
+from ledger.metering.hours import Hourly
+from ledger.metering.increase import Columns, beginning, increase
+from ledger.metering.integral import integral
+from ledger.metering.observation import Polls
+from ledger.metering.occurrences import occurrences
+from ledger.metering.subjects import Key, Subjects, subjects
+from meterbook.wire.instants import SECOND_US
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """Amounts per group and hour, and what a group stands for."""
+
+    hourly: Hourly
+    key_of: Callable[[int], Key]
+    source_of: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """One way to add up: over the hours in [start_us, end_us), and the earliest time that rows after a position touch."""
+
+    aggregate: Callable[[View, Meter, int, int], Aggregated]
+    touched_since: Callable[[View, Meter, int], int | None]
+
+
+def _samples(view: View, chosen: Subjects, start_us: int, end_us: int) -> Columns:
+    """Samples as columns, of two samples of one instant only the first accepted."""
+    table = view.samples(chosen.ids, start_us, end_us)
+    codes = np.searchsorted(chosen.ids, table["series_id"].to_numpy())
+    times, values = table["time_us"].to_numpy(), table["value"].to_numpy()
+    again = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
+    kept = np.concatenate((np.ones(min(1, len(codes)), dtype=bool), ~again))
+    return codes[kept], times[kept], values[kept]
+
+
+def _increase(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
+    chosen = subjects(view.series(_metric(meter)), meter)
+    samples = _samples(view, chosen, start_us, end_us)
+    hourly = increase(samples, chosen, Polls.of(view), meter.max_gap_s * SECOND_US, start_us)
+    return Aggregated(hourly, chosen.keys.__getitem__, chosen.source_of)
+
+
+def _integral(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
+    chosen = subjects(view.series(_metric(meter)), meter)
+    hourly = integral(_samples(view, chosen, start_us, end_us), chosen, meter.max_gap_s * SECOND_US)
+    return Aggregated(hourly, chosen.keys.__getitem__, chosen.source_of)
+
+
+def _occurrences(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
+    found = occurrences(view.events(_event(meter), start_us, end_us), meter)
+    return Aggregated(found.hourly, found.keys.__getitem__, found.origins.__getitem__)
+
+
+def _series_touched_since(view: View, meter: Meter, after: int) -> int | None:
+    """A new sample changes everything since the sample before it, or since its series began."""
+    chosen = subjects(view.series(_metric(meter)), meter)
+    polls = Polls.of(view)
+    earliest: list[int] = []
+    for row in view.fresh_samples(chosen.ids, after).to_pylist():
+        earliest.append(row["first_us"])
+        if row["previous_us"] is not None:
+            earliest.append(row["previous_us"])
+            continue
+        begin = beginning(chosen, polls, int(np.searchsorted(chosen.ids, row["series_id"])), row["first_us"])
+        earliest += [] if begin is None else [begin]
+    return min(earliest, default=None)
+
+
+def _events_touched_since(view: View, meter: Meter, after: int) -> int | None:
+    return view.first_fresh_event(_event(meter), after)
+
+
+def _metric(meter: Meter) -> str:
+    assert meter.source.metric is not None
+    return meter.source.metric
+
+
+def _event(meter: Meter) -> str:
+    assert meter.source.event is not None
+    return meter.source.event
+
+
+AGGREGATIONS = {
+    "increase": Aggregation(_increase, _series_touched_since),
+    "integral": Aggregation(_integral, _series_touched_since),
+    "count": Aggregation(_occurrences, _events_touched_since),
+    "sum": Aggregation(_occurrences, _events_touched_since),
+}

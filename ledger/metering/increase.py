@@ -1,0 +1,91 @@
+"""The increase of counters: what was added between each sample and the one before it.
+
+Between two samples of a series the increase is the difference; where the value fell the counter was reset, and what it
+shows now was added since. The difference belongs to the time between the two samples and is divided in proportion where
+that crosses an hour. Longer than ``max_gap`` apart, it is booked all the same and called estimated.
+
+The first sample of a series is the one that needs judgement. Counted in full, usage from before anybody watched would
+be billed; left out, every short-lived series would lose its beginning. It counts from zero
+
+* where the incarnation is known to have begun after the source was first watched, or
+* where the source was observed completely before, without this series: then it had not begun yet,
+
+and it belongs to the time since the later of the two. Otherwise it only sets the level to measure from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ledger.journal.quantity import NANO
+from ledger.metering import nano
+from ledger.metering.hours import Hourly, hours_of, pieces, runs_of
+from ledger.metering.observation import Polls
+from ledger.metering.subjects import UNKNOWN_START, Subjects
+from meterbook.wire.instants import HOUR_US
+
+Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def increase(samples: Columns, subjects: Subjects, polls: Polls, max_gap_us: int, reach_us: int) -> Hourly:
+    """Increase per assignment and hour.
+
+    ``samples`` are the place of the series in ``subjects.ids``, time in microseconds and float64 value, sorted by
+    the first two, no pair twice. A series whose first sample lies before ``reach_us`` has samples before it that
+    were not fetched, or is not of interest there: it only sets the level.
+    """
+    codes, times, values = samples
+    if len(codes) == 0:
+        return Hourly()
+    whole, rest = nano.split(values)
+    first = np.concatenate(([True], codes[1:] != codes[:-1]))
+    begins = np.concatenate(([0], times[:-1]))
+    added_whole = np.concatenate(([0], np.diff(whole)))
+    added_rest = np.concatenate(([0], np.diff(rest)))
+    fresh = first | np.concatenate(([False], values[1:] < values[:-1]))
+    added_whole[fresh], added_rest[fresh] = whole[fresh], rest[fresh]
+
+    counts = ~first
+    for place in np.flatnonzero(first & (times >= reach_us)):
+        begin = beginning(subjects, polls, int(codes[place]), int(times[place]))
+        if begin is not None:
+            counts[place], begins[place] = True, begin
+
+    groups = subjects.assignments(codes, times)[counts]
+    begins, ends = begins[counts], times[counts]
+    return _by_hour(groups, begins, ends, added_whole[counts], added_rest[counts], ends - begins > max_gap_us)
+
+
+def beginning(subjects: Subjects, polls: Polls, code: int, first_us: int) -> int | None:
+    """Since when the first sample of a series counts from zero; None where it only sets the level."""
+    source, start = subjects.sources[code], int(subjects.starts_us[code])
+    watched = polls.watched_since(source)
+    before = polls.last_before(source, first_us)
+    began_watched = start != UNKNOWN_START and watched is not None and watched <= start <= first_us
+    if before is None:
+        return start if began_watched else None
+    return max(before, start) if began_watched else before
+
+
+def _by_hour(
+    groups: np.ndarray,
+    begins: np.ndarray,
+    ends: np.ndarray,
+    whole: np.ndarray,
+    rest: np.ndarray,
+    estimated: np.ndarray,
+) -> Hourly:
+    found = Hourly()
+    hours, last = hours_of(begins, ends)
+    within = hours == last
+    for doubtful in (False, True):
+        chosen = within & (estimated == doubtful)
+        starts = runs_of(groups[chosen], hours[chosen])
+        cells = zip(groups[chosen][starts].tolist(), (hours[chosen][starts] * HOUR_US).tolist(), strict=True)
+        for cell, amount in zip(cells, nano.sums(whole[chosen], rest[chosen], starts), strict=True):
+            found.add(cell, amount, doubtful)
+    for place in np.flatnonzero(~within):
+        amount = int(whole[place]) * NANO + int(rest[place])
+        for hour_us, part in pieces(int(begins[place]), int(ends[place]), amount):
+            found.add((int(groups[place]), hour_us), part, bool(estimated[place]))
+    return found

@@ -1,0 +1,52 @@
+"""Exact arithmetic on columns: float64 samples as whole units and nano-units, both int64.
+
+A sample is the float64 that the source gave. Its whole part is exact in an int64 and what remains, times 10^9 and
+rounded to the nearest, is below 10^9: two integer columns whose differences and sums NumPy computes without any
+rounding. Only per hour, where there are few numbers left, do they become Python integers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ledger.journal.quantity import NANO
+
+_LIMB_BITS = 31
+_LIMB_MASK = (1 << _LIMB_BITS) - 1
+
+
+def split(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whole units and nano-units (0 to 10^9) of float64 values below 2^62 in magnitude."""
+    whole = np.floor(values)
+    nano = np.rint((values - whole) * NANO)
+    return whole.astype(np.int64), nano.astype(np.int64)
+
+
+def sums(whole: np.ndarray, nano: np.ndarray, starts: np.ndarray) -> list[int]:
+    """Nano-units of each group as Python integers; ``starts`` are the places at which the groups begin."""
+    if len(starts) == 0:
+        return []
+    wholes = np.add.reduceat(whole, starts).tolist()
+    nanos = np.add.reduceat(nano, starts).tolist()
+    return [one * NANO + other for one, other in zip(wholes, nanos, strict=True)]
+
+
+def weighted_sums(whole: np.ndarray, nano: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> list[int]:
+    """Nano-units times weight of each group, as Python integers.
+
+    ``weights`` are non-negative and add up to at most 2^32 in a group (an hour has 3.6 * 10^9 microseconds), so that
+    31-bit limbs of the values cannot overflow an int64 sum.
+    """
+    if len(starts) == 0:
+        return []
+    high = np.add.reduceat((whole >> _LIMB_BITS) * weights, starts).tolist()
+    low = np.add.reduceat((whole & _LIMB_MASK) * weights, starts).tolist()
+    rest = np.add.reduceat(nano * weights, starts).tolist()
+    return [((h << _LIMB_BITS) + m) * NANO + r for h, m, r in zip(high, low, rest, strict=True)]
+
+
+def round_half_even(numerator: int, denominator: int) -> int:
+    """The integer nearest to a fraction with a positive denominator; of two equally near ones, the even one."""
+    whole, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    return whole + (twice > denominator or (twice == denominator and whole % 2 == 1))

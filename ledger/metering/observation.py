@@ -1,0 +1,134 @@
+"""How much of the time each source was observed, and how much of it should have been.
+
+*Observed* is the union of the intervals that coverage records call complete. *Expected* runs from when a source was first
+accounted for until the last account of it. If an agent falls silent altogether, its sources stay expected, because
+silence is the one gap that no record tells of; if only this source stopped while its agent went on, it was
+taken out of service, and nothing is expected any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from ledger.journal.view import View
+from meterbook.wire.instants import HOUR_US
+
+#: Intervals that may pass without word before a source counts as silent.
+PATIENCE = 3
+
+
+@dataclass(frozen=True)
+class Polls:
+    """When sources were seen: the time each was first watched, and the ends of its complete intervals, ascending."""
+
+    watched_us: Mapping[str, int]
+    ends_us: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, view: View) -> Polls:
+        """Everything that the view knows of all sources."""
+        watched = {row["source"]: row["first_us"] for row in view.observation().to_pylist()}
+        return cls(watched, _by_source(view.polls(), "end_us"))
+
+    def watched_since(self, source: str) -> int | None:
+        """When the source was first accounted for, well or badly."""
+        return self.watched_us.get(source)
+
+    def last_before(self, source: str, time_us: int) -> int | None:
+        """End of the last complete interval that ended before a time."""
+        ends = self.ends_us.get(source)
+        place = 0 if ends is None else int(np.searchsorted(ends, time_us))
+        return int(ends[place - 1]) if ends is not None and place else None
+
+
+class Observation:
+    """Observed and expected time of sources within [start, end), as a view tells it."""
+
+    def __init__(self, view: View, start_us: int, end_us: int) -> None:
+        self.records = view.coverage(start_us, end_us)
+        self._accounts = {row["source"]: row for row in view.observation().to_pylist()}
+        self._until_us = view.time_us
+        self._cells: dict[tuple[str, int], tuple[int, int]] = {}
+
+    @property
+    def sources(self) -> list[str]:
+        """Every source that was ever accounted for."""
+        return sorted(self._accounts)
+
+    def hour(self, source: str, hour_us: int) -> tuple[int, int]:
+        """(observed, expected) microseconds of a source in one hour."""
+        cell = (source, hour_us)
+        if cell not in self._cells:
+            self._cells[cell] = self.between(source, hour_us, hour_us + HOUR_US)
+        return self._cells[cell]
+
+    def between(self, source: str, start_us: int, end_us: int) -> tuple[int, int]:
+        """(observed, expected) microseconds of a source in [start, end)."""
+        account = self._accounts.get(source)
+        if account is None:
+            return 0, 0
+        start_us, end_us = max(start_us, account["first_us"]), min(end_us, self._expected_until(source))
+        if end_us <= start_us:
+            return 0, 0
+        union = self._unions.get(source)
+        return (0 if union is None else union.within(start_us, end_us)), end_us - start_us
+
+    def _expected_until(self, source: str) -> int:
+        account = self._accounts[source]
+        last_us: int = account["last_us"]
+        patience_us: int = PATIENCE * account["last_interval_us"]
+        went_on = self._agents[account["agent"]] > last_us + patience_us
+        in_time = self._until_us <= last_us + patience_us
+        return last_us if went_on or in_time else self._until_us
+
+    @cached_property
+    def _agents(self) -> dict[str, int]:
+        last: dict[str, int] = {}
+        for account in self._accounts.values():
+            last[account["agent"]] = max(last.get(account["agent"], 0), account["last_us"])
+        return last
+
+    @cached_property
+    def _unions(self) -> dict[str, _Union]:
+        complete = self.records.filter(pa.compute.equal(self.records["status"], "complete"))
+        starts, ends = _by_source(complete, "start_us"), _by_source(complete, "end_us")
+        return {source: _Union(starts[source], ends[source]) for source in starts}
+
+
+class _Union:
+    """The union of intervals, asked for its length within others."""
+
+    def __init__(self, starts: np.ndarray, ends: np.ndarray) -> None:
+        """``starts`` ascend."""
+        # An interval adds only what reaches beyond everything before it.
+        reached = np.maximum.accumulate(ends)
+        self._starts = np.maximum(starts, np.concatenate((starts[:1], reached[:-1])))
+        self._ends = np.maximum(ends, self._starts)
+        self._before = np.concatenate(([0], np.cumsum(self._ends - self._starts)))
+
+    def within(self, start_us: int, end_us: int) -> int:
+        """Length of the union in [start, end)."""
+        return self._until(end_us) - self._until(start_us)
+
+    def _until(self, time_us: int) -> int:
+        place = int(np.searchsorted(self._starts, time_us))
+        if place == 0:
+            return 0
+        over = max(0, int(self._ends[place - 1]) - time_us)
+        return int(self._before[place]) - over
+
+
+def _by_source(table: pa.Table, column: str) -> dict[str, np.ndarray]:
+    """A column of a table sorted by source, as one array per source."""
+    sources = table["source"].combine_chunks().dictionary_encode()
+    if table.num_rows == 0:
+        return {}
+    codes = sources.indices.to_numpy()
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(codes)) + 1))
+    parts = np.split(table[column].to_numpy(), starts[1:])
+    return {sources.dictionary[int(codes[start])].as_py(): part for start, part in zip(starts, parts, strict=True)}

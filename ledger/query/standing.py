@@ -1,0 +1,98 @@
+"""How the book stands: agents, coverage, dead letters and definitions, as the wire gives them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from ledger.directory.decimals import plain_text, portion
+from ledger.journal.journal import Journal
+from ledger.metering.observation import Observation
+from ledger.query.questions import BadQuestion, Book
+from meterbook.ledger.v1 import query_pb2
+from meterbook.wire import instants
+
+_DEAD_LETTERS_DEFAULT, _DEAD_LETTERS_MAX = 100, 10_000
+_SECOND = Decimal(instants.SECOND_US)
+
+
+def answer_agents(journal: Journal, request: query_pb2.AgentsRequest) -> query_pb2.AgentsResponse:
+    """Every chain that the ledger holds. Raises BadQuestion, JournalError."""
+    view = Book.at(journal, request.as_of).view
+    rows = [
+        query_pb2.AgentRow(
+            agent=row["agent"],
+            epoch=row["epoch"],
+            sequence=row["sequence"],
+            hash=row["hash"],
+            samples=row["samples"],
+            events=row["events"],
+            last_seen=instants.text(row["last_us"]),
+        )
+        for row in view.chains().to_pylist()
+    ]
+    return query_pb2.AgentsResponse(as_of=view.position, rows=rows)
+
+
+def answer_coverage(journal: Journal, request: query_pb2.CoverageRequest) -> query_pb2.CoverageResponse:
+    """Observed and expected time per source, and every interval that was not wholly observed."""
+    book = Book.at(journal, request.as_of)
+    start_us, end_us = book.hours(request.range)
+    observation = Observation(book.view, start_us, end_us)
+    unknown = sorted(set(request.sources) - set(observation.sources))
+    if unknown:
+        raise BadQuestion(
+            f"sources: there is no source {unknown[0]!r}; there are {', '.join(observation.sources) or 'none'}"
+        )
+    gaps: dict[str, list[query_pb2.CoverageGap]] = {}
+    for row in observation.records.to_pylist():
+        if row["status"] != "complete":
+            gap = query_pb2.CoverageGap(
+                start=instants.text(row["start_us"]),
+                end=instants.text(row["end_us"]),
+                status=row["status"],
+                reason=row["reason"],
+            )
+            gaps.setdefault(row["source"], []).append(gap)
+    rows = []
+    for source in sorted(request.sources) or observation.sources:
+        observed_us, expected_us = observation.between(source, start_us, end_us)
+        share = portion(observed_us, expected_us)
+        rows.append(
+            query_pb2.CoverageRow(
+                source=source,
+                observed_s=plain_text(observed_us / _SECOND),
+                expected_s=plain_text(expected_us / _SECOND),
+                coverage="" if share is None else plain_text(share),
+                gaps=gaps.get(source, []),
+            )
+        )
+    return query_pb2.CoverageResponse(as_of=book.view.position, rows=rows)
+
+
+def answer_dead_letters(journal: Journal, request: query_pb2.DeadLettersRequest) -> query_pb2.DeadLettersResponse:
+    """The newest dead letters, and how many there are."""
+    limit = request.limit or _DEAD_LETTERS_DEFAULT
+    if not 0 < limit <= _DEAD_LETTERS_MAX:
+        raise BadQuestion(f"limit: {limit} is not between 1 and {_DEAD_LETTERS_MAX}")
+    view = Book.at(journal, request.as_of).view
+    rows = [query_pb2.DeadLetter(**row) for row in view.dead_letters(limit).to_pylist()]
+    return query_pb2.DeadLettersResponse(as_of=view.position, rows=rows, total=view.count("dead_letters"))
+
+
+def answer_definitions(journal: Journal, request: query_pb2.DefinitionsRequest) -> query_pb2.DefinitionsResponse:
+    """Every version of every definition, of one kind or of all."""
+    view = Book.at(journal, request.as_of).view
+    rows = [
+        query_pb2.Definition(
+            kind=row["kind"],
+            name=row["name"],
+            version=row["version"],
+            effective_from=instants.text(row["effective_from"]) if row["effective_from"] else "",
+            spec=row["spec"],
+            position=row["position"],
+            author=row["author"],
+        )
+        for row in view.definitions().to_pylist()
+        if not request.kind or row["kind"] == request.kind
+    ]
+    return query_pb2.DefinitionsResponse(as_of=view.position, rows=rows)

@@ -1,0 +1,48 @@
+"""Usage, as the wire gives it."""
+
+from __future__ import annotations
+
+import json
+
+from ledger.directory.decimals import plain_text
+from ledger.journal.journal import Journal
+from ledger.metering.answer import WINDOWS, usage
+from ledger.metering.usage import Usage
+from ledger.query.questions import BadQuestion, Book
+from meterbook.ledger.v1 import query_pb2
+from meterbook.wire import instants
+
+
+def answer_usage(journal: Journal, request: query_pb2.UsageRequest) -> query_pb2.UsageResponse:
+    """Quantities per meter, tenant, dimensions and window. Raises BadQuestion, JournalError."""
+    window = request.window or "total"
+    if window not in WINDOWS:
+        raise BadQuestion(f"window: {window!r} is not one of {', '.join(WINDOWS)}")
+    book = Book.at(journal, request.as_of)
+    start_us, end_us = book.hours(request.range)
+    try:
+        rows = usage(
+            book.view,
+            book.catalog,
+            start_us,
+            end_us,
+            meters=set(request.meters),
+            tenants=set(request.tenants),
+            window=window,
+        )
+    except LookupError as error:
+        raise BadQuestion(f"meters: {error}") from error
+    return query_pb2.UsageResponse(as_of=book.view.position, rows=[_row(row) for row in rows])
+
+
+def _row(row: Usage) -> query_pb2.UsageRow:
+    return query_pb2.UsageRow(
+        meter=row.meter,
+        tenant=row.tenant,
+        dimensions=json.loads(row.dimensions),
+        window="" if row.window_us is None else instants.text(row.window_us),
+        quantity=plain_text(row.quantity),
+        unit=row.unit,
+        estimated=plain_text(row.estimated),
+        coverage="" if row.coverage is None else plain_text(row.coverage),
+    )

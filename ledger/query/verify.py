@@ -1,0 +1,138 @@
+"""Verify: does the book still say what was acknowledged, and does everything in it follow from the log?
+
+Four checks, each from the bytes up: every record of the log is intact and follows from the one before; every batch carries
+the hash of its content and follows in its agent's chain; the tables hold exactly the rows that the log gives; and
+the entries of every meter add up to what measuring the same range at the same position gives again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from ledger.journal.derive import TABLES, Rows, decode_batch, derive
+from ledger.journal.errors import JournalError
+from ledger.journal.frames import Kind, Record
+from ledger.journal.journal import Journal
+from ledger.journal.quantity import to_decimal
+from ledger.journal.screening import KnownSeries
+from ledger.journal.view import View
+from ledger.metering.booking import booked, difference, meter_versions
+from ledger.metering.measure import measure
+from ledger.query.questions import Book
+from meterbook.ledger.v1 import journal_pb2, query_pb2
+from meterbook.wire import instants
+from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
+from meterbook.wire.sections import MalformedSection
+
+_GROUP_RECORDS, _GROUP_BYTES = 500, 32 << 20
+_FAULTS_MAX = 100
+
+
+def verify(journal: Journal) -> Iterator[query_pb2.VerifyResponse]:
+    """Progress, and last the verdict. Raises JournalError only where the book cannot be opened at all."""
+    book = Book.at(journal, 0)
+    view = book.view
+    check = _Check(view)
+    verdict = query_pb2.Verdict(position=view.position)
+    try:
+        for group in _groups(journal, view.position):
+            check.group(group)
+            verdict.head = group[-1].head.hex()
+            yield query_pb2.VerifyResponse(stage="log and tables", done=group[-1].position, total=view.position)
+    except JournalError as error:
+        check.faults.append(str(error))
+    meters = book.catalog.names("meter")
+    for done, name in enumerate(meters, 1):
+        check.entries(book, name)
+        yield query_pb2.VerifyResponse(stage="entries", done=done, total=len(meters))
+    verdict.batches, verdict.samples = view.count("batches"), view.count("samples")
+    verdict.events, verdict.entries = view.count("events"), view.count("entries")
+    verdict.faults.extend(check.faults[:_FAULTS_MAX])
+    verdict.holds = not check.faults
+    yield query_pb2.VerifyResponse(stage="done", done=view.position, total=view.position, verdict=verdict)
+
+
+def _groups(journal: Journal, until: int) -> Iterator[list[Record]]:
+    group: list[Record] = []
+    size = 0
+    for record, _ in journal.log.read(journal.log.cursor(0), until):
+        group.append(record)
+        size += len(record.payload)
+        if len(group) >= _GROUP_RECORDS or size >= _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+class _Check:
+    """What has been seen of the log so far, and what was found wrong."""
+
+    def __init__(self, view: View) -> None:
+        self.faults: list[str] = []
+        self._view = view
+        self._known = KnownSeries.of(TABLES["series"].empty_table())
+        self._heads: dict[tuple[str, int], tuple[int, bytes]] = {}
+
+    def group(self, records: list[Record]) -> None:
+        parts: dict[str, list[pa.Table]] = {}
+        for record in records:
+            if record.kind is Kind.BATCH:
+                self._batch(record)
+            rows, self._known = derive(record, self._known)
+            for name, table in rows.items():
+                parts.setdefault(name, []).append(table)
+        self._tables({name: pa.concat_tables(tables) for name, tables in parts.items()}, records)
+
+    def _batch(self, record: Record) -> None:
+        stored = journal_pb2.BatchRecord.FromString(record.payload)
+        batch, chain = stored.batch, (stored.agent, stored.epoch)
+        sequence, head = self._heads.get(chain, (0, GENESIS))
+        what = f"position {record.position}: batch {batch.sequence} of {stored.agent}/{stored.epoch}"
+        if batch.sequence != sequence + 1:
+            self.faults.append(f"{what} does not follow {sequence}")
+        if batch.previous_hash != head:
+            self.faults.append(f"{what} is not sealed to the batch before it")
+        try:
+            place = ChainPlace(stored.agent, stored.epoch, batch.sequence, batch.previous_hash)
+            if batch_hash(place, decode_batch(batch)) != batch.hash:
+                self.faults.append(f"{what} has another content than its hash says")
+        except MalformedSection as error:
+            self.faults.append(f"{what} cannot be read: {error}")
+        self._heads[chain] = (batch.sequence, batch.hash)
+
+    def _tables(self, expected: Rows, records: list[Record]) -> None:
+        first, last = records[0].position, records[-1].position
+        for name, schema in TABLES.items():
+            stand = self._view.rows(name, first, last).cast(schema)
+            derived = expected.get(name, schema.empty_table())
+            if not _sorted(stand).equals(_sorted(derived)):
+                self.faults.append(
+                    f"table {name} holds {stand.num_rows} rows of positions {first} to {last} that are not the "
+                    f"{derived.num_rows} that follow from the log; make the tables anew from the log"
+                )
+
+    def entries(self, book: Book, name: str) -> None:
+        """Whether the entries of a meter are what the last run of each version must have left."""
+        runs = book.view.runs(name).to_pylist()
+        for version in meter_versions(book.catalog, name):
+            own = [run for run in runs if run["version"] == version.version]
+            if not own:
+                continue
+            start_us = max(version.start_us, min(run["start_us"] for run in own))
+            end_us = min(version.end_us, max(run["end_us"] for run in own))
+            then = View.at(book.view.tables, max(run["at_position"] for run in own))
+            measured = measure(then, version.meter, start_us, end_us)
+            for (key, hour_us), amount in difference(measured, booked(book.view, name, start_us, end_us)).items():
+                # Coverage may have been judged later than the hour was booked; quantities may not differ.
+                if amount.quantity or amount.estimated:
+                    self.faults.append(
+                        f"entries of meter {name}, tenant {key.tenant}, hour {instants.text(hour_us)} are off by "
+                        f"{to_decimal(amount.quantity)}"
+                    )
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    return table.sort_by([(name, "ascending") for name in table.column_names]).combine_chunks()

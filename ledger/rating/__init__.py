@@ -1,0 +1,1 @@
+"""Rating: what a quantity costs a customer under a price model."""

@@ -1,0 +1,154 @@
+"""The Intake service: one stream per agent, batches in, acks out.
+
+A reader task takes batches off the stream, has each checked and appended in a worker thread, and queues its future; the
+stream itself awaits the futures in order and writes an ack for each. The queue's bound is the number of batches
+under way: when the disk is slow the reader stops reading, and gRPC's flow control holds the agent back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from ledger.intake.chains import Chain, Chains
+from ledger.intake.contents import IntakeLimits
+from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
+from ledger.intake.refusals import Refused
+from ledger.journal.errors import JournalError, LogUnavailable
+from ledger.server.selfmetrics import SelfMetrics
+from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
+from meterbook.wire.sections import encode
+
+_WORKERS = 4
+_STATUS = {
+    intake_pb2.REFUSAL_CODE_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    intake_pb2.REFUSAL_CODE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    """A batch that was accepted and is on its way to the disk."""
+
+    sequence: int
+    hash: bytes
+    size: int
+    position: Future[int]
+
+
+class IntakeService(intake_pb2_grpc.IntakeServicer):
+    """Serves the chains of a journal."""
+
+    def __init__(self, chains: Chains, limits: IntakeLimits, metrics: SelfMetrics) -> None:
+        self._chains, self._limits, self._metrics = chains, limits, metrics
+        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="intake")
+        self._open = 0
+
+    async def Stream(self, request_iterator: Any, context: Any) -> AsyncIterator[intake_pb2.ServerMessage]:
+        """Hello and Resume, then batches and acks until either side ends the stream."""
+        if self._open >= self._limits.streams_max:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"streams_max {self._limits.streams_max} is reached; try again later",
+            )
+        self._open += 1
+        self._metrics.streams.inc()
+        try:
+            async for message in self._conversation(request_iterator):
+                yield message
+        finally:
+            self._open -= 1
+            self._metrics.streams.dec()
+
+    async def Record(self, request: intake_pb2.RecordRequest, context: Any) -> intake_pb2.RecordResponse:
+        """Events row by row; answers when they are durable."""
+        try:
+            position = await self._in_thread(self._record, request)
+            return intake_pb2.RecordResponse(position=await asyncio.wrap_future(position))
+        except Refused as refused:
+            self._metrics.refused(refused.code)
+            status = _STATUS.get(refused.code, grpc.StatusCode.INVALID_ARGUMENT)
+            await context.abort(status, refused.message)
+        except JournalError as error:
+            self._metrics.refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        raise AssertionError("abort does not return")
+
+    def close(self) -> None:
+        """Let the worker threads end."""
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    async def _conversation(self, requests: Any) -> AsyncIterator[intake_pb2.ServerMessage]:
+        try:
+            chain, resume = await self._hello(requests)
+        except (Refused, JournalError) as error:
+            yield self._refusal(0, error)
+            return
+        yield intake_pb2.ServerMessage(resume=resume)
+        under_way: asyncio.Queue[_UnderWay | intake_pb2.ServerMessage | None] = asyncio.Queue(
+            self._limits.in_flight_max
+        )
+        reader = asyncio.create_task(self._read(requests, chain, under_way))
+        try:
+            while (item := await under_way.get()) is not None:
+                if isinstance(item, intake_pb2.ServerMessage):
+                    yield item
+                    return
+                try:
+                    position = await asyncio.wrap_future(item.position)
+                except LogUnavailable as error:
+                    yield self._refusal(item.sequence, error)
+                    return
+                self._metrics.batches.inc()
+                self._metrics.bytes.inc(item.size)
+                ack = intake_pb2.Ack(sequence=item.sequence, hash=item.hash, position=position)
+                yield intake_pb2.ServerMessage(ack=ack)
+        finally:
+            reader.cancel()
+
+    async def _hello(self, requests: Any) -> tuple[Chain, intake_pb2.Resume]:
+        first = await anext(aiter(requests), None)
+        if first is None or first.WhichOneof("message") != "hello":
+            raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "the first message of a stream is a hello")
+        chain = await self._in_thread(self._chains.hello, first.hello)
+        sequence, digest = await self._in_thread(self._chains.durable, chain)
+        return chain, intake_pb2.Resume(
+            sequence=sequence,
+            hash=digest,
+            in_flight_max=self._limits.in_flight_max,
+            batch_bytes_max=self._limits.batch_bytes_max,
+        )
+
+    async def _read(self, requests: Any, chain: Chain, under_way: asyncio.Queue[Any]) -> None:
+        async for message in requests:
+            if message.WhichOneof("message") != "batch":
+                refused = Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
+                await under_way.put(self._refusal(0, refused))
+                return
+            batch = message.batch
+            try:
+                position = await self._in_thread(self._chains.accept, chain, batch)
+            except (Refused, JournalError) as error:
+                await under_way.put(self._refusal(batch.sequence, error))
+                return
+            await under_way.put(_UnderWay(batch.sequence, batch.hash, batch.ByteSize(), position))
+        await under_way.put(None)
+
+    def _record(self, request: intake_pb2.RecordRequest) -> Future[int]:
+        content = recorded(request, self._limits.rows_max)
+        chain = self._chains.open(CHAIN_PREFIX + request.sender, CHAIN_EPOCH)
+        return self._chains.seal(chain, content, {"events": encode(content.events)})
+
+    def _refusal(self, sequence: int, error: Refused | JournalError) -> intake_pb2.ServerMessage:
+        code = error.code if isinstance(error, Refused) else intake_pb2.REFUSAL_CODE_UNAVAILABLE
+        self._metrics.refused(code)
+        refusal = intake_pb2.Refusal(sequence=sequence, code=code, message=str(error))
+        return intake_pb2.ServerMessage(refusal=refusal)
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)

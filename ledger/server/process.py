@@ -1,0 +1,134 @@
+"""The ledger as a process: opens the store, serves, books closed hours, and stops in the order that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from ledger.intake.chains import Chains
+from ledger.journal.errors import JournalError
+from ledger.journal.journal import Journal
+from ledger.metering.booking import Booker
+from ledger.server.config import LedgerConfig
+from ledger.server.intake_service import IntakeService
+from ledger.server.query_service import AdminService, QueryService
+from ledger.server.selfmetrics import SelfMetrics
+from meterbook.health import HealthServer
+from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
+from meterbook.ledger.v1 import admin_pb2, admin_pb2_grpc, query_pb2, query_pb2_grpc
+from meterbook.wire.instants import SECOND_US, now_us
+
+logger = logging.getLogger(__name__)
+
+_MESSAGE_SLACK_BYTES = 1 << 16
+_GRACE_S = 5.0
+_SERVICES = (
+    intake_pb2.DESCRIPTOR.services_by_name["Intake"].full_name,
+    query_pb2.DESCRIPTOR.services_by_name["Query"].full_name,
+    admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name,
+)
+
+
+class CannotServe(Exception):
+    """The server cannot start; the message is one sentence that says what to do."""
+
+
+class LedgerProcess:
+    """A ledger between :meth:`start` and :meth:`stop`, in the event loop that calls them."""
+
+    def __init__(self, config: LedgerConfig) -> None:
+        self._config = config
+        self.port = 0
+        self.http_port = 0
+
+    async def start(self) -> None:
+        """Open the store and serve. Raises StoreRefused and its kinds, CannotServe."""
+        config = self._config
+        self._journal = await asyncio.to_thread(Journal, config.directory)
+        try:
+            metrics = self._metrics = SelfMetrics(self._journal)
+            self._booker = Booker(self._journal)
+            self._intake = IntakeService(Chains(self._journal, config.intake), config.intake, metrics)
+            self._health = self._door()
+            self._server = self._grpc_server()
+            await self._server.start()
+        except BaseException:
+            await asyncio.to_thread(self._journal.close)
+            raise
+        self._health.start()
+        self._booking = asyncio.create_task(self._book_closed_hours())
+        logger.info("serving %s on %s, /metrics on port %d", config.directory, config.listen, self.http_port)
+
+    async def stop(self) -> None:
+        """Finish what is under way, within seconds, and close the store."""
+        self._booking.cancel()
+        await self._server.stop(_GRACE_S)
+        await asyncio.to_thread(self._intake.close)
+        await asyncio.to_thread(self._health.stop)
+        await asyncio.to_thread(self._journal.close)
+
+    def _door(self) -> HealthServer:
+        try:
+            door = HealthServer(self._config.http, self._metrics.registry, lambda: self._journal.materialiser.trouble)
+        except OSError as error:
+            raise CannotServe(f"http: {error}; stop what listens there or choose another address") from error
+        self.http_port = door.port
+        return door
+
+    def _grpc_server(self) -> grpc.aio.Server:
+        limit = self._config.intake.batch_bytes_max + _MESSAGE_SLACK_BYTES
+        # Without this a second ledger could share the port, and each would get some of the agents.
+        server = grpc.aio.server(
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limit)],
+        )
+        intake_pb2_grpc.add_IntakeServicer_to_server(self._intake, server)
+        query_pb2_grpc.add_QueryServicer_to_server(QueryService(self._journal), server)
+        admin_pb2_grpc.add_AdminServicer_to_server(AdminService(self._journal, self._booker), server)
+        serving = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(serving, server)
+        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        try:
+            self.port = self._bind(server)
+        except RuntimeError as error:
+            self._health.stop()
+            raise CannotServe(
+                f"listen: cannot listen on {self._config.listen}; stop what listens there or choose another address"
+            ) from error
+        self._announcing = asyncio.gather(
+            *(serving.set(name, health_pb2.HealthCheckResponse.SERVING) for name in ("", *_SERVICES))
+        )
+        return server
+
+    def _bind(self, server: grpc.aio.Server) -> int:
+        tls = self._config.tls
+        if tls is None:
+            return server.add_insecure_port(self._config.listen)
+        try:
+            pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
+        except OSError as error:
+            raise CannotServe(f"tls: {error.filename} cannot be read ({error.strerror})") from error
+        return server.add_secure_port(self._config.listen, grpc.ssl_server_credentials([pair]))
+
+    async def _book_closed_hours(self) -> None:
+        metering = self._config.metering
+        while True:
+            await asyncio.sleep(metering.every_s)
+            try:
+                closed_us = now_us() - int(metering.lateness_s * SECOND_US)
+                _, entries = await asyncio.to_thread(self._booker.book, closed_us)
+                self._metrics.entries.inc(entries)
+            except JournalError as error:
+                self._failed(error)
+            except Exception as error:
+                # Booking is repeated for ever and loses nothing by failing once: the loop must outlive it.
+                self._failed(error)
+                logger.exception("booking failed")
+
+    def _failed(self, error: Any) -> None:
+        self._metrics.booking_failures.inc()
+        logger.warning("nothing was booked this time: %s", error)

@@ -1,0 +1,38 @@
+"""What the ledger tells of itself on /metrics."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
+
+from ledger.journal.journal import Journal
+from meterbook.intake.v1 import intake_pb2
+
+
+class SelfMetrics:
+    """The ledger's own metrics, in a registry of their own."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.batches = self._counter("batches", "Batches acknowledged, replays included.")
+        self.bytes = self._counter("batch_bytes", "Bytes of the batches acknowledged.")
+        self.refusals = self._counter("refusals", "Batches and messages refused.", "code")
+        self.entries = self._counter("entries", "Entries booked.")
+        self.booking_failures = self._counter("booking_failures", "Looks for something to book that failed.")
+        self.streams = Gauge("meterbook_ledger_streams", "Streams open.", registry=self.registry)
+        self._gauge("log_position", "Position of the last durable record.").set_function(lambda: journal.log.end)
+        self._gauge("tables_position", "Position up to which the tables hold the log.").set_function(
+            lambda: journal.materialiser.watermark
+        )
+
+    def refused(self, code: intake_pb2.RefusalCode.ValueType) -> None:
+        """Count a refusal under its code's name."""
+        name = intake_pb2.RefusalCode.Name(code).removeprefix("REFUSAL_CODE_").lower()
+        self.refusals.labels(name).inc()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"meterbook_ledger_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"meterbook_ledger_{name}", text, registry=self.registry)

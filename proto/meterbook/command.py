@@ -1,0 +1,66 @@
+"""The one command: ``meterbook``. It finds sub-commands by name and loads only the one that is used.
+
+Agent and ledger are installed apart, with different libraries, so neither may be needed to run the other. A sub-command
+whose libraries are missing says which extra brings them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+_COMMANDS = {
+    "agent": ("agent.cli", "agent", "Run an agent, or check its configuration."),
+    "agents": ("ledger.cli.standing", "agents", "List the agents' chains."),
+    "apply": ("ledger.cli.changes", "apply", "Write definitions from YAML files."),
+    "book": ("ledger.cli.changes", "book", "Book all usage up to now, the open hour included."),
+    "cost": ("ledger.cli.money", "cost", "Show what serving each tenant cost."),
+    "coverage": ("ledger.cli.standing", "coverage", "Show how much of the time each source was observed."),
+    "dead-letters": ("ledger.cli.standing", "dead_letters", "List what could not be used, and why."),
+    "definitions": ("ledger.cli.standing", "definitions", "List the definitions."),
+    "invoice": ("ledger.cli.money", "invoice", "Draft a tenant's invoice."),
+    "ledger": ("ledger.cli.serve", "ledger", "Run a ledger."),
+    "margin": ("ledger.cli.money", "margin", "Set revenue against cost, per tenant."),
+    "usage": ("ledger.cli.usage", "usage", "Show metered usage."),
+    "verify": ("ledger.cli.verify", "verify", "Check that the book says what was acknowledged."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; their help lines stand here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        try:
+            command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            extra = module.partition(".")[0]
+            raise click.ClickException(
+                f"{cmd_name!r} needs the Python module {error.name!r}: install meterbook[{extra}]"
+            ) from error
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+def _version() -> str:
+    try:
+        return version("meterbook")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="meterbook")
+def main() -> None:
+    """Reads your customers' meters and keeps the book: usage, cost to serve and invoices that can be proved."""
