@@ -94,6 +94,7 @@ class Uplink:
         self._is_trying = False
         self._has_progress = False
         self._problem: str | None = None
+        self._batch_bytes_max = 0
         self._window: SendWindow | None = None
         self._end_stream: Callable[[], object] | None = None
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
@@ -132,6 +133,7 @@ class Uplink:
             self._has_progress = False
             self._is_trying = True
             wait_s = 0.0
+            began_s = time.monotonic()
             try:
                 self._stream()
             except _NewEpoch as parting:
@@ -144,10 +146,13 @@ class Uplink:
                 self._problem = str(error)
                 wait_s = STUCK_S
             except _Interrupted as error:
-                attempt = 0 if self._has_progress else attempt + 1
+                attempt = 0 if self._has_progress or time.monotonic() - began_s > BACKOFF_MAX_S else attempt + 1
                 wait_s = random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempt, 30)))  # noqa: S311
                 if not self._stopping.is_set():
                     _log.warning("no stream to the ledger, next try in %.1f s: %s", wait_s, error)
+            except Exception as error:  # noqa: BLE001 - a bug here must not end sending for ever
+                _log.error("the uplink failed, next try in %g s: %r", STUCK_S, error, exc_info=error)
+                wait_s = STUCK_S
             finally:
                 self._is_trying = False
                 self._metrics.connected.set(0)
@@ -156,11 +161,11 @@ class Uplink:
 
     def _stream(self) -> None:
         """One stream from Hello to its end. Always raises: _Interrupted, _Stuck or _NewEpoch."""
-        faults: list[AgentError] = []
+        ends: list[Exception] = []
         window = SendWindow(self._spool.after)
         with self._channel() as channel:
             calls: list[grpc.Call] = []
-            call = intake_pb2_grpc.IntakeStub(channel).Stream(self._outgoing(window, calls, faults))
+            call = intake_pb2_grpc.IntakeStub(channel).Stream(self._outgoing(window, calls, ends))
             calls.append(call)
             self._window, self._end_stream = window, call.cancel
             if self._stopping.is_set():
@@ -170,9 +175,7 @@ class Uplink:
                     self._hear(message, window)
                 raise _Interrupted("the ledger ended the stream")
             except grpc.RpcError as error:
-                if faults:
-                    raise _Stuck(str(faults[0])) from error
-                raise _outcome(error, self._config.endpoint) from error
+                raise (ends[0] if ends else _outcome(error, self._config.endpoint)) from error
             except ChainBroken as error:
                 raise _Interrupted(str(error)) from error
             except AgentError as error:
@@ -183,26 +186,37 @@ class Uplink:
                 call.cancel()
 
     def _outgoing(
-        self, window: SendWindow, calls: list[grpc.Call], faults: list[AgentError]
+        self, window: SendWindow, calls: list[grpc.Call], ends: list[Exception]
     ) -> Iterator[intake_pb2.ClientMessage]:
-        """What gRPC sends, pulled by a thread of its own. An exception here would vanish: faults go to the list."""
+        """What gRPC sends, pulled by a thread of its own. What is raised here would vanish: it goes to ``ends``."""
         hello = intake_pb2.Hello(
             agent=self._spool.agent, epoch=self._spool.epoch, schema=SCHEMA_VERSION, software=_software()
         )
         yield intake_pb2.ClientMessage(hello=hello)
-        while not window.is_closed:
-            try:
+        try:
+            while not window.is_closed:
                 batch = window.take(_POLL_S)
-            except AgentError as error:
-                faults.append(error)
-                break
-            if batch is not None:
-                self._metrics.batches_sent.inc()
-                yield intake_pb2.ClientMessage(batch=_wire_batch(batch))
-            elif window.silent_s > self._config.ack_timeout_s:
-                break
+                if batch is not None:
+                    yield self._sendable(batch)
+                elif window.silent_s > self._config.ack_timeout_s:
+                    raise _Interrupted(f"{self._config.endpoint}: no answer for {self._config.ack_timeout_s:g} s")
+        except AgentError as error:
+            ends.append(_Stuck(str(error)))
+        except (_Stuck, _Interrupted) as error:
+            ends.append(error)
         for call in calls:
             call.cancel()
+
+    def _sendable(self, batch: SealedBatch) -> intake_pb2.ClientMessage:
+        message = _wire_batch(batch)
+        size = message.ByteSize()
+        if self._batch_bytes_max and size > self._batch_bytes_max:
+            raise _Stuck(
+                f"sequence {batch.sequence} has {size} bytes and the ledger takes {self._batch_bytes_max}: "
+                "raise the limit of a batch there"
+            )
+        self._metrics.batches_sent.inc()
+        return intake_pb2.ClientMessage(batch=message)
 
     def _hear(self, message: intake_pb2.ServerMessage, window: SendWindow) -> None:
         kind = message.WhichOneof("message")
@@ -210,6 +224,7 @@ class Uplink:
             parting = self._spool.resume(message.resume.sequence, message.resume.hash)
             if parting is not None:
                 raise _NewEpoch(parting)
+            self._batch_bytes_max = message.resume.batch_bytes_max
             in_flight_max = message.resume.in_flight_max or self._config.in_flight_max
             window.open(message.resume.sequence, min(in_flight_max, self._config.in_flight_max))
             self._metrics.connected.set(1)

@@ -93,6 +93,7 @@ class EventLog:
         times = pa.array([event.time_us for event in events], pa.int64()).cast(EVENTS.field("time").type)
         return pa.table(
             [
+                [self.source] * len(events),
                 [event.source for event in events],
                 [event.id for event in events],
                 [event.type for event in events],

@@ -86,8 +86,8 @@ def one_of_each() -> dict[str, pa.Table]:
         ],
         "samples": [(1, day, 0.1), (2, day + 15_000_000, -0.0)],
         "events": [
-            ("log", "1", "sale", "shop", "acme", day, Decimal("1.500000000"), "{}"),
-            ("log", "2", "sale", "", "@unassigned", day + 1, Decimal("-0.000000001"), '{"a":"b"}'),
+            ("logfile", "log", "1", "sale", "shop", "acme", day, Decimal("1.500000000"), "{}"),
+            ("logfile", "log", "2", "sale", "", "@unassigned", day + 1, Decimal("-0.000000001"), '{"a":"b"}'),
         ],
         "coverage": [("log", day, day + 60_000_000, "complete", ""), ("log", day, day + 1, "lost", "disk full")],
         "dead_letters": [("log", "access.log:7", "no time", "garbage"), ("log", "access.log:9", "no id", "")],

@@ -42,6 +42,7 @@ SERIES = _schema(
 )
 SAMPLES = _schema(series_id=pa.int64(), time=_TIME, value=pa.float64())
 EVENTS = _schema(
+    origin=pa.utf8(),
     source=pa.utf8(),
     id=pa.utf8(),
     type=pa.utf8(),

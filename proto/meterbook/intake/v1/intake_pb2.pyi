@@ -186,8 +186,9 @@ class Batch(google.protobuf.message.Message):
                     labels utf8 (JSON object, keys sorted), attributes utf8 (the same),
                     start timestamp?, tenant utf8, since timestamp
       samples       series_id int64, time timestamp, value float64          sorted by (series_id, time)
-      events        source utf8, id utf8, type utf8, subject utf8, tenant utf8, time timestamp,
-                    value decimal128(38, 9), properties utf8 (JSON object, keys sorted)
+      events        origin utf8 (the source that it was read from), source utf8, id utf8, type utf8,
+                    subject utf8, tenant utf8, time timestamp, value decimal128(38, 9),
+                    properties utf8 (JSON object, keys sorted)
       coverage      source utf8, start timestamp, end timestamp, status utf8, reason utf8
       dead_letters  source utf8, place utf8, reason utf8, document utf8
 

@@ -1,0 +1,107 @@
+"""``meterbook agent``: run an agent, or check its configuration without reading or writing anything.
+
+What a person can mend ends the command with exit code 1 and one sentence per fault; a wrong option gives 2.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from agent import logs
+from agent.config import AgentConfig, load
+from agent.errors import AgentError, ConfigError
+from agent.process import Agent, build_sources
+
+_config_option = click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The agent's configuration, in YAML.",
+)
+_log = logging.getLogger(__name__)
+
+
+@click.group()
+def agent() -> None:
+    """Read sources and stream their usage to a ledger."""
+
+
+@agent.command()
+@_config_option
+@click.option(
+    "--log-level",
+    type=click.Choice(logs.LEVELS, case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="The least that is logged.",
+)
+def run(config_path: Path, log_level: str) -> None:
+    """Run until told to stop (SIGTERM or Ctrl-C); then finish what is under way."""
+    logs.begin(log_level)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        config = load(config_path)
+        running = _opened(config, config_path)
+        running.start()
+    except AgentError as error:
+        raise click.ClickException(str(error)) from error
+    _log.info("agent %s reads %d sources for %s", config.agent, len(config.sources), config.ledger.endpoint)
+    stopping.wait()
+    _log.info("stopping: collections under way finish, then the spool is sent")
+    running.stop()
+    _log.info("stopped")
+
+
+@agent.command()
+@_config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(config_path: Path, as_json: bool) -> None:
+    """Check a configuration and list the sources it names."""
+    try:
+        config = load(config_path)
+        built = _named(config, config_path)
+    except AgentError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        sources = [{"source": name, "kind": kind, "interval_s": interval_s} for name, kind, interval_s in built]
+        click.echo(json.dumps({"agent": config.agent, "ledger": config.ledger.endpoint, "sources": sources}))
+        return
+    protection = "not encrypted" if config.ledger.plaintext else "TLS"
+    click.echo(f"agent {config.agent} for the ledger at {config.ledger.endpoint} ({protection})")
+    width = max((len(name) for name, _, _ in built), default=0)
+    for name, kind, interval_s in built:
+        click.echo(f"  {name:<{width}}  {kind}, every {interval_s:g} s")
+
+
+def _opened(config: AgentConfig, path: Path) -> Agent:
+    try:
+        return Agent(config)
+    except ConfigError as error:
+        raise _placed(error, path) from error
+
+
+def _named(config: AgentConfig, path: Path) -> list[tuple[str, str, float]]:
+    """Name, kind and interval of each source."""
+    try:
+        built = build_sources(config)
+    except ConfigError as error:
+        raise _placed(error, path) from error
+    names = [(collector.source, source.kind, source.interval_s) for collector, source in built]
+    for collector, _ in built:
+        collector.close()
+    return names
+
+
+def _placed(error: ConfigError, path: Path) -> ConfigError:
+    """The faults with the name of the file, which only the command knows."""
+    return ConfigError(*(f"{path}: {fault}" for fault in error.faults))
