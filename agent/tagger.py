@@ -60,7 +60,7 @@ class Tagger:
         """The tenant of one series."""
         labels: dict[str, Any] = json.loads(series.labels)
         attributes: dict[str, Any] = json.loads(series.attributes)
-        values = {("source", ""): series.source, ("metric", ""): series.metric}
+        values = {("origin", ""): series.source, ("source", ""): series.source, ("metric", ""): series.metric}
         values |= {("label", name): str(value) for name, value in labels.items()}
         values |= {("attribute", name): str(value) for name, value in attributes.items()}
         for rule in self._series_rules:

@@ -167,8 +167,9 @@ def _translated(place: str, timeout_s: float) -> Iterator[None]:
     except httpcore.TimeoutException as error:
         raise TransientError(f"{place} did not answer completely within {timeout_s:g} s") from error
     except httpcore.NetworkError as error:
-        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-            reason = error.__cause__.verify_message
+        origin = error.args[0] if error.args else None
+        if isinstance(origin, ssl.SSLCertVerificationError):
+            reason = origin.verify_message
             raise PermanentError(f"{place} shows a certificate that is not trusted: {reason}") from error
         raise TransientError(f"{place} cannot be reached: {_cut(error)}") from error
     except httpcore.RemoteProtocolError as error:

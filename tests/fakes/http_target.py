@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -16,17 +18,27 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is what many tests want to see: no word about it."""
+
+
 class FakeTarget:
     """Set ``answer`` to what the next requests get; ``requests`` has the method, path and headers of past ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        """With a certificate, whose key stands beside it, the target speaks TLS."""
         self.answer: Answer = page(b"up_and_about 1\n")
         self.requests: list[tuple[str, str, Message]] = []
         #: The connections so far; a kept one counts once.
         self.connections: list[socket.socket] = []
         #: Set at the end, so that no answer waits longer than its test.
         self.over = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -68,9 +80,9 @@ class FakeTarget:
 
 
 @contextmanager
-def fake_target() -> Iterator[FakeTarget]:
+def fake_target(certificate: Path | None = None) -> Iterator[FakeTarget]:
     """A target that is up, and stopped at the end."""
-    target = FakeTarget()
+    target = FakeTarget(certificate)
     target.start()
     try:
         yield target

@@ -51,7 +51,14 @@ def readings(
 
 def events(rows: Sequence[dict[str, object]], *, time_us: int = 0) -> pa.Table:
     """Events without tenants; what a row leaves out has a default."""
-    base: dict[str, object] = {"source": "fake/one", "type": "call", "subject": "", "tenant": "", "properties": "{}"}
+    base: dict[str, object] = {
+        "origin": "fake/one",
+        "source": "fake/one",
+        "type": "call",
+        "subject": "",
+        "tenant": "",
+        "properties": "{}",
+    }
     columns: dict[str, list[object]] = {name: [] for name in EVENTS.names}
     for number, row in enumerate(rows):
         full = base | {"id": f"event-{number}", "value": Decimal(1), "time": time_us} | row

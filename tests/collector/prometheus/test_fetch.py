@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import zlib
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import pytest
 from collector.errors import PermanentError, SourceError, ThrottledError, TransientError
 from collector.prometheus.config import PrometheusConfig
 from collector.prometheus.fetch import ACCEPT, Fetcher
-from tests.fakes.http_target import OPENMETRICS, TEXT, Answer, FakeTarget, chunked, page, zipped
+from tests.fakes.http_target import OPENMETRICS, TEXT, Answer, FakeTarget, chunked, fake_target, page, zipped
 
+CERTIFICATE = Path(__file__).parents[2] / "data" / "tls" / "target.crt"
 BODY = b"jobs_total 3\n"
 
 
@@ -148,15 +151,44 @@ def test_a_target_that_is_down(fetcher: Fetchers, target: FakeTarget) -> None:
         fetcher().fetch()
 
 
-def test_a_name_that_does_not_resolve(fetcher: Fetchers) -> None:
-    with pytest.raises(TransientError, match=r"http://nowhere\.invalid:80/metrics cannot be reached"):
+def test_a_name_that_does_not_resolve(fetcher: Fetchers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(TransientError, match=r"http://nowhere\.invalid/metrics cannot be reached: name nowhere"):
         fetcher(targets=["nowhere.invalid"]).fetch()
 
 
+def test_every_address_of_a_name_is_tried(
+    fetcher: Fetchers, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+    really = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **named: answers if host == "shop" else really(host, *rest, **named)
+    )
+    target.answer = page(BODY)
+    assert fetcher(targets=[target.address.replace("127.0.0.1", "shop")]).fetch().text == BODY.decode()
+
+
 def test_a_target_that_speaks_no_http(fetcher: Fetchers, target: FakeTarget) -> None:
-    target.answer = lambda handler: handler.wfile.write(b"220 smtp ready\r\n") and None
+    def greet(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"220 smtp ready\r\n\r\n")
+        handler.close_connection = True
+
+    target.answer = greet
     with pytest.raises(TransientError, match="broke off or garbled"):
         fetcher().fetch()
+
+
+def test_a_certificate_is_checked(fetcher: Fetchers) -> None:
+    with fake_target(CERTIFICATE) as secure:
+        secure.answer = page(BODY)
+        url = f"https://{secure.address}"
+        with pytest.raises(PermanentError, match="certificate that is not trusted: self-signed certificate"):
+            fetcher(targets=[url]).fetch()
+        assert fetcher(targets=[url], ca_file=str(CERTIFICATE)).fetch().text == BODY.decode()
 
 
 def test_tls_where_there_is_none(fetcher: Fetchers, target: FakeTarget) -> None:
