@@ -43,7 +43,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
-demo: $(STAMP) ## Run an agent, a ledger and two shops on this machine (DEMO_ONCE=1 stops after one round)
+demo: $(STAMP) ## Run a ledger, an agent and a shop on this machine (DEMO_ONCE=1 ends by itself)
 	@$(BIN)/python -m examples.demo
 
 test: $(STAMP) ## Run the tests; ARGS goes to pytest

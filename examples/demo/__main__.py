@@ -94,28 +94,33 @@ class Demo:
         say("The customers are done; the shop shows what it counted itself")
         truth = httpx.get(f"{self.shop_url}/truth", trust_env=False).json()
 
-        self.agree(truth)
-        for arguments in (("usage",), ("cost",), ("margin",), ("coverage",), ("agents",)):
-            self.show(*arguments)
+        position = self.agree(truth)
+        # All of one position, so that the figures of one table are those of the next.
+        for question in (("usage",), ("cost",), ("margin",), ("coverage",), ("agents",)):
+            self.show(*question, "--as-of", position)
         for tenant in CUSTOMERS:
-            self.show("invoice", tenant)
-        self.prove(truth)
+            self.show("invoice", tenant, "--as-of", position)
+        self.prove(truth, position)
 
-    def agree(self, truth: dict[str, dict[str, int]]) -> None:
-        """Wait until the ledger has everything, and compare. Raises DemoFailed."""
+    def agree(self, truth: dict[str, dict[str, int]]) -> str:
+        """Wait until the ledger has everything, and compare; gives the position. Raises DemoFailed."""
         ours = comparison.counted(truth)
         deadline = time.monotonic() + AGREE_S_MAX
-        while (theirs := comparison.metered(json.loads(self.ask("usage", "--json")))) != ours:
+        while True:
+            usage = json.loads(self.ask("usage", "--json"))
+            theirs = comparison.metered(usage)
+            if theirs == ours:
+                break
             if time.monotonic() > deadline:
                 raise DemoFailed("the ledger and the shop disagree:\n" + comparison.table(ours, theirs))
             time.sleep(0.3)
         say("The ledger agrees with the shop, to the unit")
         print(comparison.table(ours, theirs), flush=True)
+        return str(usage["as_of"])
 
-    def prove(self, truth: dict[str, dict[str, int]]) -> None:
+    def prove(self, truth: dict[str, dict[str, int]], position: str) -> None:
         """Book the open hour, ask for the past again, and verify. Raises DemoFailed."""
         say("The same question at the same journal position has the same answer, before and after booking")
-        position = str(json.loads(self.ask("usage", "--json"))["as_of"])
         before = self.ask("usage", "--json", "--as-of", position)
         self.show("book")
         if self.ask("usage", "--json", "--as-of", position) != before:

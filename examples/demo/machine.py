@@ -35,10 +35,12 @@ class Processes(Collector):
         )
         for directory in self._proc.glob("[0-9]*"):
             try:
+                if not (directory / "cmdline").read_bytes():
+                    continue  # a thread of the kernel
                 # The name stands in brackets and may hold anything, brackets and blanks included.
                 head, _, tail = (directory / "stat").read_text(errors="replace").rpartition(")")
             except OSError:
-                continue
+                continue  # it ended just now
             name, fields = head.partition("(")[2], tail.split()
             used_s = (int(fields[11]) + int(fields[12])) / _TICKS
             began_s = booted_s + int(fields[19]) / _TICKS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,6 @@ def test_a_gap_leaves_a_tiling(lengths: list[int], watched_us: int) -> None:
     edges = [(part.start_us, part.end_us) for part in found]
     assert edges[0][0] == 0
     assert edges[-1][1] == end
-    assert all(before[1] == after[0] for before, after in zip(edges, edges[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(edges))
     assert all(start < stop for start, stop in edges)
     assert sum(part.end_us - part.start_us for part in found if part.status == "complete") == min(watched_us, end)

@@ -161,9 +161,9 @@ def test_a_full_disk_is_a_full_spool(opened: Callable[..., Spool]) -> None:
     store(spool, content(ONE))
     pages = spool._file.rows("PRAGMA page_count")[0]["page_count"]
     spool._file.rows(f"PRAGMA max_page_count={pages}")
+    many = content(*(counter(f"m{number}") for number in range(100)))
     with pytest.raises(SpoolFull, match="the disk has no room"):
-        for number in range(100):
-            store(spool, content(counter(f"m{number}")))
+        store(spool, many)
     spool._file.rows("PRAGMA max_page_count=1000000")
     store(spool, content(TWO))
     sequences = [batch.sequence for batch in spool.after(0, 1000)]

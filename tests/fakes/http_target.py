@@ -141,6 +141,7 @@ def _head(
 def _handler(target: FakeTarget) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or an answer in two writes waits for an acknowledgement
 
         def setup(self) -> None:
             target.connections.append(self.request)
@@ -153,7 +154,7 @@ def _handler(target: FakeTarget) -> type[BaseHTTPRequestHandler]:
             except OSError:
                 self.close_connection = True  # the client has hung up, as it should
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _serve
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _serve  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             """Nobody reads it."""

@@ -1,4 +1,8 @@
-"""What can be set for a log file."""
+"""What can be set for a log file.
+
+The bounds on one collection keep its memory and its batch small; whoever falls behind is asked again at once, so they
+cost no throughput. A line longer than its bound is no event that anybody meant to send.
+"""
 
 from __future__ import annotations
 

@@ -33,10 +33,21 @@ def test_targets(text: str, url: str, source: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":80", "shop:port", "shop:99999", "ftp://shop", "a b", "shop/metrics?x=1", "shop#x", "http://[::1", "h\u00a0x"],
+    [
+        "",
+        ":80",
+        "shop:port",
+        "shop:99999",
+        "ftp://shop",
+        "a b",
+        "shop/metrics?x=1",
+        "shop#x",
+        "http://[::1",
+        "h\u00a0x",
+    ],
 )
 def test_what_is_no_target(text: str) -> None:
-    with pytest.raises(ValueError, match="^target "):
+    with pytest.raises(ValueError, match=r"^target "):
         parse_target(text, job="job", scheme="http", path="/metrics")
 
 

@@ -86,7 +86,7 @@ def test_lines_of_openmetrics(line: str, row: Row) -> None:
     ],
 )
 def test_a_line_that_is_none_is_named(line: str) -> None:
-    with pytest.raises(PermanentError, match="^target line 2 is not a "):
+    with pytest.raises(PermanentError, match=r"^target line 2 is not a "):
         rows(f"fine 1\n{line}\nfine_too 2\n")
 
 
@@ -141,9 +141,9 @@ def test_nothing_stands_after_the_end() -> None:
 
 
 def test_an_empty_page_is_no_page() -> None:
-    for format in FORMATS:
+    for kind in FORMATS:
         with pytest.raises(PermanentError, match="empty page"):
-            rows("", format)
+            rows("", kind)
     assert rows("# EOF", "openmetrics") == rows("# EOF\n", "openmetrics") == rows("# nothing yet\n") == []
 
 
@@ -155,9 +155,9 @@ def test_samples_are_limited() -> None:
 @given(text=st.one_of(st.text(), st.text(alphabet='#ab{}="\\, \t\n10.eE-+_TYPEinf ')))
 @example(text='a{b="' + "\\" * 1000 + "\n")
 def test_any_text_is_a_page_or_a_source_error(text: str) -> None:
-    for format, end in zip(FORMATS, ("\n", "\n# EOF\n"), strict=True):
+    for kind, end in zip(FORMATS, ("\n", "\n# EOF\n"), strict=True):
         try:
-            for row in rows(text + end, format):
+            for row in rows(text + end, kind):
                 parse_head(row.head)
         except (SourceError, HeadError):
             pass

@@ -147,7 +147,7 @@ def test_a_target_that_never_ends_is_cut_off(fetcher: Fetchers, target: FakeTarg
 
 def test_a_target_that_is_down(fetcher: Fetchers, target: FakeTarget) -> None:
     target.stop()
-    with pytest.raises(TransientError, match="cannot be reached: .*refused"):
+    with pytest.raises(TransientError, match=r"cannot be reached: .*refused"):
         fetcher().fetch()
 
 
@@ -215,12 +215,12 @@ def test_what_is_no_token_is_not_repeated(fetcher: Fetchers, tmp_path: Path, con
 
 
 def test_files_that_are_missing(fetcher: Fetchers, tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match="bearer_token_file .*/absent cannot be read: No such file"):
+    with pytest.raises(PermanentError, match=r"bearer_token_file .*/absent cannot be read: No such file"):
         fetcher(bearer_token_file=str(tmp_path / "absent")).fetch()
-    with pytest.raises(PermanentError, match="ca_file .*/absent cannot be used: No such file"):
+    with pytest.raises(PermanentError, match=r"ca_file .*/absent cannot be used: No such file"):
         fetcher(ca_file=str(tmp_path / "absent")).fetch()
     (tmp_path / "empty").touch()
-    with pytest.raises(PermanentError, match="ca_file .*/empty cannot be used"):
+    with pytest.raises(PermanentError, match=r"ca_file .*/empty cannot be used"):
         fetcher(ca_file=str(tmp_path / "empty")).fetch()
 
 
