@@ -88,7 +88,7 @@ class EventLog:
         self.letters.append(DeadLetter(self.source, place, reason, document))
 
     def table(self) -> pa.Table:
-        """The events in the order of their lines, with the schema ``EVENTS`` and an empty tenant."""
+        """The events in the order of their lines, with the schema ``EVENTS``: read from ``source``, tenant empty."""
         events = self.events
         times = pa.array([event.time_us for event in events], pa.int64()).cast(EVENTS.field("time").type)
         return pa.table(

@@ -112,6 +112,7 @@ def test_tables_have_the_schemas_of_the_wire(collector: Collector, source: Sourc
         readings.samples.validate(full=True)
         readings.events.validate(full=True)
         assert set(readings.events["tenant"].to_pylist()) <= {""}
+        assert set(readings.events["origin"].to_pylist()) <= {collector.source}
 
 
 def test_samples_are_sorted_and_their_series_defined(collector: Collector) -> None:
