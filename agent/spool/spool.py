@@ -207,7 +207,7 @@ class Spool:
                 lost = self._lost(self._acked.sequence if held_sequence is None else held_sequence, reason)
                 used: set[int] = set()
                 for batch in self._kept():
-                    pass
+                    used.update(np.unique(unsealed(batch).samples["series_id"].to_numpy()).tolist())
                 needed = self._series.move(sorted(used), chain.epoch)
                 prefix = sections(series=needed, coverage=coverage_table(lost))
                 # No younger than what follows: the age of the oldest batch is told by the first.

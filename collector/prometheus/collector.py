@@ -4,17 +4,17 @@ Every scrape gives exactly one coverage record over the window, and the series `
 ``scrape_samples_scraped``, as Prometheus does, also when it fails. A failed scrape gives nothing else: a page is kept
 whole or not at all.
 
-A scrape has no checkpoint: counters are sent as they stand, so a target that was not scraped for a day still says at
-the next scrape how much it counted. What makes that sound is the start time. It is the created time of the series
-where the page has one; else the start of the target's process, if the page shows exactly one. A restarted target thus
-gives new series, and the ledger does not have to guess from a fall that a counter began again.
+Counters are sent as they stand, so a target that was not scraped for a day still says at the next scrape how much it
+counted; the checkpoint holds no more than the metrics whose bad values were told of. What makes that sound is the start time. It is the created time of the series
+where the page has one; else, only if the configuration vouches for it, the start of the target's process. A counter that
+began again is then a new series, and the ledger does not have to tell it from a fall.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from collector.errors import SourceError
@@ -85,7 +85,7 @@ class PrometheusCollector:
         return self._target.source
 
     def collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
-        """The page as it stands now, at ``window.end_us``. The checkpoint is given back as it came."""
+        """The page as it stands now, at ``window.end_us``."""
         began = time.monotonic()
         try:
             page = self._fetcher.fetch()
@@ -97,8 +97,8 @@ class PrometheusCollector:
             return self._readings(coverage, samples, (), checkpoint)
         coverage = Coverage(self.source, window.start_us, window.end_us, "complete")
         samples = self._about(window, time.monotonic() - began, up=True, scraped=len(entries))
-        letters = self._fill(samples, exposition, entries, window.end_us)
-        return self._readings(coverage, samples, letters, checkpoint)
+        letters = self._fill(samples, exposition, entries, window.end_us, checkpoint.get("told", ()))
+        return self._readings(coverage, samples, letters.letters(), {"told": letters.told})
 
     def close(self) -> None:
         """Close the connection."""
@@ -111,10 +111,15 @@ class PrometheusCollector:
         return samples
 
     def _fill(
-        self, samples: _Samples, exposition: Exposition, entries: Sequence[Entry], now_us: int
-    ) -> tuple[DeadLetter, ...]:
+        self,
+        samples: _Samples,
+        exposition: Exposition,
+        entries: Sequence[Entry],
+        now_us: int,
+        told: Collection[str],
+    ) -> Letters:
         starts = self._starts(exposition, entries)
-        letters = Letters(self.source, self._target.place)
+        letters = Letters(self.source, self._target.place, told)
         for row, entry in zip(exposition.rows, entries, strict=True):
             role = entry.part.role
             if role in ("created", "dropped"):
@@ -127,7 +132,7 @@ class PrometheusCollector:
                     continue
                 reason = "repeats a series of the page: the first one was kept"
             letters.add(entry.metric, row.head, row.value, reason)
-        return letters.letters()
+        return letters
 
     def _starts(self, exposition: Exposition, entries: Sequence[Entry]) -> _Starts:
         created: dict[StartKey, int] = {}

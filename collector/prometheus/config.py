@@ -41,10 +41,10 @@ class PrometheusConfig(SourceConfig):
         default=None, description="PEM file with the authorities that may vouch for the target; certifi's if unset."
     )
     process_start: bool = Field(
-        default=True,
+        default=False,
         description=(
-            "Whether process_start_time_seconds is when counters without a created time began. Turn it off for "
-            "exporters that count for another process, such as node_exporter: their restart resets nothing."
+            "Whether process_start_time_seconds is when counters without a created time began. True of a program that "
+            "counts its own work; false of exporters such as node_exporter, whose restart resets nothing."
         ),
     )
     body_bytes_max: int = Field(default=16 << 20, ge=1, description="Most bytes of a page, uncompressed.")

@@ -1,14 +1,16 @@
 """Which exposed values can be metered, and the dead letters of those that cannot.
 
 A sample that is no number, is infinite, is too large for the book's decimals or is a negative count would poison
-every sum it enters. It is left out, and a dead letter says so: one per metric and scrape, however many series of the
-metric are affected, and a bounded number per scrape, because a broken exporter repeats its fault every few seconds.
+every sum it enters. It is left out, and a dead letter says so: one per metric, however many series of it are affected,
+and a bounded number per scrape. A page repeats its faults every few seconds; the book is told when one begins, and
+told again only after a scrape without it.
 Buckets and quantiles never come here: a quantile of nothing is NaN by convention.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from collector.readings import DeadLetter
 from meterbook.wire.instants import SECOND_US
@@ -20,6 +22,9 @@ LETTERS_MAX = 100
 #: Years 1 to 9999: what people, and every database behind the ledger, can write down.
 TIME_MIN_US = -62_135_596_800 * SECOND_US
 TIME_MAX_US = 253_402_300_800 * SECOND_US - 1
+
+#: Most metrics that the checkpoint remembers as told.
+TOLD_MAX = 1_000
 
 _HEAD_LENGTH_MAX = 1_000
 
@@ -38,11 +43,12 @@ def fault(value: float, time_us: int, *, counts: bool) -> str | None:
 
 
 class Letters:
-    """The dead letters of one scrape."""
+    """The dead letters of one scrape; ``told`` are the metrics of which the book knows already."""
 
-    def __init__(self, source: str, place: str) -> None:
+    def __init__(self, source: str, place: str, told: Collection[str] = ()) -> None:
         self._source = source
         self._place = place
+        self._told = frozenset(told)
         self._first: dict[str, tuple[str, float, str]] = {}
         self._count: dict[str, int] = {}
 
@@ -51,16 +57,25 @@ class Letters:
         self._first.setdefault(metric, (head[:_HEAD_LENGTH_MAX], value, reason))
         self._count[metric] = self._count.get(metric, 0) + 1
 
+    @property
+    def told(self) -> list[str]:
+        """The metrics of which the book knows once these letters are in it, for the scrape after this one."""
+        return sorted(self._first)[:TOLD_MAX]
+
     def letters(self) -> tuple[DeadLetter, ...]:
-        """One letter per metric, and a last one for those beyond the bound."""
+        """One letter per metric that was not told of before, and a last one for those beyond the bound."""
         letters = []
-        for metric, (head, value, reason) in list(self._first.items())[:LETTERS_MAX]:
+        named = list(self._first)[:LETTERS_MAX]
+        for metric in named:
+            if metric in self._told:
+                continue
+            head, value, reason = self._first[metric]
             others = self._count[metric] - 1
             tail = f"; so it is with {others} more samples of {metric[:100]}" if others else ""
             sentence = f"value {value!r} of {head} {reason}{tail}"
             letters.append(DeadLetter(self._source, f"{self._place} {head}", sentence, f"{head} {value!r}"))
-        unnamed = len(self._first) - LETTERS_MAX
-        if unnamed > 0:
+        unnamed = len(self._first.keys() - set(named) - self._told)
+        if unnamed:
             sentence = f"{unnamed} more metrics have samples that cannot be metered"
             letters.append(DeadLetter(self._source, self._place, sentence, ""))
         return tuple(letters)

@@ -7,6 +7,7 @@
      |   +- StoreInUse     another process has it
      |   +- StoreDamaged   bytes that were acknowledged are not what they were
      +- LogUnavailable     nothing can be written just now (disk full): keep what you have and try again
+     +- TablesUnavailable  the tables cannot be read or filled; what was acknowledged stands in the log all the same
 """
 
 from __future__ import annotations
@@ -29,4 +30,8 @@ class StoreDamaged(StoreRefused):
 
 
 class LogUnavailable(JournalError):
-    """The record was not written, and nothing of it remains; the same append may succeed later."""
+    """The record was not acknowledged; the same append may succeed later."""
+
+
+class TablesUnavailable(JournalError):
+    """The tables cannot be read or filled just now, or do not hold what is asked for yet."""

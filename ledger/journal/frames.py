@@ -1,8 +1,10 @@
-"""One record as bytes: a fixed header, a checksum against accidents, a hash chain against everything else.
+"""One record as bytes: a header with a checksum of its own, and a hash chain over everything.
 
-The CRC finds torn and rotten bytes cheaply; the head, a SHA-256 over the head before it and this record, makes
-every record answer for all that came before. ``settled`` is the log's memory of its own promises: it lets a start
-after a crash tell a write that was cut off from an acknowledged record that was damaged. Layout: ``FORMAT.md``.
+The head, a SHA-256 over the head before it and this record, makes every record answer for all that came before.
+``settled`` is the log's memory of its own promises: it lets a start after a crash tell a write that was cut off from
+an acknowledged record that was damaged. For that, headers must be recognised one by one among damaged bytes, and
+bytes that an agent sent must never pass for one: hence a CRC over the header alone, begun with a secret seed.
+Layout: ``FORMAT.md``.
 """
 
 from __future__ import annotations
@@ -54,33 +56,32 @@ def next_head(head: bytes, kind: Kind, position: int, time_us: int, payload: byt
     return hasher.digest()
 
 
-def pack(record: Record) -> bytes:
-    """The record's bytes."""
+def pack(record: Record, seed: int) -> bytes:
+    """The record's bytes in a segment with this seed."""
     fixed = _FIXED.pack(len(record.payload), record.kind, record.position, record.time_us, record.settled, record.head)
-    crc = zlib.crc32(record.payload, zlib.crc32(fixed))
-    return b"".join((_PREFIX.pack(MAGIC, crc), fixed, record.payload))
+    return b"".join((_PREFIX.pack(MAGIC, zlib.crc32(fixed, seed)), fixed, record.payload))
 
 
-def payload_length(header: bytes) -> int:
-    """Length of the payload that a header announces. Raises BadFrame where it is no header."""
+def unpack(header: bytes, seed: int) -> tuple[Record, int]:
+    """The record that a header announces, without its payload, and the length of that. Raises BadFrame."""
     if len(header) < HEADER_BYTES or header[:4] != MAGIC:
         raise BadFrame("no record header")
-    length = int.from_bytes(header[8:12], "little")
-    if length > PAYLOAD_BYTES_MAX:
-        raise BadFrame(f"payload of {length} bytes")
-    return length
-
-
-def unpack(header: bytes, payload: bytes) -> Record:
-    """The record behind its bytes. Raises BadFrame; does not check the head, which needs the record before."""
     _, crc = _PREFIX.unpack_from(header)
     fixed = header[_PREFIX.size : HEADER_BYTES]
-    if zlib.crc32(payload, zlib.crc32(fixed)) != crc:
+    if zlib.crc32(fixed, seed) != crc:
         raise BadFrame("checksum does not match")
     length, kind, position, time_us, settled, head = _FIXED.unpack(fixed)
-    if length != len(payload):
-        raise BadFrame("payload is cut off")
+    if length > PAYLOAD_BYTES_MAX:
+        raise BadFrame(f"payload of {length} bytes")
     try:
-        return Record(Kind(kind), position, time_us, settled, head, payload)
+        return Record(Kind(kind), position, time_us, settled, head, b""), length
     except ValueError:
         raise BadFrame(f"kind {kind} is unknown") from None
+
+
+def check_follows(record: Record, position: int, head: bytes) -> None:
+    """That the record is the one of ``position`` in a log that stood at ``head``. Raises BadFrame."""
+    if record.position != position:
+        raise BadFrame(f"it says position {record.position}")
+    if record.head != next_head(head, record.kind, position, record.time_us, record.payload):
+        raise BadFrame("its head does not follow from the record before it")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from concurrent.futures import Future
 from pathlib import Path
 
-from ledger.journal.errors import JournalError, StoreDamaged
-from ledger.journal.frames import Kind, Record
-from ledger.journal.log import Log
+from ledger.journal.errors import StoreRefused, TablesUnavailable
+from ledger.journal.frames import Kind
+from ledger.journal.log import Committed, Log
 from ledger.journal.materialiser import Materialiser
 from ledger.journal.store import StoreDirectory
 from ledger.journal.tables import Tables
@@ -26,35 +26,33 @@ class Journal:
     def __init__(self, root: Path) -> None:
         self.store = StoreDirectory(root)
         try:
-            self.log = Log(self.store.log)
             self.tables = Tables(self.store.tables)
-            if self.tables.watermark > self.log.end:
-                raise StoreDamaged(
-                    f"{root}: the log ends at position {self.log.end}, but the tables have seen {self.tables.watermark}; "
-                    "records that were acknowledged are missing: restore the log from a backup"
-                )
+            self.log = Log(self.store.log, settled=self.tables.watermark)
             self.materialiser = Materialiser(self.log, self.tables)
             self.materialiser.catch_up()
             self.materialiser.start()
+        except OSError as error:
+            self.close()
+            raise StoreRefused(f"{root}: cannot be opened ({error.strerror}); make it readable and writable") from error
         except BaseException:
             self.close()
             raise
 
-    def append(self, kind: Kind, payload: bytes, after: Future[Record] | None = None) -> Future[Record]:
-        """A future that gives the record once it is durable, or raises LogUnavailable; ``after`` as in ``Log.append``."""
+    def append(self, kind: Kind, payload: bytes, after: Future[Committed] | None = None) -> Future[Committed]:
+        """A future that gives the record's position once it is durable, or raises LogUnavailable; ``after`` as in ``Log.append``."""
         return self.log.append(kind, payload, after)
 
     def view(self, position: int = 0) -> View:
         """The book at ``position``, or at the newest one for 0.
 
-        Raises LookupError for a position beyond the book, JournalError where the tables lag too far behind.
+        Raises LookupError for a position beyond the book, TablesUnavailable where the tables lag too far behind.
         """
         end = self.log.end
         if position < 0 or position > end:
             raise LookupError(f"position {position} is not in the book, which ends at {end}")
         if not self.materialiser.wait_for(position or end, _CATCH_UP_S_MAX):
             trouble = self.materialiser.trouble or f"they are at position {self.materialiser.watermark} of {end}"
-            raise JournalError(f"the tables are behind the log: {trouble}; try again")
+            raise TablesUnavailable(f"the tables are behind the log: {trouble}; try again")
         return View.at(self.tables, position or end)
 
     def close(self) -> None:

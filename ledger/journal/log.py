@@ -5,14 +5,17 @@ only then resolves their futures. Under load the group grows by itself while the
 appends share one sync without any waiting on purpose.
 
 A write that fails (disk full) is taken back by truncating to the last durable byte, and its futures raise
-LogUnavailable. If ``fdatasync`` itself fails nobody can say what is on the disk any more, since the kernel may have dropped
-the pages: the log then refuses every append until it is opened, and thereby checked, again.
+LogUnavailable. If a sync itself fails nobody can say what is on the disk any more, since the kernel may have dropped
+the pages: the log then refuses every append until it is opened, and thereby checked, again. Whatever else goes wrong,
+every future is settled: somebody waits for each of them.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
+import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -22,12 +25,14 @@ from pathlib import Path
 from ledger.journal import frames, segment
 from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.frames import Kind, Record
-from ledger.journal.segment import Start
+from ledger.journal.segment import Header, Start
 from ledger.journal.store import sync_directory
 from meterbook.wire.instants import now_us
 
 SEGMENT_BYTES = 64 << 20
 GROUP_BYTES_MAX = 16 << 20
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,30 +44,45 @@ class Cursor:
     start: Start
 
 
+@dataclass(frozen=True)
+class Committed:
+    """Where and when a record was made durable. Without the payload, which nobody should keep alive by keeping this."""
+
+    position: int
+    time_us: int
+
+
 @dataclass
 class _Append:
     kind: Kind
     payload: bytes
-    after: Future[Record] | None
-    future: Future[Record]
+    after: Future[Committed] | None
+    future: Future[Committed]
 
 
 class Log:
-    """An opened log. Raises StoreDamaged where acknowledged bytes are not what they were."""
+    """An opened log. Raises StoreDamaged where acknowledged bytes are not what they were.
 
-    def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+    ``settled`` is a position that others know to have been durable: a log that ends before it is refused, untouched.
+    """
+
+    def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES, settled: int = 0) -> None:
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
         self._failed: str | None = None
+        self._closed = False
+        self._closing = threading.Lock()
         self._time_us = 0
         self._changed = threading.Condition()
+        self._fd = -1
         self._segments = _segments(directory)
-        if self._segments:
-            self._open_last()
-        else:
-            self._next = Start(1, frames.GENESIS_HEAD)
-            self._open_segment()
+        try:
+            self._open_last(settled)
+        except BaseException:
+            if self._fd >= 0:
+                os.close(self._fd)
+            raise
         self._thread = threading.Thread(target=self._commit_groups, name="log", daemon=True)
         self._thread.start()
 
@@ -76,15 +96,21 @@ class Log:
         """Head of the log after its last durable record."""
         return self._next.head
 
-    def append(self, kind: Kind, payload: bytes, after: Future[Record] | None = None) -> Future[Record]:
-        """A future that gives the record once it is durable, or raises LogUnavailable.
+    def append(self, kind: Kind, payload: bytes, after: Future[Committed] | None = None) -> Future[Committed]:
+        """A future that gives the record's position once it is durable, or raises LogUnavailable. It cannot be cancelled.
 
         ``after`` is an earlier append without which this one makes no sense: where that failed, this one does too.
         """
-        future: Future[Record] = Future()
+        future: Future[Committed] = Future()
+        # Whoever stops waiting cancels the future it awaits. The record is written all the same.
+        future.set_running_or_notify_cancel()
         if len(payload) > frames.PAYLOAD_BYTES_MAX:
             raise ValueError(f"payload of {len(payload)} bytes is over {frames.PAYLOAD_BYTES_MAX}")
-        self._queue.put(_Append(kind, payload, after, future))
+        with self._closing:
+            if self._closed:
+                future.set_exception(LogUnavailable(f"{self._directory}: the log is closed; start the ledger again"))
+            else:
+                self._queue.put(_Append(kind, payload, after, future))
         return future
 
     def wait_past(self, position: int, timeout_s: float) -> int:
@@ -118,10 +144,13 @@ class Log:
 
     def close(self) -> None:
         """Write what is queued, then stop. Safe to call twice."""
-        if self._thread.is_alive():
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
             self._queue.put(None)
-            self._thread.join()
-            os.close(self._fd)
+        self._thread.join()
+        os.close(self._fd)
 
     def _next_segment(self, cursor: Cursor) -> Cursor:
         for path, start in self._segments:
@@ -133,32 +162,46 @@ class Log:
             f"{cursor.path}: ends before position {cursor.start.position}, which the log holds; restore it from a backup"
         )
 
-    def _open_last(self) -> None:
-        path, start = self._segments[-1]
-        end, self._next = segment.sound_end(path, start)
+    def _open_last(self, settled: int) -> None:
+        self._next, end = Start(1, frames.GENESIS_HEAD), 0
+        if self._segments:
+            end, self._next = segment.sound_end(*self._segments[-1])
+        if self.end < settled:
+            raise StoreDamaged(
+                f"{self._directory}: the log ends at position {self.end}, but the tables have seen {settled}; records "
+                "that were acknowledged are missing: restore the log from a backup"
+            )
+        if not self._segments:
+            self._open_segment()
+            return
+        path = self._segments[-1][0]
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        self._size, self._seed = end, segment.read_header(path).seed
         if os.fstat(self._fd).st_size > end:
             os.ftruncate(self._fd, end)
         # What a killed process wrote may still be only in memory: make it durable before anybody relies on it.
         os.fsync(self._fd)
-        self._size = end
-        for record, _ in self.read(Cursor(path, segment.HEADER_BYTES, start)):
-            self._time_us = record.time_us
+        # The last segment may have no record yet; the last time then stands in the one before it.
+        for path, start in self._segments[-2:]:
+            for record, _ in self.read(Cursor(path, segment.HEADER_BYTES, start)):
+                self._time_us = record.time_us
 
     def _open_segment(self) -> None:
         path = segment.path_of(self._directory, self._next.position)
+        # Never to be guessed by those whose payloads stand in the segment: see "After a crash" in FORMAT.md.
+        seed = secrets.randbits(32)
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, segment.pack_header(self._next))
+            _write_all(descriptor, segment.pack_header(Header(self._next, seed)))
             os.fsync(descriptor)
             sync_directory(self._directory)
         except BaseException:
             os.close(descriptor)
             path.unlink(missing_ok=True)
             raise
-        if self._segments:
+        if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._size = descriptor, segment.HEADER_BYTES
+        self._fd, self._size, self._seed = descriptor, segment.HEADER_BYTES, seed
         self._segments = [*self._segments, (path, self._next)]
 
     def _commit_groups(self) -> None:
@@ -187,15 +230,15 @@ class Log:
             return
         try:
             records = self._write(group)
-        except OSError as error:
-            unavailable = LogUnavailable(
-                f"{self._directory}: cannot be written ({error.strerror}); free space or repair the disk"
-            )
+        except Exception as error:
+            reason = error.strerror if isinstance(error, OSError) else repr(error)
+            logger.exception("a group of %d records could not be written", len(group))
+            unavailable = LogUnavailable(f"{self._directory}: cannot be written ({reason}); free space or repair the disk")
             for item in group:
                 item.future.set_exception(unavailable)
             return
         for item, record in zip(group, records, strict=True):
-            item.future.set_result(record)
+            item.future.set_result(Committed(record.position, record.time_us))
 
     def _write(self, group: list[_Append]) -> list[Record]:
         if self._failed is not None:
@@ -203,12 +246,10 @@ class Log:
         if self._size >= self._segment_bytes:
             self._open_segment()
         records, following = self._number(group)
-        data = b"".join(map(frames.pack, records))
+        data = b"".join(frames.pack(record, self._seed) for record in records)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError:
+            _write_all(self._fd, data)
+        except BaseException:
             self._take_back()
             raise
         try:
@@ -239,12 +280,29 @@ class Log:
         return records, Start(position, head)
 
 
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write everything: a disk that fills up may take only a part, and say so by a smaller number."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def _segments(directory: Path) -> list[tuple[Path, Start]]:
     paths = sorted(directory.glob(f"*{segment.SUFFIX}"))
-    if paths and paths[-1].stat().st_size < segment.HEADER_BYTES:
-        # The crash came while this segment was made: its first record was never written.
+    if paths and _is_unfinished(paths[-1]):
         paths.pop().unlink()
-    found = [(path, segment.read_start(path)) for path in paths]
+    found = [(path, segment.read_header(path).start) for path in paths]
     if found and found[0][1].position != 1:
         raise StoreDamaged(f"{directory}: the first segment, position 1, is missing; restore it from a backup")
     return found
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether the crash came while this segment, the last, was made, so that no record was ever written to it."""
+    if path.stat().st_size > segment.HEADER_BYTES:
+        return False
+    try:
+        segment.read_header(path)
+    except StoreDamaged:
+        return True
+    return False

@@ -1,8 +1,9 @@
 """Moves records from the log to the tables, in order, each exactly once.
 
 One thread follows the log. It takes whatever has been committed since the last round, up to a bound, derives the rows of
-all of it and applies them in one transaction: the more there is to do, the larger the groups. What went wrong is
-kept for /readyz and tried again; a record is never skipped.
+all of it and applies them in one transaction: the more there is to do, the larger the groups. The bound is on what the
+rows take in memory, since a small payload can stand for many. What went wrong is kept for /readyz and tried again from
+where the tables then say they are; a record is never skipped.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ledger.journal.log import Cursor, Log
 from ledger.journal.screening import KnownSeries
 from ledger.journal.tables import Tables
 
-GROUP_BYTES_MAX = 32 << 20
+GROUP_BYTES_MAX = 256 << 20
 _RETRY_S = 1.0
 _IDLE_S = 0.2
 
@@ -29,9 +30,9 @@ class Materialiser:
 
     def __init__(self, log: Log, tables: Tables) -> None:
         self._log, self._tables = log, tables
-        self._known = KnownSeries.of(tables.query("SELECT series_id, identity, kind FROM series ORDER BY position"))
-        self._watermark = tables.watermark
-        self._cursor: Cursor = log.cursor(self._watermark)
+        self._known: KnownSeries
+        self._cursor: Cursor
+        self._resume()
         self._applied = threading.Condition()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="materialiser", daemon=True)
@@ -62,9 +63,18 @@ class Materialiser:
         with self._applied:
             return self._applied.wait_for(lambda: self._watermark >= position, timeout_s)
 
+    def _resume(self) -> None:
+        """Take up what the tables say, whatever became of the last group."""
+        watermark = self._tables.watermark
+        series = self._tables.query("SELECT series_id, identity, kind FROM series ORDER BY position")
+        self._known, self._cursor = KnownSeries.of(series), self._log.cursor(watermark)
+        self._watermark = watermark
+
     def _follow(self) -> None:
         while not self._stopping.is_set():
             try:
+                if self.trouble is not None:
+                    self._resume()
                 worked = self._apply_group()
                 self.trouble = None
             except Exception as error:
@@ -85,7 +95,7 @@ class Materialiser:
             rows, known = derive(record, known)
             for name, table in rows.items():
                 parts.setdefault(name, []).append(table)
-            size += len(record.payload)
+            size += sum(table.nbytes for table in rows.values())
             if size >= GROUP_BYTES_MAX:
                 break
         if not parts:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from ledger.journal import frames
 from ledger.journal.errors import StoreDamaged
@@ -18,7 +20,7 @@ from ledger.journal.frames import BadFrame, Record
 
 HEADER_BYTES = 64
 SUFFIX = ".seg"
-_HEADER = struct.Struct("<8sQ32s12x")
+_HEADER = struct.Struct("<8sQ32sI8x")
 _MAGIC = b"MBKSEG01"
 
 
@@ -28,6 +30,14 @@ class Start:
 
     position: int
     head: bytes
+
+
+@dataclass(frozen=True)
+class Header:
+    """The beginning of a segment; ``seed`` is what the checksums of its records begin with."""
+
+    start: Start
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -43,22 +53,16 @@ def path_of(directory: Path, position: int) -> Path:
     return directory / f"{position:020d}{SUFFIX}"
 
 
-def pack_header(start: Start) -> bytes:
+def pack_header(header: Header) -> bytes:
     """The 64 bytes at the beginning of a segment."""
-    body = _HEADER.pack(_MAGIC, start.position, start.head)
+    body = _HEADER.pack(_MAGIC, header.start.position, header.start.head, header.seed)
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def read_start(path: Path) -> Start:
+def read_header(path: Path) -> Header:
     """The header of a segment. Raises StoreDamaged."""
-    with path.open("rb") as file:
-        header = file.read(HEADER_BYTES)
-    if len(header) < HEADER_BYTES or zlib.crc32(header[:60]) != int.from_bytes(header[60:], "little"):
-        raise StoreDamaged(f"{path}: the segment's header is damaged; restore the file from a backup")
-    magic, position, head = _HEADER.unpack(header[:60])
-    if magic != _MAGIC or path.name != path_of(path.parent, position).name:
-        raise StoreDamaged(f"{path}: this is not the segment that its name says; restore the file from a backup")
-    return Start(position, head)
+    with _opened(path) as file:
+        return _header(path, file)
 
 
 def read(path: Path, start: Start, offset: int = HEADER_BYTES) -> Iterator[Place]:
@@ -68,12 +72,16 @@ def read(path: Path, start: Start, offset: int = HEADER_BYTES) -> Iterator[Place
     must stop at the position that the log calls durable and never ask for more.
     """
     position, head = start.position, start.head
-    with path.open("rb") as file:
+    with _opened(path) as file:
+        seed = _header(path, file).seed
         file.seek(offset)
         while header := file.read(frames.HEADER_BYTES):
             try:
-                record = frames.unpack(header, file.read(frames.payload_length(header)))
-                _check_follows(record, position, head)
+                record, length = frames.unpack(header, seed)
+                record = replace(record, payload=file.read(length))
+                if len(record.payload) < length:
+                    raise BadFrame("payload is cut off")
+                frames.check_follows(record, position, head)
             except BadFrame as error:
                 raise StoreDamaged(
                     f"{path}: the record at byte {offset}, position {position}, is damaged ({error}); "
@@ -99,25 +107,33 @@ def sound_end(path: Path, start: Start) -> tuple[int, Start]:
     return end, following
 
 
-def _check_follows(record: Record, position: int, head: bytes) -> None:
-    if record.position != position:
-        raise BadFrame(f"it says position {record.position}")
-    if record.head != frames.next_head(head, record.kind, position, record.time_us, record.payload):
-        raise BadFrame("its head does not follow from the record before it")
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise StoreDamaged(
+            f"{path}: the segment cannot be opened ({error.strerror}); restore the file from a backup"
+        ) from error
+
+
+def _header(path: Path, file: BinaryIO) -> Header:
+    header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES or zlib.crc32(header[:60]) != int.from_bytes(header[60:], "little"):
+        raise StoreDamaged(f"{path}: the segment's header is damaged; restore the file from a backup")
+    magic, position, head, seed = _HEADER.unpack(header[:60])
+    if magic != _MAGIC or path.name != path_of(path.parent, position).name:
+        raise StoreDamaged(f"{path}: this is not the segment that its name says; restore the file from a backup")
+    return Header(Start(position, head), seed)
 
 
 def _settled_after(path: Path, offset: int) -> int:
-    """The highest position that any intact record after ``offset`` calls settled."""
-    data = path.read_bytes()
+    """The highest position that any intact record header after ``offset`` calls settled."""
+    seed, data = read_header(path).seed, path.read_bytes()
     settled = 0
     found = data.find(frames.MAGIC, offset + 1)
     while found >= 0:
-        header = data[found : found + frames.HEADER_BYTES]
-        try:
-            body = found + frames.HEADER_BYTES
-            record = frames.unpack(header, data[body : body + frames.payload_length(header)])
+        with suppress(BadFrame):
+            record, _ = frames.unpack(data[found : found + frames.HEADER_BYTES], seed)
             settled = max(settled, record.settled)
-        except BadFrame:
-            pass
         found = data.find(frames.MAGIC, found + 1)
     return settled

@@ -13,6 +13,7 @@ from pathlib import Path
 from ledger.journal.errors import StoreInUse, StoreRefused
 
 VERSION_LINE = "meterbook journal 1\n"
+_NEW_FORMAT = "FORMAT.new"
 
 
 def sync_directory(directory: Path) -> None:
@@ -31,30 +32,42 @@ class StoreDirectory:
         self.root = root
         self.log = root / "log"
         self.tables = root / "tables"
+        self._lock = -1
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(root / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreRefused(
-                f"{root}: cannot be used as a store ({error.strerror}); choose another directory"
-            ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._open()
         except BlockingIOError:
             self.close()
             raise StoreInUse(
                 f"{root}: another process has this store open; stop it or choose another directory"
             ) from None
-        try:
-            self._check_version()
-            for directory in (self.log, self.tables):
-                directory.mkdir(exist_ok=True)
-            sync_directory(root)
+        except OSError as error:
+            self.close()
+            raise StoreRefused(
+                f"{root}: cannot be used as a store ({error.strerror}); choose another directory"
+            ) from error
         except BaseException:
             self.close()
             raise
 
+    def _open(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        # Looked at before a lock is put there, so that nothing is left in a directory that is somebody else's.
+        if not (self.root / "LOCK").exists():
+            self._check_ours()
+        self._lock = os.open(self.root / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._check_version()
+        for directory in (self.log, self.tables):
+            directory.mkdir(exist_ok=True)
+        sync_directory(self.root)
+
+    def _check_ours(self) -> None:
+        names = {entry.name for entry in self.root.iterdir()}
+        if "FORMAT" not in names and names - {"LOCK", _NEW_FORMAT}:
+            raise StoreRefused(f"{self.root}: not empty and not a store; choose an empty directory")
+
     def _check_version(self) -> None:
+        self._check_ours()
         path = self.root / "FORMAT"
         if path.exists():
             found = path.read_text(errors="replace")
@@ -64,12 +77,13 @@ class StoreDirectory:
                     "use the version of Meterbook that wrote it"
                 )
             return
-        if any(entry.name != "LOCK" for entry in self.root.iterdir()):
-            raise StoreRefused(f"{self.root}: not empty and not a store; choose an empty directory")
-        with path.open("w") as file:
+        # By renaming, so that a crash in between does not leave a store that says nothing.
+        new = self.root / _NEW_FORMAT
+        with new.open("w") as file:
             file.write(VERSION_LINE)
             file.flush()
             os.fsync(file.fileno())
+        new.replace(path)
 
     def close(self) -> None:
         """Let the next process in. Safe to call twice."""

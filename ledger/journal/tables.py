@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from ledger.journal.derive import TABLES, Rows
-from ledger.journal.errors import StoreRefused
+from ledger.journal.errors import StoreRefused, TablesUnavailable
 
 _EXTENSIONS = {"duckdb_extension_ducklake": "ducklake", "duckdb_extension_sqlite_scanner": "sqlite_scanner"}
 # The catalog must be in WAL mode: without it one reader blocks the writer until "database is locked".
@@ -31,7 +31,7 @@ class OvertakenError(Exception):
 
 
 class Tables:
-    """Opened tables. Raises StoreRefused where their files cannot be read."""
+    """Opened tables. Raises StoreRefused where their files cannot be read; later reads raise TablesUnavailable."""
 
     def __init__(self, directory: Path) -> None:
         self._connection = duckdb.connect(
@@ -46,8 +46,10 @@ class Tables:
             self._connection.execute(_ATTACH.format(catalog=_quoted(str(catalog)), data=_quoted(str(data))))
             self._connection.execute("USE book")
             self._create()
-        except duckdb.Error as error:
+        except BaseException as error:
             self._connection.close()
+            if not isinstance(error, duckdb.Error):
+                raise
             raise StoreRefused(
                 f"{directory}: the tables cannot be opened ({str(error).splitlines()[0]}); they are derived from the "
                 "log: move the directory away and start again to have them made anew"
@@ -85,14 +87,17 @@ class Tables:
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
     ) -> pa.Table:
         """Answer of one statement as an Arrow table, read from one snapshot. ``given`` are tables it may name."""
-        cursor = self._connection.cursor()
         try:
-            cursor.execute("USE book")
-            for name, table in (given or {}).items():
-                cursor.register(name, table)
-            return cursor.execute(sql, list(parameters)).to_arrow_table()
-        finally:
-            cursor.close()
+            with self._connection.cursor() as cursor:
+                cursor.execute("USE book")
+                for name, table in (given or {}).items():
+                    cursor.register(name, table)
+                return cursor.execute(sql, list(parameters)).to_arrow_table()
+        except duckdb.Error as error:
+            raise TablesUnavailable(
+                f"the tables cannot be read ({str(error).splitlines()[0]}); if that stays so, move them away while the "
+                "ledger is down: they are made anew from the log"
+            ) from error
 
     def close(self) -> None:
         """Close. Safe to call twice."""

@@ -46,11 +46,16 @@ def runs_of(groups: np.ndarray, hours: np.ndarray) -> np.ndarray:
     return np.concatenate(([0], np.flatnonzero(changes) + 1))
 
 
-def pieces(start_us: int, end_us: int, amount: int) -> Iterator[tuple[int, int]]:
-    """(start of the hour, part of the amount) for each hour that a span of positive length touches."""
-    length, given = end_us - start_us, 0
-    hour_us = start_us // HOUR_US * HOUR_US
-    while hour_us < end_us:
+def pieces(start_us: int, end_us: int, amount: int, low_us: int, high_us: int) -> Iterator[tuple[int, int]]:
+    """(start of the hour, part of the amount) for each hour in [low, high) that a span of positive length touches.
+
+    ``low_us`` and ``high_us`` are whole hours. A mistaken time can make a span of centuries, so the hours that
+    nobody asked for are not walked through.
+    """
+    length = end_us - start_us
+    hour_us = max(start_us // HOUR_US * HOUR_US, low_us)
+    given = amount * max(0, hour_us - start_us) // length
+    while hour_us < min(end_us, high_us):
         elapsed = min(hour_us + HOUR_US, end_us) - start_us
         total = amount * elapsed // length
         yield hour_us, total - given

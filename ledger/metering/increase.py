@@ -15,6 +15,8 @@ and it belongs to the time since the later of the two. Otherwise it only sets th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ledger.journal.quantity import NANO
@@ -27,11 +29,13 @@ from meterbook.wire.instants import HOUR_US
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def increase(samples: Columns, subjects: Subjects, polls: Polls, max_gap_us: int, reach_us: int) -> Hourly:
-    """Increase per assignment and hour.
+def increase(
+    samples: Columns, subjects: Subjects, polls: Polls, max_gap_us: int, start_us: int, end_us: int
+) -> Hourly:
+    """Increase per assignment and hour, of the hours in [start_us, end_us).
 
     ``samples`` are the place of the series in ``subjects.ids``, time in microseconds and float64 value, sorted by
-    the first two, no pair twice. A series whose first sample lies before ``reach_us`` has samples before it that
+    the first two, no pair twice. A series whose first sample lies before ``start_us`` has samples before it that
     were not fetched, or is not of interest there: it only sets the level.
     """
     codes, times, values = samples
@@ -46,14 +50,15 @@ def increase(samples: Columns, subjects: Subjects, polls: Polls, max_gap_us: int
     added_whole[fresh], added_rest[fresh] = whole[fresh], rest[fresh]
 
     counts = ~first
-    for place in np.flatnonzero(first & (times >= reach_us)):
+    for place in np.flatnonzero(first & (times >= start_us)):
         begin = beginning(subjects, polls, int(codes[place]), int(times[place]))
         if begin is not None:
             counts[place], begins[place] = True, begin
 
     groups = subjects.assignments(codes, times)[counts]
     begins, ends = begins[counts], times[counts]
-    return _by_hour(groups, begins, ends, added_whole[counts], added_rest[counts], ends - begins > max_gap_us)
+    spans = _Spans(groups, begins, ends, added_whole[counts], added_rest[counts], ends - begins > max_gap_us)
+    return _by_hour(spans, start_us, end_us)
 
 
 def beginning(subjects: Subjects, polls: Polls, code: int, first_us: int) -> int | None:
@@ -67,25 +72,32 @@ def beginning(subjects: Subjects, polls: Polls, code: int, first_us: int) -> int
     return max(before, start) if began_watched else before
 
 
-def _by_hour(
-    groups: np.ndarray,
-    begins: np.ndarray,
-    ends: np.ndarray,
-    whole: np.ndarray,
-    rest: np.ndarray,
-    estimated: np.ndarray,
-) -> Hourly:
+@dataclass(frozen=True)
+class _Spans:
+    """Amounts (whole units and nano-units) and the spans of time (begin, end] that they belong to."""
+
+    groups: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+    whole: np.ndarray
+    rest: np.ndarray
+    estimated: np.ndarray
+
+
+def _by_hour(spans: _Spans, start_us: int, end_us: int) -> Hourly:
     found = Hourly()
-    hours, last = hours_of(begins, ends)
+    hours, last = hours_of(spans.begins, spans.ends)
     within = hours == last
     for doubtful in (False, True):
-        chosen = within & (estimated == doubtful)
-        starts = runs_of(groups[chosen], hours[chosen])
-        cells = zip(groups[chosen][starts].tolist(), (hours[chosen][starts] * HOUR_US).tolist(), strict=True)
-        for cell, amount in zip(cells, nano.sums(whole[chosen], rest[chosen], starts), strict=True):
+        chosen = within & (spans.estimated == doubtful)
+        groups = spans.groups[chosen]
+        starts = runs_of(groups, hours[chosen])
+        cells = zip(groups[starts].tolist(), (hours[chosen][starts] * HOUR_US).tolist(), strict=True)
+        for cell, amount in zip(cells, nano.sums(spans.whole[chosen], spans.rest[chosen], starts), strict=True):
             found.add(cell, amount, doubtful)
     for place in np.flatnonzero(~within):
-        amount = int(whole[place]) * NANO + int(rest[place])
-        for hour_us, part in pieces(int(begins[place]), int(ends[place]), amount):
-            found.add((int(groups[place]), hour_us), part, bool(estimated[place]))
+        group, doubtful = int(spans.groups[place]), bool(spans.estimated[place])
+        amount = int(spans.whole[place]) * NANO + int(spans.rest[place])
+        for hour_us, part in pieces(int(spans.begins[place]), int(spans.ends[place]), amount, start_us, end_us):
+            found.add((group, hour_us), part, doubtful)
     return found

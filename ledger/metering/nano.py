@@ -26,9 +26,11 @@ def sums(whole: np.ndarray, nano: np.ndarray, starts: np.ndarray) -> list[int]:
     """Nano-units of each group as Python integers; ``starts`` are the places at which the groups begin."""
     if len(starts) == 0:
         return []
-    wholes = np.add.reduceat(whole, starts).tolist()
-    nanos = np.add.reduceat(nano, starts).tolist()
-    return [one * NANO + other for one, other in zip(wholes, nanos, strict=True)]
+    # In 31-bit limbs, because two values near 2^62 are already more than an int64 holds.
+    high = np.add.reduceat(whole >> _LIMB_BITS, starts).tolist()
+    low = np.add.reduceat(whole & _LIMB_MASK, starts).tolist()
+    rest = np.add.reduceat(nano, starts).tolist()
+    return [((h << _LIMB_BITS) + m) * NANO + r for h, m, r in zip(high, low, rest, strict=True)]
 
 
 def weighted_sums(whole: np.ndarray, nano: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> list[int]:

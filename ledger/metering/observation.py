@@ -8,42 +8,71 @@ taken out of service, and nothing is expected any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ledger.journal.view import View
+from ledger.metering.subjects import EVER
 from meterbook.wire.instants import HOUR_US
 
 #: Intervals that may pass without word before a source counts as silent.
 PATIENCE = 3
 
 
-@dataclass(frozen=True)
 class Polls:
-    """When sources were seen: the time each was first watched, and the ends of its complete intervals, ascending."""
+    """When sources were seen: the time each was first watched, and the ends of its complete intervals."""
 
-    watched_us: Mapping[str, int]
-    ends_us: Mapping[str, np.ndarray]
-
-    @classmethod
-    def of(cls, view: View) -> Polls:
-        """Everything that the view knows of all sources."""
-        watched = {row["source"]: row["first_us"] for row in view.observation().to_pylist()}
-        return cls(watched, _by_source(view.polls(), "end_us"))
+    def __init__(self, view: View) -> None:
+        self._view = view
 
     def watched_since(self, source: str) -> int | None:
         """When the source was first accounted for, well or badly."""
-        return self.watched_us.get(source)
+        return self._watched_us.get(source)
 
     def last_before(self, source: str, time_us: int) -> int | None:
         """End of the last complete interval that ended before a time."""
-        ends = self.ends_us.get(source)
+        ends = self._ends_us.get(source)
         place = 0 if ends is None else int(np.searchsorted(ends, time_us))
         return int(ends[place - 1]) if ends is not None and place else None
+
+    # Most questions never need these, and the second is as long as the history of all sources.
+    @cached_property
+    def _watched_us(self) -> dict[str, int]:
+        return {row["source"]: row["first_us"] for row in self._view.observation().to_pylist()}
+
+    @cached_property
+    def _ends_us(self) -> dict[str, np.ndarray]:
+        return _by_source(self._view.polls(), "end_us")
+
+
+class Accounts:
+    """From when until when each source is expected to be observed, as a view tells it."""
+
+    def __init__(self, view: View) -> None:
+        self._accounts = {row["source"]: row for row in view.observation().to_pylist()}
+        self._now_us = view.time_us
+        self._agents: dict[str, int] = {}
+        for account in self._accounts.values():
+            self._agents[account["agent"]] = max(self._agents.get(account["agent"], EVER), account["last_us"])
+
+    @property
+    def sources(self) -> list[str]:
+        """Every source that was ever accounted for."""
+        return sorted(self._accounts)
+
+    def expected(self, source: str) -> tuple[int, int] | None:
+        """Since when and until when a source is expected to be observed; None where it was never heard of."""
+        account = self._accounts.get(source)
+        if account is None:
+            return None
+        last_us: int = account["last_us"]
+        patience_us: int = PATIENCE * account["last_interval_us"]
+        went_on = self._agents[account["agent"]] > last_us + patience_us
+        in_time = self._now_us <= last_us + patience_us
+        return account["first_us"], last_us if went_on or in_time else self._now_us
 
 
 class Observation:
@@ -51,14 +80,13 @@ class Observation:
 
     def __init__(self, view: View, start_us: int, end_us: int) -> None:
         self.records = view.coverage(start_us, end_us)
-        self._accounts = {row["source"]: row for row in view.observation().to_pylist()}
-        self._until_us = view.time_us
+        self._accounts = Accounts(view)
         self._cells: dict[tuple[str, int], tuple[int, int]] = {}
 
     @property
     def sources(self) -> list[str]:
         """Every source that was ever accounted for."""
-        return sorted(self._accounts)
+        return self._accounts.sources
 
     def hour(self, source: str, hour_us: int) -> tuple[int, int]:
         """(observed, expected) microseconds of a source in one hour."""
@@ -69,33 +97,18 @@ class Observation:
 
     def between(self, source: str, start_us: int, end_us: int) -> tuple[int, int]:
         """(observed, expected) microseconds of a source in [start, end)."""
-        account = self._accounts.get(source)
-        if account is None:
+        expected = self._accounts.expected(source)
+        if expected is None:
             return 0, 0
-        start_us, end_us = max(start_us, account["first_us"]), min(end_us, self._expected_until(source))
+        start_us, end_us = max(start_us, expected[0]), min(end_us, expected[1])
         if end_us <= start_us:
             return 0, 0
         union = self._unions.get(source)
         return (0 if union is None else union.within(start_us, end_us)), end_us - start_us
 
-    def _expected_until(self, source: str) -> int:
-        account = self._accounts[source]
-        last_us: int = account["last_us"]
-        patience_us: int = PATIENCE * account["last_interval_us"]
-        went_on = self._agents[account["agent"]] > last_us + patience_us
-        in_time = self._until_us <= last_us + patience_us
-        return last_us if went_on or in_time else self._until_us
-
-    @cached_property
-    def _agents(self) -> dict[str, int]:
-        last: dict[str, int] = {}
-        for account in self._accounts.values():
-            last[account["agent"]] = max(last.get(account["agent"], 0), account["last_us"])
-        return last
-
     @cached_property
     def _unions(self) -> dict[str, _Union]:
-        complete = self.records.filter(pa.compute.equal(self.records["status"], "complete"))
+        complete = self.records.filter(pc.equal(self.records["status"], "complete"))
         starts, ends = _by_source(complete, "start_us"), _by_source(complete, "end_us")
         return {source: _Union(starts[source], ends[source]) for source in starts}
 

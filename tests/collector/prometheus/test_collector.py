@@ -101,7 +101,7 @@ def test_units_are_the_declared_ones(scrape: Scrape) -> None:
 
 
 def test_a_go_program(scrape: Scrape) -> None:
-    readings = scrape(PAGES / "go_client.txt")
+    readings = scrape(PAGES / "go_client.txt", process_start=True)
     found = shown(readings)
     started_us = 1_767_001_283_710_000
     assert found["go_gc_duration_seconds_sum"] == ("counter", started_us, 0.014512745)
@@ -116,8 +116,13 @@ def test_a_go_program(scrape: Scrape) -> None:
     )
 
 
+def test_a_bad_value_is_told_of_once_until_it_was_good_again(scrape: Scrape) -> None:
+    told = [len(scrape(f"broken {value}\n").dead_letters) for value in ("NaN", "NaN", "+Inf", "1", "NaN", "NaN")]
+    assert told == [1, 0, 0, 0, 1, 0]
+
+
 def test_an_exporter_that_counts_for_the_machine(scrape: Scrape) -> None:
-    readings = scrape(PAGES / "node_exporter.txt", process_start=False)
+    readings = scrape(PAGES / "node_exporter.txt")
     found = shown(readings)
     assert found["node_cpu_seconds_total{cpu=1,mode=user}"] == ("counter", None, 160011.33)
     assert found["node_filesystem_avail_bytes{device=tmpfs,fstype=tmpfs,mountpoint=/run}"][2] == 1651851264.0
@@ -130,11 +135,18 @@ def test_an_exporter_that_counts_for_the_machine(scrape: Scrape) -> None:
 
 def test_a_restart_begins_new_series(scrape: Scrape) -> None:
     body = "# TYPE jobs_total counter\njobs_total 5\nprocess_start_time_seconds {}\n"
-    first, second = scrape(body.format(100.5)), scrape(body.format(200))
+    first, second = scrape(body.format(100.5), process_start=True), scrape(body.format(200), process_start=True)
     assert shown(first)["jobs_total"] == ("counter", 100_500_000, 5.0)
     assert shown(second)["jobs_total"] == ("counter", 200_000_000, 5.0)
     assert len(first.series.keys() - second.series.keys()) == 1
-    assert shown(scrape(body.format(100.5))) == shown(first)
+    assert shown(scrape(body.format(100.5), process_start=True)) == shown(first)
+
+
+def test_a_restart_of_an_exporter_begins_nothing(scrape: Scrape) -> None:
+    body = "# TYPE jobs_total counter\njobs_total 5\nprocess_start_time_seconds {}\n"
+    first, second = scrape(body.format(100.5)), scrape(body.format(200))
+    assert shown(first)["jobs_total"] == ("counter", None, 5.0)
+    assert first.series.keys() == second.series.keys()
 
 
 @pytest.mark.parametrize("page_start", ["", "process_start_time_seconds 0\n", "process_start_time_seconds NaN\n"])
