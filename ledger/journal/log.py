@@ -181,10 +181,10 @@ class Log:
             os.ftruncate(self._fd, end)
         # What a killed process wrote may still be only in memory: make it durable before anybody relies on it.
         os.fsync(self._fd)
-        # The last segment may have no record yet; the last time then stands in the one before it.
-        for path, start in self._segments[-2:]:
-            for record, _ in self.read(Cursor(path, segment.HEADER_BYTES, start)):
-                self._time_us = record.time_us
+        # From the segment before, since the last may have no record yet and time must not fall.
+        path, start = self._segments[-2:][0]
+        for record, _ in self.read(Cursor(path, segment.HEADER_BYTES, start)):
+            self._time_us = record.time_us
 
     def _open_segment(self) -> None:
         path = segment.path_of(self._directory, self._next.position)

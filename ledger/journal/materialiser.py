@@ -32,8 +32,8 @@ class Materialiser:
         self._log, self._tables = log, tables
         self._known: KnownSeries
         self._cursor: Cursor
-        self._resume()
         self._applied = threading.Condition()
+        self._resume()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="materialiser", daemon=True)
         self.trouble: str | None = None
@@ -68,7 +68,12 @@ class Materialiser:
         watermark = self._tables.watermark
         series = self._tables.query("SELECT series_id, identity, kind FROM series ORDER BY position")
         self._known, self._cursor = KnownSeries.of(series), self._log.cursor(watermark)
-        self._watermark = watermark
+        self._moved_to(watermark)
+
+    def _moved_to(self, position: int) -> None:
+        with self._applied:
+            self._watermark = position
+            self._applied.notify_all()
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
@@ -104,7 +109,5 @@ class Materialiser:
         position = cursor.start.position - 1
         self._tables.apply(merged, self._watermark, position)
         self._known, self._cursor = known, cursor
-        with self._applied:
-            self._watermark = position
-            self._applied.notify_all()
+        self._moved_to(position)
         return True

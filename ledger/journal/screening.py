@@ -1,5 +1,8 @@
 """Which rows of an accepted batch can be used, and why the others cannot.
 
+What passes here can be stored, metered and shown by every part of the ledger: one row that could not would stop the
+book for everybody, for ever. So what the wire's types allow and the book cannot hold is sorted out here.
+
 The log keeps a batch exactly as the agent sealed it; screening happens when its rows move to the tables. A row that
 cannot be used becomes a dead letter with its reason, and the rest of the batch is kept. Screening is a pure function
 of the batch, the time of its commit and the series known before it, so a rebuild from the log gives the same tables.
@@ -7,7 +10,8 @@ of the batch, the time of its commit and the series known before it, so a rebuil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +24,18 @@ from meterbook.wire.series import canonical_json
 
 #: How far ahead of the ledger's clock a time may be before it is taken for a mistake.
 FUTURE_US_MAX = instants.HOUR_US
-#: Samples from here on cannot be metered exactly: see ``ledger.metering.nano``.
-VALUE_LIMIT = float(1 << 62)
+#: Values from here on cannot be metered exactly: see ``ledger.metering.nano``.
+VALUE_LIMIT = 1 << 62
+#: The years 1 to 9999, which every part of the book can write down.
+EARLIEST_US, LATEST_US = instants.parse("0001-01-01"), instants.parse("9999-12-31T23:59:59Z")
+#: Rows of one section that become a dead letter each for the same reason. The batch itself has the others.
+LETTERS_MAX = 1_000
 
-_DOCUMENT_CHARS_MAX = 4_096
+_DOCUMENT_CHARS_MAX, _SHOWN_CHARS_MAX = 4_096, 80
+_VALUE_LIMIT = pa.scalar(VALUE_LIMIT, pa.decimal128(38, 9))
+# An object of texts without escapes: what nearly every document is, and far cheaper to see than to parse.
+_PLAIN_TEXT = r'"[^"\\\x00-\x1f]*"'
+_PLAIN_OBJECT = rf"\A\{{(?:{_PLAIN_TEXT}:{_PLAIN_TEXT}(?:,{_PLAIN_TEXT}:{_PLAIN_TEXT})*)?\}}\z"
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ class _Bench:
     """Collects dead letters while one batch is screened."""
 
     def __init__(self, latest_us: int) -> None:
-        self._latest = pa.scalar(latest_us, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+        self._latest_us = latest_us
         self._dead: list[tuple[str, str, str, str]] = []
 
     def dead_letters(self) -> pa.Table:
@@ -95,10 +107,17 @@ class _Bench:
 
     def series(self, table: pa.Table, known: KnownSeries) -> pa.Table:
         kind_fits = pc.is_in(table["kind"], pa.array(["counter", "gauge"]))
-        table = self._keep(table, kind_fits, lambda row: f"kind {row['kind']!r} is neither counter nor gauge")
-        places, found = known.with_more(table).find(table["series_id"].to_numpy())
-        identities = known.with_more(table).identities[places] if len(found) else np.zeros(0, dtype=np.int64)
-        same = identities == table["identity"].to_numpy()
+        table = self._keep(table, kind_fits, lambda row: f"kind {_shown(row['kind'])} is neither counter nor gauge")
+        for column in ("labels", "attributes"):
+            table = self._objects(table, column)
+        for column in ("start", "since"):
+            table = self._between(table, column, LATEST_US, "after the year 9999")
+        known = known.with_more(table)
+        places, found = known.find(table["series_id"].to_numpy())
+        if not found.any():
+            return table
+        counters = pc.equal(table["kind"], "counter").to_numpy().astype(bool)
+        same = (known.identities[places] == table["identity"].to_numpy()) & (known.counters[places] == counters)
         return self._keep(table, same, lambda row: f"series_id {row['series_id']} already stands for another series")
 
     def samples(self, table: pa.Table, known: KnownSeries) -> pa.Table:
@@ -113,33 +132,83 @@ class _Bench:
         return self._not_ahead(table, "time")
 
     def events(self, table: pa.Table) -> pa.Table:
-        return self._not_ahead(table, "time")
+        fits = pc.less(pc.abs(table["value"]), _VALUE_LIMIT)
+        table = self._keep(table, fits, lambda row: f"value {row['value']} cannot be metered")
+        return self._not_ahead(self._objects(table, "properties"), "time")
 
     def coverage(self, table: pa.Table) -> pa.Table:
         status_fits = pc.is_in(table["status"], pa.array(STATUSES))
         table = self._keep(
-            table, status_fits, lambda row: f"status {row['status']!r} is not one of {', '.join(STATUSES)}"
+            table, status_fits, lambda row: f"status {_shown(row['status'])} is not one of {', '.join(STATUSES)}"
         )
         forward = pc.less_equal(table["start"], table["end"])
         table = self._keep(table, forward, lambda row: f"end {row['end']} is before start {row['start']}")
-        return self._not_ahead(table, "end")
+        return self._not_ahead(self._not_ahead(table, "start"), "end")
 
     def _not_ahead(self, table: pa.Table, column: str) -> pa.Table:
-        in_time = pc.less_equal(table[column], self._latest)
-        return self._keep(
-            table, in_time, lambda row: f"{column} {row[column]} is over an hour ahead of the ledger's clock"
-        )
+        return self._between(table, column, self._latest_us, "over an hour ahead of the ledger's clock")
+
+    def _between(self, table: pa.Table, column: str, latest_us: int, beyond: str) -> pa.Table:
+        """Rows whose time is in the calendar and not after the latest one; no time at all is none that is wrong."""
+        times = table[column].cast(pa.int64()).fill_null(EARLIEST_US)
+        early = pc.greater_equal(times, EARLIEST_US)
+        table = self._keep(table, early, lambda row: f"{column} {row[column]} is before the year 1")
+        late = pc.less_equal(times.filter(early), latest_us)
+        return self._keep(table, late, lambda row: f"{column} {row[column]} is {beyond}")
+
+    def _objects(self, table: pa.Table, column: str) -> pa.Table:
+        """Rows whose document can be read where dimensions are looked up."""
+        fits = pc.match_substring_regex(table[column], _PLAIN_OBJECT).to_numpy().astype(bool)
+        for place in np.flatnonzero(~fits):
+            fits[place] = _is_object_of_texts(table[column][int(place)].as_py())
+        return self._keep(table, fits, lambda row: f"{column} {_shown(row[column])} is not a JSON object of texts")
 
     def _keep(
-        self, table: pa.Table, fits: pa.ChunkedArray | np.ndarray, reason: Callable[[dict[str, object]], str]
+        self, table: pa.Table, fits: pa.ChunkedArray | np.ndarray, reason: Callable[[dict[str, str]], str]
     ) -> pa.Table:
-        """The rows that fit; the others, seldom any, become dead letters one by one."""
+        """The rows that fit; the others, seldom any, become dead letters."""
         mask = np.asarray(fits, dtype=bool)
         if mask.all():
             return table
-        for row in table.filter(pa.array(~mask)).to_pylist():
-            # A number as text never loses a digit; times come as ISO 8601.
-            document = canonical_json({name: str(value) for name, value in row.items() if value is not None})
-            source = str(row.get("source", f"series {row.get('series_id')}"))
-            self._dead.append((source, str(row.get("id", "")), reason(row), document[:_DOCUMENT_CHARS_MAX]))
+        refused = table.filter(pa.array(~mask))
+        for row in _texts(refused.slice(0, LETTERS_MAX)):
+            source = row.get("source", f"series {row.get('series_id')}")
+            document = canonical_json(row)[:_DOCUMENT_CHARS_MAX]
+            self._dead.append((source, row.get("id", ""), reason(row), document))
+        more = refused.num_rows - LETTERS_MAX
+        if more > 0:
+            # A batch may be wrong from end to end; a letter for each row would hold up everybody's tables.
+            source, _, last, _ = self._dead[-1]
+            self._dead.append((source, "", f"{more} more rows of this batch, refused like this one: {last}", ""))
         return table.filter(pa.array(mask))
+
+
+def _texts(table: pa.Table) -> Iterator[dict[str, str]]:
+    """Rows as texts, which never lose a digit and hold any time; without what is null."""
+    columns = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_timestamp(field.type):
+            columns.append([None if us is None else _time_text(us) for us in column.cast(pa.int64()).to_pylist()])
+        else:
+            columns.append([None if value is None else str(value) for value in column.to_pylist()])
+    for cells in zip(*columns, strict=True):
+        yield {name: cell for name, cell in zip(table.column_names, cells, strict=True) if cell is not None}
+
+
+def _time_text(us: int) -> str:
+    return instants.text(us) if EARLIEST_US <= us <= LATEST_US else f"{us} microseconds after 1970"
+
+
+def _shown(text: str) -> str:
+    return repr(text[:_SHOWN_CHARS_MAX])
+
+
+def _is_object_of_texts(document: str) -> bool:
+    try:
+        pairs = json.loads(document)
+        if not isinstance(pairs, dict):
+            return False
+        # An escaped half of a surrogate pair is a text in JSON and can be written nowhere.
+        return all(isinstance(text, str) and f"{name}{text}".isascii() or _encodes(name, text) for name, text in pairs.items())
+    except (ValueError, RecursionError):
+        return False

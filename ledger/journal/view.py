@@ -39,8 +39,8 @@ class View:
         """Definitions of the series of a metric, by series and then by the time since which they hold."""
         return self.tables.query(
             "SELECT series_id, source, kind, labels, attributes, epoch_us(start) AS start_us, tenant,"
-            " epoch_us(since) AS since_us FROM series WHERE metric = ? AND position <= ?"
-            " ORDER BY series_id, since, position",
+            " epoch_us(since) AS since_us, position FROM series WHERE metric = ? AND position <= ?"
+            " ORDER BY series_id, since, position, tenant",
             [metric, self.position],
         )
 
@@ -48,17 +48,17 @@ class View:
         """Samples of the series in [start, end), with the one before and the one after of each series.
 
         Columns series_id, time_us, value; by series, time and position, so that of two samples of one instant the
-        one that was accepted first comes first.
+        one that was accepted first comes first, and of two in one batch the lesser.
         """
         return self.tables.query(
             "WITH chosen AS (SELECT series_id, time, value, position FROM samples"
             "  SEMI JOIN wanted USING (series_id) WHERE position <= $1),"
             " near AS (SELECT * FROM chosen WHERE time >= make_timestamp($2) AND time < make_timestamp($3)"
-            "  UNION ALL SELECT series_id, max(time), arg_max(value, (time, -position)), 0 FROM chosen"
+            "  UNION ALL SELECT series_id, max(time), arg_max(value, (time, -position, -value)), 0 FROM chosen"
             "   WHERE time < make_timestamp($2) GROUP BY series_id"
-            "  UNION ALL SELECT series_id, min(time), arg_min(value, (time, position)), 0 FROM chosen"
+            "  UNION ALL SELECT series_id, min(time), arg_min(value, (time, position, value)), 0 FROM chosen"
             "   WHERE time >= make_timestamp($3) GROUP BY series_id)"
-            " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time, position",
+            " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time, position, value",
             [self.position, start_us, end_us],
             {"wanted": _ids(series_ids)},
         )
@@ -79,10 +79,14 @@ class View:
     def events(self, event_type: str, start_us: int, end_us: int) -> pa.Table:
         """Events of a type in [start, end), each (source, id) once: the one that was accepted first stands for ever."""
         return self.tables.query(
-            "SELECT origin, tenant, epoch_us(time) AS time_us, value, properties FROM ("
-            "  SELECT * FROM events WHERE type = $1 AND position <= $2"
-            "  QUALIFY row_number() OVER (PARTITION BY source, id ORDER BY position, time, value, properties) = 1)"
-            " WHERE time >= make_timestamp($3) AND time < make_timestamp($4) ORDER BY tenant, properties, time",
+            "WITH near AS (SELECT DISTINCT source, id FROM events WHERE type = $1 AND position <= $2"
+            "  AND time >= make_timestamp($3) AND time < make_timestamp($4)),"
+            # The first of an id may have another type or time, and then none of the later ones counts.
+            " first AS (SELECT * FROM events SEMI JOIN near USING (source, id) WHERE position <= $2"
+            "  QUALIFY row_number() OVER (PARTITION BY source, id"
+            "   ORDER BY position, time, type, tenant, origin, value, properties) = 1)"
+            " SELECT origin, tenant, epoch_us(time) AS time_us, value, properties FROM first WHERE type = $1"
+            " AND time >= make_timestamp($3) AND time < make_timestamp($4) ORDER BY tenant, properties, time",
             [event_type, self.position, start_us, end_us],
         )
 
@@ -98,18 +102,33 @@ class View:
         return self.tables.query(
             'SELECT source, agent, epoch_us(start) AS start_us, epoch_us("end") AS end_us, status, reason'
             " FROM coverage JOIN batches USING (position)"
-            ' WHERE position <= $1 AND epoch_us(start) < $3 AND epoch_us("end") > $2 ORDER BY source, start, "end"',
+            ' WHERE position <= $1 AND epoch_us(start) < $3 AND epoch_us("end") > $2'
+            ' ORDER BY source, start, "end", status, reason, agent',
             [self.position, start_us, end_us],
         )
 
     def observation(self) -> pa.Table:
         """Per source: agent, when it was first and last accounted for (first_us, last_us), and last_interval_us."""
         return self.tables.query(
-            'SELECT source, arg_max(agent, "end") AS agent, epoch_us(min(start)) AS first_us,'
+            'SELECT source, arg_max(agent, ("end", agent)) AS agent, epoch_us(min(start)) AS first_us,'
             ' epoch_us(max("end")) AS last_us,'
-            ' arg_max(epoch_us("end") - epoch_us(start), "end") AS last_interval_us'
+            ' epoch_us(max("end")) - epoch_us(arg_max(start, ("end", start))) AS last_interval_us'
             " FROM coverage JOIN batches USING (position) WHERE position <= ? GROUP BY source ORDER BY source",
             [self.position],
+        )
+
+    def fresh_coverage(self, after: int) -> pa.Table:
+        """Per source with coverage of a position beyond ``after``: where the earliest that is complete begins
+        (complete_us, null for none), the last end of a complete one before that one's (before_us), and watched_us.
+        """
+        return self.tables.query(
+            "WITH fresh AS (SELECT source, min(start) FILTER (status = 'complete') AS complete_from,"
+            "  min(\"end\") FILTER (status = 'complete') AS complete_to"
+            "  FROM coverage WHERE position <= $1 AND position > $2 GROUP BY source)"
+            " SELECT source, epoch_us(any_value(complete_from)) AS complete_us, epoch_us(min(start)) AS watched_us,"
+            "  epoch_us(max(\"end\") FILTER (status = 'complete' AND \"end\" < complete_to)) AS before_us"
+            " FROM coverage JOIN fresh USING (source) WHERE position <= $1 GROUP BY source ORDER BY source",
+            [self.position, after],
         )
 
     def polls(self) -> pa.Table:
@@ -185,6 +204,23 @@ class View:
             " WHERE position <= ? ORDER BY position DESC, source, place, reason, document LIMIT ?",
             [self.position, limit],
         )
+
+    def tenants(self) -> list[str]:
+        """Every tenant that a series or an event was ever given to, sorted."""
+        found = self.tables.query(
+            "SELECT tenant FROM series WHERE position <= $1 UNION SELECT tenant FROM events WHERE position <= $1"
+            " UNION SELECT tenant FROM entries WHERE position <= $1 ORDER BY tenant",
+            [self.position],
+        )
+        return list(found["tenant"].to_pylist())
+
+    def stray(self, table: str) -> int:
+        """Rows that no record can have given: of a position that the log does not have, or not yet to the tables."""
+        return self._one(
+            f"SELECT count(*) AS value FROM {table}"  # noqa: S608
+            " WHERE position IS NULL OR position < 1 OR position > (SELECT max(watermark.position) FROM watermark)",
+            [],
+        ) or 0
 
     def count(self, table: str) -> int:
         """Rows of a table."""

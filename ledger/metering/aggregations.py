@@ -15,10 +15,11 @@ import numpy as np
 from ledger.directory.meter import Meter
 from ledger.journal.view import View
 from ledger.metering.hours import Hourly
-from ledger.metering.increase import Columns, beginning, increase
+from ledger.metering.increase import Columns, increase
 from ledger.metering.integral import integral
 from ledger.metering.observation import Polls
 from ledger.metering.occurrences import occurrences
+from ledger.metering.reach import events_reach, series_reach
 from ledger.metering.subjects import Key, Subjects, subjects
 from meterbook.wire.instants import SECOND_US
 
@@ -34,10 +35,10 @@ class Aggregated:
 
 @dataclass(frozen=True)
 class Aggregation:
-    """One way to add up: over the hours in [start_us, end_us), and the earliest time that rows after a position touch."""
+    """One way to add up: over the hours in [start_us, end_us), and how far back what came after a position reaches."""
 
     aggregate: Callable[[View, Meter, int, int], Aggregated]
-    touched_since: Callable[[View, Meter, int], int | None]
+    reach: Callable[[View, Meter, int], int | None]
 
 
 def _samples(view: View, chosen: Subjects, start_us: int, end_us: int) -> Columns:
@@ -53,7 +54,7 @@ def _samples(view: View, chosen: Subjects, start_us: int, end_us: int) -> Column
 def _increase(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
     chosen = subjects(view.series(_metric(meter)), meter)
     samples = _samples(view, chosen, start_us, end_us)
-    hourly = increase(samples, chosen, Polls.of(view), meter.max_gap_s * SECOND_US, start_us)
+    hourly = increase(samples, chosen, Polls(view), meter.max_gap_s * SECOND_US, start_us, end_us)
     return Aggregated(hourly, chosen.keys.__getitem__, chosen.source_of)
 
 
@@ -68,25 +69,6 @@ def _occurrences(view: View, meter: Meter, start_us: int, end_us: int) -> Aggreg
     return Aggregated(found.hourly, found.keys.__getitem__, found.origins.__getitem__)
 
 
-def _series_touched_since(view: View, meter: Meter, after: int) -> int | None:
-    """A new sample changes everything since the sample before it, or since its series began."""
-    chosen = subjects(view.series(_metric(meter)), meter)
-    polls = Polls.of(view)
-    earliest: list[int] = []
-    for row in view.fresh_samples(chosen.ids, after).to_pylist():
-        earliest.append(row["first_us"])
-        if row["previous_us"] is not None:
-            earliest.append(row["previous_us"])
-            continue
-        begin = beginning(chosen, polls, int(np.searchsorted(chosen.ids, row["series_id"])), row["first_us"])
-        earliest += [] if begin is None else [begin]
-    return min(earliest, default=None)
-
-
-def _events_touched_since(view: View, meter: Meter, after: int) -> int | None:
-    return view.first_fresh_event(_event(meter), after)
-
-
 def _metric(meter: Meter) -> str:
     assert meter.source.metric is not None
     return meter.source.metric
@@ -98,8 +80,8 @@ def _event(meter: Meter) -> str:
 
 
 AGGREGATIONS = {
-    "increase": Aggregation(_increase, _series_touched_since),
-    "integral": Aggregation(_integral, _series_touched_since),
-    "count": Aggregation(_occurrences, _events_touched_since),
-    "sum": Aggregation(_occurrences, _events_touched_since),
+    "increase": Aggregation(_increase, series_reach),
+    "integral": Aggregation(_integral, series_reach),
+    "count": Aggregation(_occurrences, events_reach),
+    "sum": Aggregation(_occurrences, events_reach),
 }

@@ -205,7 +205,7 @@ def broken(window: Window, found: Readings) -> dict[str, Readings]:
         "coverage spans nothing": replace(found, coverage=()),
         "coverage status 'fine'": replace(found, coverage=(replace(half, status=odd_status),)),
         "samples are not sorted": replace(found, samples=unsorted.take([1, 0])),
-        "samples of 1 series that are not defined": replace(found, series={}),
+        "samples of 1 series that are not defined": replace(found, samples=sample_table([7], [window.end_us], [1.0])),
         "samples have the columns": replace(found, samples=found.samples.rename_columns(["a", "b", "c"])),
         "events have the columns": replace(found, events=found.samples),
         "TypeError: Object of type set": replace(found, checkpoint={"n": {1}}),

@@ -1,0 +1,101 @@
+"""Ticks lie on the grid, and every tick that does not happen is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import coverage
+from agent.rules import TagsConfig, ready
+from agent.runner import Lane
+from agent.schedule import Schedule, shift_us
+from agent.selfmetrics import SelfMetrics
+from agent.spool import Spool
+from agent.tagger import Tagger
+from collector.readings import Checkpoint, Readings, Window
+from meterbook.wire import instants
+from tests.fakes.source import ScriptedCollector, complete
+
+Wait = Callable[[Callable[[], bool]], None]
+
+
+@given(st.text(max_size=20), st.integers(1, 86_400_000_000))
+def test_the_shift_is_small_and_always_the_same(source: str, interval_us: int) -> None:
+    shift = shift_us(source, interval_us)
+    assert 0 <= shift <= interval_us * 0.1
+    assert shift == shift_us(source, interval_us)
+
+
+def test_sources_are_shifted_apart() -> None:
+    assert len({shift_us(f"fake/{number}", 15 * instants.SECOND_US) for number in range(100)}) > 90
+
+
+def lane(spool: Spool, collector: ScriptedCollector, interval_s: float) -> Lane:
+    return Lane(
+        collector,
+        interval_us=round(interval_s * instants.SECOND_US),
+        tagger=Tagger(ready(TagsConfig())),
+        spool=spool,
+        metrics=SelfMetrics(),
+    )
+
+
+def plain(window: Window, checkpoint: Checkpoint) -> Readings:
+    return Readings((complete("fake/one", window),))
+
+
+@pytest.mark.parametrize("interval_s", [0.25, 0.4])
+def test_ticks_lie_on_the_grid(spool: Spool, eventually: Wait, interval_s: float) -> None:
+    collector = ScriptedCollector(plain)
+    schedule = Schedule([(lane(spool, collector, interval_s), interval_s)], threads_max=4)
+    schedule.start()
+    eventually(lambda: len(collector.windows) >= 3)
+    schedule.stop()
+    interval_us = round(interval_s * instants.SECOND_US)
+    shift = shift_us("fake/one", interval_us)
+    # A machine that is busy is late, by less than the tick after; it is never early.
+    places = {(window.end_us - shift) // interval_us for window in collector.windows}
+    assert len(places) >= len(collector.windows) - 1
+
+
+def test_a_tick_during_a_collection_is_told(spool: Spool, eventually: Wait) -> None:
+    may_go = threading.Event()
+
+    def slow(window: Window, checkpoint: Checkpoint) -> Readings:
+        may_go.wait(30)
+        return plain(window, checkpoint)
+
+    collector = ScriptedCollector(slow)
+    held = lane(spool, collector, 0.1)
+    schedule = Schedule([(held, 0.1)], threads_max=1)
+    schedule.start()
+    eventually(lambda: held._gap == coverage.STILL_RUNNING)
+    assert len(collector.windows) == 1
+    may_go.set()
+    schedule.stop()
+
+
+def test_stopping_waits_for_the_collection_under_way(spool: Spool, eventually: Wait) -> None:
+    done: list[bool] = []
+    begun = threading.Event()
+
+    def slow(window: Window, checkpoint: Checkpoint) -> Readings:
+        begun.set()
+        threading.Event().wait(0.3)
+        done.append(True)
+        return plain(window, checkpoint)
+
+    schedule = Schedule([(lane(spool, ScriptedCollector(slow), 0.2), 0.2)], threads_max=1)
+    schedule.start()
+    eventually(begun.is_set)
+    schedule.stop()
+    assert done
+    assert spool.sizes().batches >= 1
+
+
+def test_a_schedule_that_never_started_can_stop(spool: Spool) -> None:
+    Schedule([(lane(spool, ScriptedCollector(plain), 1), 1)], threads_max=1).stop()
