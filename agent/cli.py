@@ -55,7 +55,7 @@ def run(config_path: Path, log_level: str) -> None:
         running.start()
     except AgentError as error:
         raise click.ClickException(str(error)) from error
-    _log.info("agent %s reads %d sources for %s", config.agent, len(config.sources), config.ledger.endpoint)
+    _log.info("agent %s reads %d sources for %s", config.agent, len(running.sources), config.ledger.endpoint)
     stopping.wait()
     _log.info("stopping: collections under way finish, then the spool is sent")
     running.stop()

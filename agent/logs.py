@@ -8,6 +8,9 @@ from __future__ import annotations
 import logging
 import time
 
+#: They log whole addresses, at any level below: a query may hold a secret.
+_TALKATIVE = ("httpx", "httpcore")
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -30,3 +33,5 @@ def begin(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

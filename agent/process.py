@@ -83,6 +83,11 @@ class Agent:
             self._opened = opened.pop_all()
 
     @property
+    def sources(self) -> list[str]:
+        """The names of what is read."""
+        return [lane.source for lane in self._lanes]
+
+    @property
     def http_port(self) -> int:
         """The port of the operator's door."""
         return self._door.port

@@ -123,7 +123,7 @@ class Lane:
         tagged = self._tagger.tag(readings, window)
         records = coverage.with_unassigned(readings.coverage, tagged.events_unassigned)
         has_gap = window.end_us - window.start_us > GAP_INTERVALS * self._interval_us
-        if has_gap and not getattr(self._collector, "catches_up", False):
+        if has_gap and not self._collector.catches_up:
             records = coverage.with_gap(records, window, self._interval_us, gap or coverage.TICK_MISSED)
         content = sections(
             series=tagged.series,

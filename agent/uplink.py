@@ -43,7 +43,8 @@ _POLL_S = 0.5
 _OPTIONS = [
     ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
-    ("grpc.keepalive_time_ms", 60_000),
+    # Above the 5 minutes below which a gRPC server counts pings as abuse, below the idle limits of load balancers.
+    ("grpc.keepalive_time_ms", 310_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
     # Each try is a connection of its own: gRPC's shared back-off would only hide ours.
@@ -95,6 +96,7 @@ class Uplink:
         self._has_progress = False
         self._problem: str | None = None
         self._batch_bytes_max = 0
+        self._is_loss_told = False
         self._window: SendWindow | None = None
         self._end_stream: Callable[[], object] | None = None
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
@@ -148,8 +150,7 @@ class Uplink:
             except _Interrupted as error:
                 attempt = 0 if self._has_progress or time.monotonic() - began_s > BACKOFF_MAX_S else attempt + 1
                 wait_s = random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempt, 30)))  # noqa: S311
-                if not self._stopping.is_set():
-                    _log.warning("no stream to the ledger, next try in %.1f s: %s", wait_s, error)
+                self._tell(f"no stream to the ledger, trying until there is one: {error}")
             except Exception as error:  # noqa: BLE001 - a bug here must not end sending for ever
                 _log.error("the uplink failed, next try in %g s: %r", STUCK_S, error, exc_info=error)
                 wait_s = STUCK_S
@@ -158,6 +159,12 @@ class Uplink:
                 self._metrics.connected.set(0)
             self._metrics.connections_lost.inc()
             self._stopping.wait(wait_s)
+
+    def _tell(self, loss: str) -> None:
+        """Says once that the ledger cannot be reached; offline for days is normal, and no news."""
+        level = logging.DEBUG if self._is_loss_told or self._stopping.is_set() else logging.WARNING
+        _log.log(level, "%s", loss)
+        self._is_loss_told = True
 
     def _stream(self) -> None:
         """One stream from Hello to its end. Always raises: _Interrupted, _Stuck or _NewEpoch."""
@@ -230,14 +237,18 @@ class Uplink:
             self._metrics.connected.set(1)
             _log.info("the ledger at %s holds sequence %d", self._config.endpoint, message.resume.sequence)
             if not self._spool.sizes().batches:
-                self._problem = None
+                self._all_is_well()
         elif kind == "ack":
             self._spool.acknowledge(message.ack.sequence, message.ack.hash)
             window.acknowledged(message.ack.sequence)
             self._has_progress = True
-            self._problem = None
+            self._all_is_well()
         elif kind == "refusal":
             self._refused(message.refusal)
+
+    def _all_is_well(self) -> None:
+        self._problem = None
+        self._is_loss_told = False
 
     def _refused(self, refusal: intake_pb2.Refusal) -> None:
         code = intake_pb2.RefusalCode.Name(refusal.code).removeprefix("REFUSAL_CODE_")

@@ -58,7 +58,11 @@ def batch_of(agent: str, rows: int) -> Sections:
     defined = [
         {
             **{name: getattr(each, name) for name in ("series_id", "identity", "source", "metric", "kind", "unit")},
-            "labels": each.labels, "attributes": each.attributes, "start": None, "tenant": agent, "since": since,
+            "labels": each.labels,
+            "attributes": each.attributes,
+            "start": None,
+            "tenant": agent,
+            "since": since,
         }
         for each in series
     ]

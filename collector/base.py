@@ -55,6 +55,14 @@ class Collector(Protocol):
         """Name of the source, the same for every agent that reads it: ``prometheus/shop/127.0.0.1:8000``."""
         ...
 
+    @property
+    def catches_up(self) -> bool:
+        """Whether a collection after a pause gives everything that a collection in time would have given.
+
+        True of a log that is read on from where it was left; false of a gauge, whose past values are gone.
+        """
+        ...
+
     def collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
         """What the source shows for ``window``. ``checkpoint`` is the last one stored, empty at the first call."""
         ...

@@ -10,7 +10,7 @@ does not fill the disk; a series that returns after that is simply defined again
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ KEPT_DAYS = 35
 
 #: SQLite takes at most 32,766 parameters in a statement.
 _PARAMETERS_MAX = 10_000
+_ROWS_AT_ONCE = 5_000
 _TIMES = ("start", "since")
 
 
@@ -75,9 +76,12 @@ class StoredSeries:
 
     def store(self, due: pa.Table, epoch: int, day: int) -> None:
         """Keeps definitions that are sent in ``epoch``."""
-        rows = [row | {"epoch": epoch, "seen_day": day} for row in _rows(due)]
-        if rows:
-            self._file.database.table("series").insert_all(rows, replace=True)
+        marks = _marks([*SERIES.names, "epoch", "seen_day"])
+        for start in range(0, due.num_rows, _ROWS_AT_ONCE):
+            # In parts: as Python objects, the series of a large source would double the memory of the agent.
+            columns = [column.to_pylist() for column in _plain(due.slice(start, _ROWS_AT_ONCE)).columns]
+            rows = [(*row, epoch, day) for row in zip(*columns, strict=True)]
+            self._file.write_many(f"INSERT OR REPLACE INTO series VALUES ({marks})", rows)  # noqa: S608 - question marks
 
     def stale(self, series: pa.Table, day: int) -> pa.Table:
         """Those of ``series`` not yet noted as seen on ``day``."""
@@ -114,12 +118,15 @@ class StoredSeries:
 
 
 def _rows(series: pa.Table) -> list[dict[str, Any]]:
-    """Rows with times as microseconds."""
-    for name in _TIMES:
-        at = series.schema.get_field_index(name)
-        series = series.set_column(at, name, series[name].cast(pa.int64()))
-    rows: list[dict[str, Any]] = series.to_pylist()
+    rows: list[dict[str, Any]] = _plain(series).to_pylist()
     return rows
+
+
+def _plain(series: pa.Table) -> pa.Table:
+    """The table with times as microseconds."""
+    for name in _TIMES:
+        series = series.set_column(series.schema.get_field_index(name), name, series[name].cast(pa.int64()))
+    return series
 
 
 def _table(rows: list[dict[str, Any]]) -> pa.Table:
@@ -137,5 +144,5 @@ def _chunks(ids: list[int]) -> Iterator[list[int]]:
         yield ids[start : start + _PARAMETERS_MAX]
 
 
-def _marks(values: list[int]) -> str:
+def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))

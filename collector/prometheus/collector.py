@@ -84,6 +84,11 @@ class PrometheusCollector:
         """``prometheus/<job>/<host:port>``, with the path where it is not ``/metrics``."""
         return self._target.source
 
+    @property
+    def catches_up(self) -> bool:
+        """A page shows the present only."""
+        return False
+
     def collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
         """The page as it stands now, at ``window.end_us``."""
         began = time.monotonic()

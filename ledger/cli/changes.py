@@ -71,7 +71,7 @@ def _files(path: Path) -> list[Path]:
 
 def _manifest(file: Path) -> admin_pb2.Manifest:
     try:
-        return admin_pb2.Manifest(name=str(file), text=file.read_text())
+        return admin_pb2.Manifest(name=str(file), text=file.read_text(encoding="utf-8"))
     except OSError as error:
         raise click.ClickException(f"{file}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

@@ -69,10 +69,17 @@ def print_table(
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         # Text, not markup: a tenant called [red] is called [red].
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(shown(cell)) for cell in row))
     console.print(table)
     if note:
-        console.print(Text(note, style="dim"))
+        console.print(Text(shown(note), style="dim"))
+
+
+def shown(text: str) -> str:
+    """Text from elsewhere as one line that cannot move the cursor or recolour the terminal: log lines may try."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def percent(share: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options
+from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options, shown
 from meterbook.ledger.v1 import query_pb2
 
 _AT = click.option("--at", default="", metavar="TIME", help="Any time of the billing period; now by default.")
@@ -92,7 +92,7 @@ def invoice(tenant: str, at: str, as_of: int | None, as_json: bool, ledger: str,
         return
     for draft in response.invoices:
         click.echo(
-            f"Draft invoice for {draft.tenant}: {draft.plan} (version {draft.plan_version}), "
+            f"Draft invoice for {shown(draft.tenant)}: {shown(draft.plan)} (version {draft.plan_version}), "
             f"{draft.billed.start} to {draft.billed.end}"
         )
         rows = [[line.description, line.quantity, line.unit, line.unit_price, line.amount] for line in draft.lines]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, print_json
+from ledger.cli.console import as_json_option, print_json, shown
 from meterbook.ledger.v1 import query_pb2
 
 
@@ -39,7 +39,7 @@ def verify(as_json: bool, ledger: str, ca_file: Path | None) -> None:
 
 def _say(verdict: query_pb2.Verdict) -> None:
     for fault in verdict.faults:
-        click.echo(f"fault: {fault}")
+        click.echo(f"fault: {shown(fault)}")
     outcome = "the book holds" if verdict.holds else "the book does NOT hold"
     click.echo(
         f"{outcome}: {verdict.position} positions, {verdict.batches} batches, {verdict.samples} samples, "

@@ -1,8 +1,9 @@
 """Chains: each agent's batches in order, each once, each sealed to the one before.
 
-A chain's head is taken from the book when its agent first speaks and kept in memory from then on. Batches are appended to the
-log while earlier ones of the same chain are still on their way to the disk; the log is told which append each
-depends on, so that if one fails none behind it can slip in and leave a hole in the chain.
+The heads of all chains are taken from the book at the start and kept in memory from then on, so that nobody waits for
+the tables to be greeted. Batches are appended to the log while earlier ones of the same chain are still on their way to
+the disk; the log is told which append each depends on, so that if one fails none behind it can slip in and leave a
+hole in the chain.
 
 A sequence that was accepted before is answered like the first time if its hash is the same. That makes every replay
 harmless: after a lost ack, a fail-over, or a restored agent.
@@ -14,17 +15,31 @@ import re
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from ledger.intake.contents import IntakeLimits, checked_content
 from ledger.intake.refusals import Refused
-from ledger.journal.frames import Kind, Record
+from ledger.journal.frames import Kind
 from ledger.journal.journal import Journal
+from ledger.journal.log import Committed
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
 from meterbook.wire.sections import SCHEMA_VERSION, Sections
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
+
+
+class Head(NamedTuple):
+    """The last durable batch of a chain; at ``position`` the book has it."""
+
+    sequence: int
+    hash: bytes
+    position: int
+
+
+_NO_HEAD = Head(0, GENESIS, 0)
 
 
 @dataclass
@@ -35,7 +50,7 @@ class Chain:
     epoch: int
     sequence: int
     hash: bytes
-    last: Future[Record] | None = None
+    last: Future[Committed] | None = None
     pending: dict[int, tuple[bytes, Future[int]]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -51,11 +66,17 @@ class Chains:
     def __init__(self, journal: Journal, limits: IntakeLimits) -> None:
         self._journal = journal
         self._limits = limits
-        self._chains: dict[tuple[str, int], Chain] = {}
+        view = journal.view()
+        self._heads = {
+            (row["agent"], row["epoch"]): Head(row["sequence"], bytes.fromhex(row["hash"]), view.position)
+            for row in view.chains().to_pylist()
+        }
+        # Two streams of one agent share its chain; one that nobody speaks for any more, or ever wrote to, is forgotten.
+        self._chains: WeakValueDictionary[tuple[str, int], Chain] = WeakValueDictionary()
         self._opening = threading.Lock()
 
     def hello(self, hello: intake_pb2.Hello) -> Chain:
-        """The chain that a Hello names, as far as it is durable. Raises Refused, JournalError."""
+        """The chain that a Hello names. Raises Refused."""
         if hello.schema != SCHEMA_VERSION:
             raise _malformed(f"hello: schema {hello.schema} is not {SCHEMA_VERSION}, the one this ledger reads")
         if not _AGENT.match(hello.agent):
@@ -67,17 +88,16 @@ class Chains:
         return self.open(hello.agent, hello.epoch)
 
     def open(self, agent: str, epoch: int) -> Chain:
-        """The chain of an agent and epoch, read from the book where it is not in memory."""
+        """The chain of an agent and epoch; one that failed begins again at what is durable."""
         with self._opening:
             chain = self._chains.get((agent, epoch))
             if chain is None or chain.failed:
-                sequence, digest = self._journal.view().chain_head(agent, epoch)
-                chain = Chain(agent, epoch, sequence, bytes.fromhex(digest) if digest else GENESIS)
-                self._chains[agent, epoch] = chain
+                head = self._heads.get((agent, epoch), _NO_HEAD)
+                chain = self._chains[agent, epoch] = Chain(agent, epoch, head.sequence, head.hash)
             return chain
 
     def durable(self, chain: Chain) -> tuple[int, bytes]:
-        """The chain's last durable sequence and its hash, after waiting for what is under way."""
+        """The chain's last durable sequence and its hash, after waiting for what is under way. Raises LogUnavailable."""
         with chain.lock:
             last = chain.last
             if last is not None:
@@ -87,13 +107,12 @@ class Chains:
     def accept(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
         """A future that gives the batch's position once it is durable. Raises Refused where it cannot be accepted.
 
-        The future raises LogUnavailable where the log cannot be written just now.
+        The future raises LogUnavailable where the log cannot be written just now. A replay raises TablesUnavailable
+        where the tables are so far behind that its position cannot be told.
         """
         with chain.lock:
             if chain.failed:
-                raise Refused(
-                    intake_pb2.REFUSAL_CODE_UNAVAILABLE, "an earlier batch could not be written; say hello again"
-                )
+                raise _unwritten()
             if batch.sequence <= 0:
                 raise _malformed(f"batch: sequence {batch.sequence} is not positive")
             if batch.sequence <= chain.sequence:
@@ -130,16 +149,27 @@ class Chains:
         payload = journal_pb2.BatchRecord(agent=chain.agent, epoch=chain.epoch, batch=batch).SerializeToString()
         future = self._journal.append(Kind.BATCH, payload, chain.last)
         chain.sequence, chain.hash, chain.last = batch.sequence, batch.hash, future
-        position = _position_of(future)
+        position: Future[int] = Future()
+        # Whoever stops waiting must not make a batch look settled that is still on its way.
+        position.set_running_or_notify_cancel()
         chain.pending[batch.sequence] = (batch.hash, position)
-        position.add_done_callback(lambda _: chain.pending.pop(batch.sequence, None))
+        sequence, digest = batch.sequence, batch.hash
+
+        def settle(done: Future[Committed]) -> None:
+            fault = done.exception()
+            if fault is None:
+                self._heads[chain.agent, chain.epoch] = Head(sequence, digest, done.result().position)
+            del chain.pending[sequence]
+            if fault is None:
+                position.set_result(done.result().position)
+            else:
+                position.set_exception(fault)
+
+        future.add_done_callback(settle)
         return position
 
     def _accepted_before(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
-        if (pending := chain.pending.get(batch.sequence)) is not None:
-            known, future = pending
-        else:
-            known, future = self._from_book(chain, batch.sequence)
+        known, future = chain.pending.get(batch.sequence) or self._from_book(chain, batch.sequence)
         if known != batch.hash:
             raise Refused(
                 intake_pb2.REFUSAL_CODE_CONFLICT,
@@ -149,7 +179,11 @@ class Chains:
         return future
 
     def _from_book(self, chain: Chain, sequence: int) -> tuple[bytes, Future[int]]:
-        found = self._journal.view().batch(chain.agent, chain.epoch, sequence)
+        head = self._heads.get((chain.agent, chain.epoch), _NO_HEAD)
+        if sequence > head.sequence:
+            # It was under way a moment ago and failed.
+            raise _unwritten()
+        found = self._journal.view(head.position).batch(chain.agent, chain.epoch, sequence)
         assert found is not None, f"the book lacks {chain.agent}/{chain.epoch}/{sequence}"
         digest, position = found
         future: Future[int] = Future()
@@ -157,19 +191,8 @@ class Chains:
         return bytes.fromhex(digest), future
 
 
-def _position_of(record: Future[Record]) -> Future[int]:
-    """The position of a record that is still on its way to the disk."""
-    position: Future[int] = Future()
-
-    def settle(done: Future[Record]) -> None:
-        fault = done.exception()
-        if fault is None:
-            position.set_result(done.result().position)
-        else:
-            position.set_exception(fault)
-
-    record.add_done_callback(settle)
-    return position
+def _unwritten() -> Refused:
+    return Refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE, "an earlier batch could not be written; say hello again")
 
 
 def _malformed(message: str) -> Refused:

@@ -1,7 +1,8 @@
 """Events sent row by row, as the sections of a batch.
 
 For senders without Arrow, spool and chain: the ledger checks each field, and keeps a chain in the sender's name so that
-these events are as provable as any other.
+these events are as provable as any other. What the journal would set aside as a dead letter is refused here, where there
+is somebody who can be told.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 import pyarrow as pa
 
 from ledger.intake.refusals import Refused
+from ledger.journal.screening import FUTURE_US_MAX, VALUE_LIMIT
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire import instants
 from meterbook.wire.sections import EVENTS, Sections, sections
@@ -21,7 +23,7 @@ from meterbook.wire.series import UNASSIGNED, canonical_json
 CHAIN_PREFIX, CHAIN_EPOCH = "record/", 1
 
 _SENDER = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
-_PLACES, _DIGITS_BEFORE = 9, 29
+_PLACES = 9
 
 
 def recorded(request: intake_pb2.RecordRequest, rows_max: int) -> Sections:
@@ -48,6 +50,8 @@ def _row(event: intake_pb2.Event, origin: str, place: str) -> dict[str, object]:
         time = instants.to_datetime(time_us)
     except (ValueError, OverflowError) as error:
         raise _refused(f"{place}.time: {error}") from None
+    if time_us > instants.now_us() + FUTURE_US_MAX:
+        raise _refused(f"{place}.time {event.time!r} is over an hour ahead of the ledger's clock")
     return {
         "origin": origin,
         "source": event.source,
@@ -57,7 +61,7 @@ def _row(event: intake_pb2.Event, origin: str, place: str) -> dict[str, object]:
         "tenant": event.tenant or UNASSIGNED,
         "time": time,
         "value": _value(event.value or "1", place),
-        "properties": canonical_json(event.properties),
+        "properties": canonical_json(dict(event.properties)),
     }
 
 
@@ -70,10 +74,10 @@ def _value(text: str, place: str) -> Decimal:
         raise _refused(f"{place}.value {text[:80]!r} is not a finite number")
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
-    if exponent < -_PLACES or value.adjusted() >= _DIGITS_BEFORE:
-        raise _refused(
-            f"{place}.value {text[:80]!r} has more than {_DIGITS_BEFORE} digits before or {_PLACES} after the point"
-        )
+    if exponent < -_PLACES:
+        raise _refused(f"{place}.value {text[:80]!r} has more than {_PLACES} digits after the point")
+    if abs(value) >= VALUE_LIMIT:
+        raise _refused(f"{place}.value {text[:80]!r} cannot be metered: it is 2^62 or more")
     return value
 
 

@@ -87,8 +87,12 @@ TABLES: dict[str, pa.Schema] = {
 
 
 def decode_batch(batch: intake_pb2.Batch, rows_max: int = _ROWS_MAX) -> Sections:
-    """The sections of a batch. Raises sections.MalformedSection."""
-    return Sections(**{name: sections.decode(name, getattr(batch, name), rows_max) for name in SCHEMAS})
+    """The sections of a batch, which share one bound on their bytes in memory. Raises sections.MalformedSection."""
+    found: dict[str, pa.Table] = {}
+    for name in SCHEMAS:
+        left = sections.DECODED_BYTES_MAX - sum(table.nbytes for table in found.values())
+        found[name] = sections.decode(name, getattr(batch, name), rows_max, left)
+    return Sections(**found)
 
 
 def derive(record: Record, known: KnownSeries) -> tuple[Rows, KnownSeries]:

@@ -233,7 +233,9 @@ class Log:
         except Exception as error:
             reason = error.strerror if isinstance(error, OSError) else repr(error)
             logger.exception("a group of %d records could not be written", len(group))
-            unavailable = LogUnavailable(f"{self._directory}: cannot be written ({reason}); free space or repair the disk")
+            unavailable = LogUnavailable(
+                f"{self._directory}: cannot be written ({reason}); free space or repair the disk"
+            )
             for item in group:
                 item.future.set_exception(unavailable)
             return

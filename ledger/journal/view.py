@@ -112,7 +112,7 @@ class View:
         return self.tables.query(
             'SELECT source, arg_max(agent, ("end", agent)) AS agent, epoch_us(min(start)) AS first_us,'
             ' epoch_us(max("end")) AS last_us,'
-            ' epoch_us(max("end")) - epoch_us(arg_max(start, ("end", start))) AS last_interval_us'
+            ' max((epoch_us("end"), epoch_us("end") - epoch_us(start)))[2] AS last_interval_us'
             " FROM coverage JOIN batches USING (position) WHERE position <= ? GROUP BY source ORDER BY source",
             [self.position],
         )
@@ -126,7 +126,7 @@ class View:
             "  min(\"end\") FILTER (status = 'complete') AS complete_to"
             "  FROM coverage WHERE position <= $1 AND position > $2 GROUP BY source)"
             " SELECT source, epoch_us(any_value(complete_from)) AS complete_us, epoch_us(min(start)) AS watched_us,"
-            "  epoch_us(max(\"end\") FILTER (status = 'complete' AND \"end\" < complete_to)) AS before_us"
+            '  epoch_us(max("end") FILTER (status = \'complete\' AND "end" < complete_to)) AS before_us'
             " FROM coverage JOIN fresh USING (source) WHERE position <= $1 GROUP BY source ORDER BY source",
             [self.position, after],
         )
@@ -180,15 +180,6 @@ class View:
             [self.position],
         )
 
-    def chain_head(self, agent: str, epoch: int) -> tuple[int, str]:
-        """Last sequence of a chain and its hash, hexadecimal; (0, "") for none."""
-        found = self.tables.query(
-            "SELECT sequence, hash FROM batches WHERE agent = ? AND epoch = ? AND position <= ?"
-            " ORDER BY sequence DESC LIMIT 1",
-            [agent, epoch, self.position],
-        ).to_pylist()
-        return (found[0]["sequence"], found[0]["hash"]) if found else (0, "")
-
     def batch(self, agent: str, epoch: int, sequence: int) -> tuple[str, int] | None:
         """Hash, hexadecimal, and position of one accepted batch."""
         found = self.tables.query(
@@ -216,11 +207,14 @@ class View:
 
     def stray(self, table: str) -> int:
         """Rows that no record can have given: of a position that the log does not have, or not yet to the tables."""
-        return self._one(
-            f"SELECT count(*) AS value FROM {table}"  # noqa: S608
-            " WHERE position IS NULL OR position < 1 OR position > (SELECT max(watermark.position) FROM watermark)",
-            [],
-        ) or 0
+        return (
+            self._one(
+                f"SELECT count(*) AS value FROM {table}"  # noqa: S608
+                " WHERE position IS NULL OR position < 1 OR position > (SELECT max(watermark.position) FROM watermark)",
+                [],
+            )
+            or 0
+        )
 
     def count(self, table: str) -> int:
         """Rows of a table."""

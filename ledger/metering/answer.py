@@ -10,16 +10,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 
 from ledger.directory.catalog import Catalog
-from ledger.journal.quantity import to_decimal
 from ledger.journal.view import View
 from ledger.metering.booking import booked, meter_versions, unbooked_from
-from ledger.metering.measure import Amount, Measured, measure
+from ledger.metering.measure import NOTHING, Amount, Measured, measure
 from ledger.metering.subjects import Key
-from ledger.metering.usage import Usage
+from ledger.metering.usage import Usage, quantity_of
 from meterbook.wire.instants import DAY_US, HOUR_US
 
 #: Length of each window that can be asked for, in microseconds; "total" is one window over the whole range.
 WINDOWS = {"hour": HOUR_US, "day": DAY_US, "total": None}
+
+
+class UnknownMeter(LookupError):
+    """There is no meter of this name."""
 
 
 def usage(
@@ -34,11 +37,11 @@ def usage(
 ) -> list[Usage]:
     """Usage of the hours that begin in [start_us, end_us), sorted by meter, tenant, dimensions and window.
 
-    Empty ``meters`` or ``tenants`` mean all. Raises LookupError for a meter that is not defined.
+    Empty ``meters`` or ``tenants`` mean all. Raises UnknownMeter for a meter that is not defined.
     """
     unknown = sorted(set(meters) - set(catalog.names("meter")))
     if unknown:
-        raise LookupError(f"there is no meter {unknown[0]!r}; there are {', '.join(catalog.names('meter')) or 'none'}")
+        raise UnknownMeter(unknown[0])
     length_us = WINDOWS[window]
     rows = []
     for name in catalog.names("meter"):
@@ -50,7 +53,9 @@ def usage(
             for (key, hour_us), amount in measured.items():
                 if not tenants or key.tenant in tenants:
                     sums[key, None if length_us is None else hour_us // length_us * length_us] += amount
-        rows += [_usage(name, unit, key, at_us, amount) for (key, at_us), amount in sums.items()]
+        # What was booked and taken back in full is like what never was.
+        found = ((cell, amount) for cell, amount in sums.items() if amount != NOTHING)
+        rows += [_usage(name, unit, key, at_us, amount) for (key, at_us), amount in found]
     return sorted(rows, key=lambda row: (row.meter, row.tenant, row.dimensions, row.window_us or 0))
 
 
@@ -74,9 +79,9 @@ def _usage(meter: str, unit: str, key: Key, window_us: int | None, amount: Amoun
         key.tenant,
         key.dimensions,
         window_us,
-        to_decimal(amount.quantity),
+        quantity_of(amount.quantity),
         unit,
-        to_decimal(amount.estimated),
+        quantity_of(amount.estimated),
         amount.observed_us,
         amount.expected_us,
     )

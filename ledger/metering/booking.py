@@ -1,32 +1,46 @@
 """Booking: writing into the book the difference between what a meter measures and what was booked before.
 
 A run measures the closed hours that anything new since the last run may have changed, subtracts the sums of the
-entries that stand, and appends what differs as one record. So late samples become correction entries by themselves, a
-run that finds nothing new writes nothing, and a run repeated after a crash finds its own entries and adds none.
+entries that stand, and appends what differs. So late samples become correction entries by themselves, and a
+run repeated after a crash finds its own entries and adds none. A run that finds no difference is recorded all the same,
+because it settles its hours: they need not be measured again.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from ledger.directory.catalog import Catalog
+from ledger.directory.decimals import plain_text
 from ledger.directory.meter import Meter
 from ledger.directory.standing import catalog_of
+from ledger.journal.errors import JournalError
 from ledger.journal.frames import Kind
 from ledger.journal.journal import Journal
-from ledger.journal.quantity import from_decimal
+from ledger.journal.quantity import DIGITS_MAX, from_decimal
 from ledger.journal.view import View
 from ledger.metering.aggregations import AGGREGATIONS
 from ledger.metering.measure import NOTHING, Amount, Measured, measure
 from ledger.metering.subjects import Key
+from ledger.metering.usage import quantity_of
 from meterbook.ledger.v1 import journal_pb2
+from meterbook.wire import instants
 from meterbook.wire.instants import HOUR_US
+
+Cell = tuple[Key, int]
+Added = tuple[Cell, Amount]
 
 #: Later than any hour.
 FOREVER_US = 1 << 62
+#: A run with more entries is written as several: a record has a size that it must not exceed.
+_ENTRIES_MAX = 200_000
+
+
+class Unbookable(ArithmeticError):
+    """A quantity is larger than the book can hold; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +69,18 @@ def meter_versions(catalog: Catalog, name: str) -> list[MeterVersion]:
 def unbooked_from(view: View, version: MeterVersion) -> int | None:
     """The first hour of the version that the entries of the view do not settle; None where nothing was ever seen.
 
-    Hours before it are exactly what the sums of their entries say.
+    Hours before it are exactly what the sums of their entries say. Only the last run counts: it began at the first hour
+    that was unsettled then, and what an earlier one booked beyond its end has not been looked at since.
     """
     runs = [run for run in view.runs(version.name).to_pylist() if run["version"] == version.version]
-    read = max((run["at_position"] for run in runs), default=0)
-    touched_us = AGGREGATIONS[version.meter.aggregation].touched_since(view, version.meter, read)
     if runs:
-        settled_us: int | None = max(run["end_us"] for run in runs)
+        read: int = runs[-1]["at_position"]
+        settled_us: int | None = runs[-1]["end_us"]
     else:
         # What an earlier version booked for these hours is superseded, also where this one measures nothing.
-        settled_us = view.first_booked(version.name, version.start_us, version.end_us)
-    unsettled = [time_us for time_us in (settled_us, touched_us) if time_us is not None]
+        read, settled_us = 0, view.first_booked(version.name, version.start_us, version.end_us)
+    changed_us = AGGREGATIONS[version.meter.aggregation].reach(view, version.meter, read)
+    unsettled = [time_us for time_us in (settled_us, changed_us) if time_us is not None]
     return max(version.start_us, min(unsettled) // HOUR_US * HOUR_US) if unsettled else None
 
 
@@ -79,7 +94,7 @@ def booked(view: View, name: str, start_us: int, end_us: int) -> Measured:
     }
 
 
-def difference(measured: Measured, standing: Measured) -> Mapping[tuple[Key, int], Amount]:
+def difference(measured: Measured, standing: Measured) -> Measured:
     """What has to be added to ``standing`` to make it ``measured``; cells that agree are left out."""
     cells = sorted(measured.keys() | standing.keys(), key=lambda cell: (cell[0].tenant, cell[0].dimensions, cell[1]))
     found = {cell: measured.get(cell, NOTHING) - standing.get(cell, NOTHING) for cell in cells}
@@ -92,21 +107,41 @@ class Booker:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._running = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Let the run under way end, at its next record, and begin no other: the journal is about to close."""
+        self._closed = True
+        with self._running:
+            pass
 
     def book(self, closed_us: int | None = None) -> tuple[int, int]:
         """Book all hours that begin before ``closed_us``, or all hours there are, the open one included.
 
-        Gives the position of the last run and the number of entries. Raises JournalError.
+        Gives the position of the last run and the number of entries. Raises JournalError; and Unbookable, after
+        booking the meters that can be booked.
         """
         with self._running:
+            self._check_open()
             view = self._journal.view()
             catalog = catalog_of(view)
             position = entries = 0
+            refused: Unbookable | None = None
             for name in catalog.names("meter"):
-                for run in _runs(view, catalog, name, _hour_up(view.time_us) if closed_us is None else closed_us):
-                    record = self._journal.append(Kind.RUN, run.SerializeToString()).result()
-                    position, entries = record.position, entries + len(run.entries)
+                try:
+                    for run in _runs(view, catalog, name, _hour_up(view.time_us) if closed_us is None else closed_us):
+                        self._check_open()
+                        record = self._journal.append(Kind.RUN, run.SerializeToString()).result()
+                        position, entries = record.position, entries + len(run.entries)
+                except Unbookable as error:
+                    refused = refused or error
+            if refused is not None:
+                raise refused
             return position or view.position, entries
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise JournalError("the ledger is stopping; book again when it runs")
 
 
 def _runs(view: View, catalog: Catalog, name: str, closed_us: int) -> Iterator[journal_pb2.RunRecord]:
@@ -115,14 +150,44 @@ def _runs(view: View, catalog: Catalog, name: str, closed_us: int) -> Iterator[j
         end_us = min(version.end_us, closed_us // HOUR_US * HOUR_US)
         if start_us is None or start_us >= end_us:
             continue
-        added = difference(measure(view, version.meter, start_us, end_us), booked(view, name, start_us, end_us))
-        yield journal_pb2.RunRecord(
-            meter=name,
-            version=version.version,
-            start_us=start_us,
-            end_us=end_us,
-            at_position=view.position,
-            entries=[_entry(key, hour_us, amount) for (key, hour_us), amount in added.items()],
+        measured = measure(view, version.meter, start_us, end_us)
+        for cell, amount in measured.items():
+            _check_bookable(name, cell, amount)
+        added = difference(measured, booked(view, name, start_us, end_us))
+        for low_us, high_us, cells in _portions(added, start_us, end_us):
+            yield journal_pb2.RunRecord(
+                meter=name,
+                version=version.version,
+                start_us=low_us,
+                end_us=high_us,
+                at_position=view.position,
+                entries=[_entry(key, hour_us, amount) for (key, hour_us), amount in cells],
+            )
+
+
+def _portions(added: Measured, start_us: int, end_us: int) -> Iterator[tuple[int, int, list[Added]]]:
+    """The entries of a run in portions of whole hours, with the range of each; the ranges tile [start, end)."""
+    portion: list[Added] = []
+    for hour_us, group in groupby(sorted(added.items(), key=_hour), key=_hour):
+        cells = list(group)
+        if portion and len(portion) + len(cells) > _ENTRIES_MAX:
+            yield start_us, hour_us, portion
+            portion, start_us = [], hour_us
+        portion += cells
+    yield start_us, end_us, portion
+
+
+def _hour(added: Added) -> int:
+    return added[0][1]
+
+
+def _check_bookable(meter: str, cell: Cell, amount: Amount) -> None:
+    # Half of what the column holds, so that the difference of two quantities fits as well.
+    if max(abs(amount.quantity), abs(amount.estimated)) >= 10**DIGITS_MAX // 2:
+        key, hour_us = cell
+        raise Unbookable(
+            f"meter {meter!r} measures {plain_text(quantity_of(amount.quantity))} for tenant {key.tenant!r} in the hour "
+            f"{instants.text(hour_us)}, more than the book can hold; correct the meter so that it leaves these values out"
         )
 
 

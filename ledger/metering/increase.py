@@ -29,9 +29,7 @@ from meterbook.wire.instants import HOUR_US
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def increase(
-    samples: Columns, subjects: Subjects, polls: Polls, max_gap_us: int, start_us: int, end_us: int
-) -> Hourly:
+def increase(samples: Columns, subjects: Subjects, polls: Polls, max_gap_us: int, start_us: int, end_us: int) -> Hourly:
     """Increase per assignment and hour, of the hours in [start_us, end_us).
 
     ``samples`` are the place of the series in ``subjects.ids``, time in microseconds and float64 value, sorted by

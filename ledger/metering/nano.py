@@ -1,7 +1,7 @@
 """Exact arithmetic on columns: float64 samples as whole units and nano-units, both int64.
 
 A sample is the float64 that the source gave. Its whole part is exact in an int64 and what remains, times 10^9 and
-rounded to the nearest, is below 10^9: two integer columns whose differences and sums NumPy computes without any
+rounded to the nearest, is at most 10^9: two integer columns whose differences and sums NumPy computes without any
 rounding. Only per hour, where there are few numbers left, do they become Python integers.
 """
 
@@ -13,13 +13,34 @@ from ledger.journal.quantity import NANO
 
 _LIMB_BITS = 31
 _LIMB_MASK = (1 << _LIMB_BITS) - 1
+_NANO = np.float64(NANO)
+_HALF = 0.5
+#: Cuts the 53 bits of a float64 into two halves (Veltkamp).
+_SPLITTER = np.float64((1 << 27) + 1)
 
 
 def split(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whole units and nano-units (0 to 10^9) of float64 values below 2^62 in magnitude."""
-    whole = np.floor(values)
-    nano = np.rint((values - whole) * NANO)
+    """Whole units and nano-units of float64 values below 2^62 in magnitude, both of the value's sign.
+
+    Together they are the nearest number of nano-units, and of two equally near ones the even one.
+    """
+    whole = np.trunc(values)
+    part = values - whole
+    scaled = part * _NANO
+    nano = np.rint(scaled)
+    # Only where the product was rounded to the middle between two numbers can rint have chosen the wrong one.
+    doubtful = np.flatnonzero(np.abs(scaled - nano) == _HALF)
+    if len(doubtful):
+        error = _product_error(part[doubtful], scaled[doubtful])
+        nano[doubtful] = np.where(error == 0, nano[doubtful], np.rint(scaled[doubtful] + np.copysign(_HALF / 2, error)))
     return whole.astype(np.int64), nano.astype(np.int64)
+
+
+def _product_error(part: np.ndarray, scaled: np.ndarray) -> np.ndarray:
+    """``part`` x 10^9 less the rounded product, exactly: of halves with 26 bits the products need no rounding."""
+    high = part * _SPLITTER - (part * _SPLITTER - part)
+    error: np.ndarray = (high * _NANO - scaled) + (part - high) * _NANO
+    return error
 
 
 def sums(whole: np.ndarray, nano: np.ndarray, starts: np.ndarray) -> list[int]:

@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.directory.meter import Meter
-from ledger.journal.quantity import NANO, from_decimal
+from ledger.journal.quantity import NANO, PLACES, from_decimal
 from ledger.metering.hours import Hourly
 from ledger.metering.subjects import Key, dimensions_of
 from meterbook.wire.instants import HOUR_US
+
+_WIDE = pa.decimal256(76, PLACES)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ def occurrences(events: pa.Table, meter: Meter) -> Occurrences:
     groups, keys, origins = _grouped(events, meter)
     hourly = Hourly()
     hours = events["time_us"].to_numpy() // HOUR_US * HOUR_US
-    chosen = pa.table({"group": groups, "hour": hours, "value": events["value"]}).filter(pa.array(groups >= 0))
+    # Arrow wraps round where a sum has more digits than its type holds, so it gets twice as many.
+    values = events["value"].cast(_WIDE)
+    chosen = pa.table({"group": groups, "hour": hours, "value": values}).filter(pa.array(groups >= 0))
     function = "sum" if meter.aggregation == "sum" else "count"
     for row in chosen.group_by(["group", "hour"]).aggregate([("value", function)]).to_pylist():
         amount = row[f"value_{function}"]
@@ -44,19 +48,24 @@ def occurrences(events: pa.Table, meter: Meter) -> Occurrences:
 
 def _grouped(events: pa.Table, meter: Meter) -> tuple[np.ndarray, list[Key], list[str]]:
     """The group of each event (-1 where the filter refuses it), and each group's key and origin."""
-    encoded = [events[name].combine_chunks().dictionary_encode() for name in ("origin", "tenant", "properties")]
     if events.num_rows == 0:
         return np.zeros(0, dtype=np.int64), [], []
+    encoded = [events[name].combine_chunks().dictionary_encode() for name in ("origin", "tenant", "properties")]
     names = [column.dictionary.to_pylist() for column in encoded]
-    codes = np.stack([column.indices.to_numpy().astype(np.int64) for column in encoded])
-    distinct, places = np.unique(codes, axis=1, return_inverse=True)
-    numbers: dict[tuple[Key, str], int] = {}
-    group_of = np.empty(distinct.shape[1], dtype=np.int64)
-    for place, (origin, tenant, properties) in enumerate(distinct.T.tolist()):
-        dimensions = dimensions_of(meter, names[2][properties])
-        if dimensions is None:
-            group_of[place] = -1
-            continue
-        group = (Key(names[1][tenant], dimensions), names[0][origin])
-        group_of[place] = numbers.setdefault(group, len(numbers))
-    return group_of[places.reshape(-1)], [key for key, _ in numbers], [origin for _, origin in numbers]
+    origins, tenants, properties = (column.indices.to_numpy().astype(np.int64) for column in encoded)
+    dimensions = [dimensions_of(meter, document) for document in names[2]]
+    numbered: dict[str | None, int] = {}
+    wanted = np.array([numbered.setdefault(each, len(numbered)) for each in dimensions], dtype=np.int64)
+    # Few events differ in these three, however many differ in their properties.
+    codes = (wanted[properties] * len(names[1]) + tenants) * len(names[0]) + origins
+    distinct, places = np.unique(codes, return_inverse=True)
+    kinds = list(numbered)
+    group_of, groups = [], list[tuple[Key, str]]()
+    for code in distinct.tolist():
+        rest, origin = divmod(code, len(names[0]))
+        kind, tenant = divmod(rest, len(names[1]))
+        found = kinds[kind]
+        group_of.append(-1 if found is None else len(groups))
+        if found is not None:
+            groups.append((Key(names[1][tenant], found), names[0][origin]))
+    return np.array(group_of, dtype=np.int64)[places], [key for key, _ in groups], [origin for _, origin in groups]

@@ -23,7 +23,7 @@ from meterbook.wire import instants
 def answer_cost(journal: Journal, request: query_pb2.CostRequest) -> query_pb2.CostResponse:
     """Cost per tenant, sheet and meter, and the exact total per currency. Raises BadQuestion, JournalError."""
     book = Book.at(journal, request.as_of)
-    pieces = _Pieces(book, set(request.tenants))
+    pieces = _Pieces(book, book.tenants(request.tenants))
     lines, without_price = pieces.costs(Period(*book.hours(request.range)))
     return query_pb2.CostResponse(
         as_of=book.view.position,
@@ -39,7 +39,7 @@ def answer_invoice(journal: Journal, request: query_pb2.InvoiceRequest) -> query
         raise BadQuestion("tenant: name the tenant whose invoice is to be drafted")
     book = Book.at(journal, request.as_of)
     try:
-        terms = terms_of(book.catalog, request.tenant, book.instant(request.at, "at"))
+        terms = terms_of(book.catalog, request.tenant, book.month(request.at))
     except NotSubscribed as error:
         raise BadQuestion(f"tenant: {error}") from error
     pieces = _Pieces(book, {request.tenant})
@@ -51,8 +51,8 @@ def answer_invoice(journal: Journal, request: query_pb2.InvoiceRequest) -> query
 def answer_margin(journal: Journal, request: query_pb2.MarginRequest) -> query_pb2.MarginResponse:
     """Revenue less cost in the billing period of each tenant. Raises BadQuestion, JournalError."""
     book = Book.at(journal, request.as_of)
-    at_us = book.instant(request.at, "at")
-    chosen = set(request.tenants)
+    at_us = book.month(request.at)
+    chosen = book.tenants(request.tenants)
     pieces = _Pieces(book, chosen)
     invoices: list[Invoice] = []
     periods: dict[str, Period] = {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ledger.directory.decimals import plain_text, portion
+from ledger.directory.documents import KINDS
 from ledger.journal.journal import Journal
 from ledger.metering.observation import Observation
-from ledger.query.questions import BadQuestion, Book
+from ledger.query.questions import BadQuestion, Book, suggestion
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 
@@ -40,9 +41,7 @@ def answer_coverage(journal: Journal, request: query_pb2.CoverageRequest) -> que
     observation = Observation(book.view, start_us, end_us)
     unknown = sorted(set(request.sources) - set(observation.sources))
     if unknown:
-        raise BadQuestion(
-            f"sources: there is no source {unknown[0]!r}; there are {', '.join(observation.sources) or 'none'}"
-        )
+        raise BadQuestion(f"sources: there is no source {unknown[0]!r}; {suggestion(unknown[0], observation.sources)}")
     gaps: dict[str, list[query_pb2.CoverageGap]] = {}
     for row in observation.records.to_pylist():
         if row["status"] != "complete":
@@ -54,7 +53,7 @@ def answer_coverage(journal: Journal, request: query_pb2.CoverageRequest) -> que
             )
             gaps.setdefault(row["source"], []).append(gap)
     rows = []
-    for source in sorted(request.sources) or observation.sources:
+    for source in sorted(set(request.sources)) or observation.sources:
         observed_us, expected_us = observation.between(source, start_us, end_us)
         share = portion(observed_us, expected_us)
         rows.append(
@@ -81,6 +80,8 @@ def answer_dead_letters(journal: Journal, request: query_pb2.DeadLettersRequest)
 
 def answer_definitions(journal: Journal, request: query_pb2.DefinitionsRequest) -> query_pb2.DefinitionsResponse:
     """Every version of every definition, of one kind or of all."""
+    if request.kind and request.kind not in KINDS:
+        raise BadQuestion(f"kind: there is no kind {request.kind!r}; {suggestion(request.kind, sorted(KINDS))}")
     view = Book.at(journal, request.as_of).view
     rows = [
         query_pb2.Definition(

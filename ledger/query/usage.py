@@ -6,9 +6,9 @@ import json
 
 from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
-from ledger.metering.answer import WINDOWS, usage
+from ledger.metering.answer import WINDOWS, UnknownMeter, usage
 from ledger.metering.usage import Usage
-from ledger.query.questions import BadQuestion, Book
+from ledger.query.questions import BadQuestion, Book, suggestion
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 
@@ -27,11 +27,13 @@ def answer_usage(journal: Journal, request: query_pb2.UsageRequest) -> query_pb2
             start_us,
             end_us,
             meters=set(request.meters),
-            tenants=set(request.tenants),
+            tenants=book.tenants(request.tenants),
             window=window,
         )
-    except LookupError as error:
-        raise BadQuestion(f"meters: {error}") from error
+    except UnknownMeter as error:
+        unknown = str(error)
+        known = suggestion(unknown, book.catalog.names("meter"))
+        raise BadQuestion(f"meters: there is no meter {unknown!r}; {known}") from error
     return query_pb2.UsageResponse(as_of=book.view.position, rows=[_row(row) for row in rows])
 
 

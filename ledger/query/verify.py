@@ -2,7 +2,7 @@
 
 Four checks, each from the bytes up: every record of the log is intact and follows from the one before; every batch carries
 the hash of its content and follows in its agent's chain; the tables hold exactly the rows that the log gives; and
-the entries of every meter add up to what measuring the same range at the same position gives again.
+the entries of every meter add up to what measuring the same hours at the position of their run gives again.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from ledger.directory.decimals import plain_text
 from ledger.journal.derive import TABLES, Rows, decode_batch, derive
 from ledger.journal.errors import JournalError
 from ledger.journal.frames import Kind, Record
 from ledger.journal.journal import Journal
-from ledger.journal.quantity import to_decimal
 from ledger.journal.screening import KnownSeries
 from ledger.journal.view import View
 from ledger.metering.booking import booked, difference, meter_versions
-from ledger.metering.measure import measure
+from ledger.metering.measure import Measured, measure
+from ledger.metering.usage import quantity_of
 from ledger.query.questions import Book
 from meterbook.ledger.v1 import journal_pb2, query_pb2
 from meterbook.wire import instants
@@ -43,6 +44,7 @@ def verify(journal: Journal) -> Iterator[query_pb2.VerifyResponse]:
             yield query_pb2.VerifyResponse(stage="log and tables", done=group[-1].position, total=view.position)
     except JournalError as error:
         check.faults.append(str(error))
+    check.strays()
     meters = book.catalog.names("meter")
     for done, name in enumerate(meters, 1):
         check.entries(book, name)
@@ -115,23 +117,31 @@ class _Check:
                 )
 
     def entries(self, book: Book, name: str) -> None:
-        """Whether the entries of a meter are what the last run of each version must have left."""
+        """Whether the entries of a meter are what its runs, each at the position that it read, must have left."""
         runs = book.view.runs(name).to_pylist()
         for version in meter_versions(book.catalog, name):
-            own = [run for run in runs if run["version"] == version.version]
-            if not own:
-                continue
-            start_us = max(version.start_us, min(run["start_us"] for run in own))
-            end_us = min(version.end_us, max(run["end_us"] for run in own))
-            then = View.at(book.view.tables, max(run["at_position"] for run in own))
-            measured = measure(then, version.meter, start_us, end_us)
-            for (key, hour_us), amount in difference(measured, booked(book.view, name, start_us, end_us)).items():
-                # Coverage may have been judged later than the hour was booked; quantities may not differ.
-                if amount.quantity or amount.estimated:
-                    self.faults.append(
-                        f"entries of meter {name}, tenant {key.tenant}, hour {instants.text(hour_us)} are off by "
-                        f"{to_decimal(amount.quantity)}"
-                    )
+            start_us = version.start_us
+            # The last run settled all hours before its end, the one before that what lies beyond, and so on.
+            for run in reversed([run for run in runs if run["version"] == version.version]):
+                end_us = min(version.end_us, run["end_us"])
+                if start_us < end_us:
+                    measured = measure(View.at(book.view.tables, run["at_position"]), version.meter, start_us, end_us)
+                    self._compare(name, measured, booked(book.view, name, start_us, end_us))
+                start_us = max(start_us, end_us)
+
+    def _compare(self, name: str, measured: Measured, standing: Measured) -> None:
+        for (key, hour_us), amount in difference(measured, standing).items():
+            what = f"entries of meter {name}, tenant {key.tenant}, hour {instants.text(hour_us)}"
+            if amount.quantity or amount.estimated:
+                self.faults.append(f"{what} are off by {plain_text(quantity_of(amount.quantity))}")
+            else:
+                self.faults.append(f"{what} have another coverage than was measured")
+
+    def strays(self) -> None:
+        """Rows of the tables that belong to no record, and so to none of the groups."""
+        for name in TABLES:
+            if found := self._view.stray(name):
+                self.faults.append(f"table {name} holds {found} rows of no record; make the tables anew from the log")
 
 
 def _sorted(table: pa.Table) -> pa.Table:

@@ -86,9 +86,11 @@ def load(path: Path | None, changes: dict[str, Any]) -> LedgerConfig:
     found: Any = {}
     if path is not None:
         try:
-            found = yaml.safe_load(path.read_text()) or {}
+            found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from error
         except yaml.YAMLError as error:
             raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):

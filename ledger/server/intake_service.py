@@ -2,14 +2,17 @@
 
 A reader task takes batches off the stream, has each checked and appended in a worker thread, and queues its future; the
 stream itself awaits the futures in order and writes an ack for each. The queue's bound is the number of batches
-under way: when the disk is slow the reader stops reading, and gRPC's flow control holds the agent back.
+under way: when the disk is slow the reader stops reading, and gRPC's flow control holds the agent back. However the reader
+ends, the last thing in the queue says so: a stream must never wait for a reader that is no more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +22,7 @@ from ledger.intake.chains import Chain, Chains
 from ledger.intake.contents import IntakeLimits
 from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
-from ledger.journal.errors import JournalError, LogUnavailable
+from ledger.journal.errors import JournalError
 from ledger.server.selfmetrics import SelfMetrics
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.sections import encode
@@ -29,6 +32,8 @@ _STATUS = {
     intake_pb2.REFUSAL_CODE_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     intake_pb2.REFUSAL_CODE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,9 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         self._open += 1
         self._metrics.streams.inc()
         try:
-            async for message in self._conversation(request_iterator):
-                yield message
+            async with aclosing(self._conversation(request_iterator)) as conversation:
+                async for message in conversation:
+                    yield message
         finally:
             self._open -= 1
             self._metrics.streams.dec()
@@ -83,7 +89,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         """Let the worker threads end."""
         self._workers.shutdown(wait=True, cancel_futures=True)
 
-    async def _conversation(self, requests: Any) -> AsyncIterator[intake_pb2.ServerMessage]:
+    async def _conversation(self, requests: Any) -> AsyncGenerator[intake_pb2.ServerMessage, None]:
         try:
             chain, resume = await self._hello(requests)
         except (Refused, JournalError) as error:
@@ -101,7 +107,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                     return
                 try:
                     position = await asyncio.wrap_future(item.position)
-                except LogUnavailable as error:
+                except JournalError as error:
                     yield self._refusal(item.sequence, error)
                     return
                 self._metrics.batches.inc()
@@ -125,19 +131,20 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         )
 
     async def _read(self, requests: Any, chain: Chain, under_way: asyncio.Queue[Any]) -> None:
-        async for message in requests:
-            if message.WhichOneof("message") != "batch":
-                refused = Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
-                await under_way.put(self._refusal(0, refused))
-                return
-            batch = message.batch
-            try:
+        sequence, last = 0, None
+        try:
+            async for message in requests:
+                sequence, batch = message.batch.sequence, message.batch
+                if message.WhichOneof("message") != "batch":
+                    raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
                 position = await self._in_thread(self._chains.accept, chain, batch)
-            except (Refused, JournalError) as error:
-                await under_way.put(self._refusal(batch.sequence, error))
-                return
-            await under_way.put(_UnderWay(batch.sequence, batch.hash, batch.ByteSize(), position))
-        await under_way.put(None)
+                await under_way.put(_UnderWay(sequence, batch.hash, batch.ByteSize(), position))
+        except (Refused, JournalError) as error:
+            last = self._refusal(sequence, error)
+        except Exception as error:
+            logger.exception("batch %d of %s/%d could not be taken", sequence, chain.agent, chain.epoch)
+            last = self._refusal(sequence, JournalError(f"the ledger failed: {error}; its log has the details"))
+        await under_way.put(last)
 
     def _record(self, request: intake_pb2.RecordRequest) -> Future[int]:
         content = recorded(request, self._limits.rows_max)

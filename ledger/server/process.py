@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
@@ -13,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from ledger.intake.chains import Chains
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
-from ledger.metering.booking import Booker
+from ledger.metering.booking import Booker, Unbookable
 from ledger.server.config import LedgerConfig
 from ledger.server.intake_service import IntakeService
 from ledger.server.query_service import AdminService, QueryService
@@ -49,18 +50,21 @@ class LedgerProcess:
     async def start(self) -> None:
         """Open the store and serve. Raises StoreRefused and its kinds, CannotServe."""
         config = self._config
-        self._journal = await asyncio.to_thread(Journal, config.directory)
-        try:
-            metrics = self._metrics = SelfMetrics(self._journal)
+        async with AsyncExitStack() as opened:
+            self._journal = await asyncio.to_thread(Journal, config.directory)
+            opened.push_async_callback(asyncio.to_thread, self._journal.close)
             self._booker = Booker(self._journal)
-            self._intake = IntakeService(Chains(self._journal, config.intake), config.intake, metrics)
-            self._health = self._door()
+            opened.push_async_callback(asyncio.to_thread, self._booker.close)
+            self._metrics = SelfMetrics(self._journal)
+            door = self._door()
+            opened.push_async_callback(asyncio.to_thread, door.stop)
+            self._intake = IntakeService(Chains(self._journal, config.intake), config.intake, self._metrics)
+            opened.push_async_callback(asyncio.to_thread, self._intake.close)
             self._server = self._grpc_server()
             await self._server.start()
-        except BaseException:
-            await asyncio.to_thread(self._journal.close)
-            raise
-        self._health.start()
+            # From here on stop() closes; whatever failed before closes what was opened so far.
+            self._opened = opened.pop_all()
+        door.start()
         self._booking = asyncio.create_task(self._book_closed_hours())
         logger.info("serving %s on %s, /metrics on port %d", config.directory, config.listen, self.http_port)
 
@@ -68,9 +72,7 @@ class LedgerProcess:
         """Finish what is under way, within seconds, and close the store."""
         self._booking.cancel()
         await self._server.stop(_GRACE_S)
-        await asyncio.to_thread(self._intake.close)
-        await asyncio.to_thread(self._health.stop)
-        await asyncio.to_thread(self._journal.close)
+        await self._opened.aclose()
 
     def _door(self) -> HealthServer:
         try:
@@ -92,27 +94,27 @@ class LedgerProcess:
         serving = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(serving, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-        try:
-            self.port = self._bind(server)
-        except RuntimeError as error:
-            self._health.stop()
-            raise CannotServe(
-                f"listen: cannot listen on {self._config.listen}; stop what listens there or choose another address"
-            ) from error
+        self.port = self._bind(server)
         self._announcing = asyncio.gather(
             *(serving.set(name, health_pb2.HealthCheckResponse.SERVING) for name in ("", *_SERVICES))
         )
         return server
 
     def _bind(self, server: grpc.aio.Server) -> int:
-        tls = self._config.tls
-        if tls is None:
-            return server.add_insecure_port(self._config.listen)
+        listen, tls = self._config.listen, self._config.tls
         try:
+            if tls is None:
+                return server.add_insecure_port(listen)
             pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
+            return server.add_secure_port(listen, grpc.ssl_server_credentials([pair]))
         except OSError as error:
-            raise CannotServe(f"tls: {error.filename} cannot be read ({error.strerror})") from error
-        return server.add_secure_port(self._config.listen, grpc.ssl_server_credentials([pair]))
+            raise CannotServe(
+                f"tls: {error.filename} cannot be read ({error.strerror}); give files that the ledger may read"
+            ) from error
+        except RuntimeError as error:
+            raise CannotServe(
+                f"listen: cannot listen on {listen}; stop what listens there or choose another address"
+            ) from error
 
     async def _book_closed_hours(self) -> None:
         metering = self._config.metering
@@ -122,7 +124,7 @@ class LedgerProcess:
                 closed_us = now_us() - int(metering.lateness_s * SECOND_US)
                 _, entries = await asyncio.to_thread(self._booker.book, closed_us)
                 self._metrics.entries.inc(entries)
-            except JournalError as error:
+            except (JournalError, Unbookable) as error:
                 self._failed(error)
             except Exception as error:
                 # Booking is repeated for ever and loses nothing by failing once: the loop must outlive it.

@@ -48,18 +48,25 @@ def plain(window: Window, checkpoint: Checkpoint) -> Readings:
     return Readings((complete("fake/one", window),))
 
 
-@pytest.mark.parametrize("interval_s", [0.25, 0.4])
-def test_ticks_lie_on_the_grid(spool: Spool, eventually: Wait, interval_s: float) -> None:
+@pytest.mark.parametrize("interval_s", [0.25, 1, 15, 3_600, 7.5])
+def test_ticks_lie_on_the_grid(spool: Spool, interval_s: float) -> None:
+    schedule = Schedule([(lane(spool, ScriptedCollector(plain), interval_s), interval_s)], threads_max=4)
+    schedule.start()
+    (job,) = schedule._scheduler.get_jobs()
+    due_us = instants.from_datetime(job.next_run_time)
+    schedule.stop()
+    interval_us = round(interval_s * instants.SECOND_US)
+    # The scheduler counts in floating-point seconds: to the microsecond, give or take.
+    beside_us = (due_us - shift_us("fake/one", interval_us) + 5) % interval_us
+    assert beside_us <= 10
+
+
+def test_ticks_go_on(spool: Spool, eventually: Wait) -> None:
     collector = ScriptedCollector(plain)
-    schedule = Schedule([(lane(spool, collector, interval_s), interval_s)], threads_max=4)
+    schedule = Schedule([(lane(spool, collector, 0.1), 0.1)], threads_max=4)
     schedule.start()
     eventually(lambda: len(collector.windows) >= 3)
     schedule.stop()
-    interval_us = round(interval_s * instants.SECOND_US)
-    shift = shift_us("fake/one", interval_us)
-    # A machine that is busy is late, by less than the tick after; it is never early.
-    places = {(window.end_us - shift) // interval_us for window in collector.windows}
-    assert len(places) >= len(collector.windows) - 1
 
 
 def test_a_tick_during_a_collection_is_told(spool: Spool, eventually: Wait) -> None:

@@ -143,6 +143,22 @@ class SpoolMachine(RuleBasedStateMachine):
         told = any(row["status"] == "lost" and row["end"] >= row["start"] for row in lost)
         assert told or sequence >= acked
 
+    @rule(restored=st.sampled_from(["ledger", "spool"]))
+    def restore_and_resume(self, restored: str) -> None:
+        """What parts the chains, and what brings them together again: too rare if left to chance."""
+        if restored == "ledger":
+            self.restore_ledger()
+        else:
+            self.restore_spool()
+        self.resume()
+
+    @rule()
+    def exchange(self) -> None:
+        """As one connection without mishap."""
+        self.resume()
+        self.send(count=5)
+        self.acknowledge()
+
     @rule()
     def kill(self) -> None:
         path = self.copied()
@@ -184,8 +200,8 @@ class SpoolMachine(RuleBasedStateMachine):
     @invariant()
     def every_sample_is_whose_it_was(self) -> None:
         """Told from the definitions of its own epoch, as a ledger tells it."""
-        for (_, epoch), chain in self.book.chains.items():
-            contents = [content for _, content in chain]
+        for epoch in {self.spool.epoch} | {epoch for _, epoch in self.book.chains}:
+            contents = [content for _, content in self.book.chains.get((AGENT, epoch), [])]
             if epoch == self.spool.epoch:
                 rest = self.spool.after(len(contents), 10_000)
                 # Chains that have parted without knowing it yet are told apart at the next Hello.

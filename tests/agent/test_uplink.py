@@ -254,22 +254,28 @@ def test_an_authorities_file_that_is_not_there(spool: Spool, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A key and a certificate for localhost, vouched for by itself."""
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tuple[Path, grpc.ServerCredentials]]:
+    """Makes a certificate for this machine that vouches for itself; gives its file and what a server needs."""
     if shutil.which("openssl") is None:
         pytest.skip("the openssl command makes the certificate, and is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    subprocess.run(command, check=True, capture_output=True)
-    return key, certificate
+
+    def make() -> tuple[Path, grpc.ServerCredentials]:
+        folder = tmp_path_factory.mktemp("tls")
+        key, certificate = folder / "key.pem", folder / "certificate.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=localhost"]
+        command += ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+        subprocess.run(command, check=True, capture_output=True)
+        return certificate, grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+
+    return make
 
 
-def test_usage_travels_encrypted(certificate: tuple[Path, Path], sender: Sender, eventually: Wait) -> None:
-    key, authorities = certificate
-    credentials = grpc.ssl_server_credentials([(key.read_bytes(), authorities.read_bytes())])
+Certified = Callable[[], tuple[Path, grpc.ServerCredentials]]
+
+
+def test_usage_travels_encrypted(certified: Certified, sender: Sender, eventually: Wait) -> None:
+    authorities, credentials = certified()
     ledger = FakeLedger(credentials)
     ledger.start()
     sender.append(3)
@@ -278,14 +284,12 @@ def test_usage_travels_encrypted(certificate: tuple[Path, Path], sender: Sender,
     ledger.stop()
 
 
-def test_a_ledger_that_nobody_vouches_for_gets_nothing(
-    certificate: tuple[Path, Path], sender: Sender, eventually: Wait
-) -> None:
-    key, authorities = certificate
-    ledger = FakeLedger(grpc.ssl_server_credentials([(key.read_bytes(), authorities.read_bytes())]))
+def test_a_ledger_that_nobody_vouches_for_gets_nothing(certified: Certified, sender: Sender, eventually: Wait) -> None:
+    (_, credentials), (other_authorities, _) = certified(), certified()
+    ledger = FakeLedger(credentials)
     ledger.start()
     sender.append(1)
-    sender.start(f"localhost:{ledger.port}", tls={"ca_file": key.parent / "other.pem"} if False else {})
+    sender.start(ledger.endpoint, tls={"ca_file": other_authorities})
     eventually(lambda: sender.count("uplink_disconnections_total") >= 1)
     assert sender.spool.sizes().batches == 1
     assert ledger.intake.hellos == []

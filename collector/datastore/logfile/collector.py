@@ -50,6 +50,11 @@ class LogfileCollector:
         """``logfile/<path>``, or the configured name."""
         return self._config.source
 
+    @property
+    def catches_up(self) -> bool:
+        """A log is read on from where it was left, however long ago."""
+        return True
+
     def collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
         """What was appended since ``checkpoint``."""
         try:

@@ -193,8 +193,8 @@ class Batch(google.protobuf.message.Message):
       dead_letters  source utf8, place utf8, reason utf8, document utf8
 
     series_id and identity are the first and the second eight bytes (big-endian, signed) of the SHA-256 that
-    meterbook.wire.series describes. A series is defined at most once per epoch and tenant, before or in the
-    batch that first uses it; it may be defined again when its tenant changes, valid from "since".
+    meterbook.wire.series describes. A series is defined before or in the batch that first uses it in an epoch, and
+    again whenever its tenant changes, valid from "since" on; what is older than its first definition belongs to that.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

@@ -1,0 +1,145 @@
+"""A journal in memory whose clock the test sets: the real records, derivation and views over plain DuckDB tables.
+
+It opens in milliseconds, so thousands of histories can be tried. Durability is not its business.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from ledger.directory.documents import Document
+from ledger.directory.manifest import parse_manifests
+from ledger.directory.spec import canonical
+from ledger.journal.derive import TABLES, derive
+from ledger.journal.frames import GENESIS_HEAD, Kind, Record, next_head
+from ledger.journal.screening import KnownSeries
+from ledger.journal.view import View
+from meterbook.intake.v1 import intake_pb2
+from meterbook.ledger.v1 import journal_pb2
+from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
+from meterbook.wire.sections import Sections, encode
+
+_TYPES = {"int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "timestamp[us]": "TIMESTAMP"}
+
+
+class MemoryTables:
+    """What a view asks, over an in-memory DuckDB that is emptied and used again."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(config={"threads": 1})
+        self._lock = threading.Lock()
+        for name, schema in TABLES.items():
+            columns = ", ".join(f'"{field.name}" {_TYPES.get(str(field.type), "DECIMAL(38,9)")}' for field in schema)
+            self._connection.execute(f"CREATE TABLE {name} ({columns})")
+        self._connection.execute("CREATE TABLE watermark AS SELECT 0::BIGINT AS position")
+
+    @property
+    def watermark(self) -> int:
+        return int(self.query("SELECT position FROM watermark").to_pylist()[0]["position"])
+
+    def empty(self) -> None:
+        for name in TABLES:
+            self._connection.execute(f"DELETE FROM {name}")
+        self._connection.execute("UPDATE watermark SET position = 0")
+
+    def apply(self, rows: Mapping[str, pa.Table], position: int) -> None:
+        with self._lock:
+            for name, table in rows.items():
+                self._connection.register("incoming", table)
+                self._connection.execute(f"INSERT INTO {name} SELECT * FROM incoming")
+                self._connection.unregister("incoming")
+            self._connection.execute("UPDATE watermark SET position = ?", [position])
+
+    def query(
+        self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
+    ) -> pa.Table:
+        cursor = self._connection.cursor()
+        try:
+            for name, table in (given or {}).items():
+                cursor.register(name, table)
+            return cursor.execute(sql, list(parameters)).to_arrow_table()
+        finally:
+            cursor.close()
+
+
+_spare: list[MemoryTables] = []
+
+
+class MemoryJournal:
+    """Append and view; ``now_us`` is the time that the next record is committed at."""
+
+    def __init__(self, tables: MemoryTables, now_us: int = 0) -> None:
+        self.tables = tables
+        self.now_us = now_us
+        self.records: list[Record] = []
+        self._known = KnownSeries.of(TABLES["series"].empty_table())
+        self._heads: dict[tuple[str, int], tuple[int, bytes]] = {}
+        self._lock = threading.Lock()
+
+    def append(self, kind: Kind, payload: bytes, after: object = None) -> Future[Record]:
+        with self._lock:
+            position = len(self.records) + 1
+            head = next_head(
+                self.records[-1].head if self.records else GENESIS_HEAD, kind, position, self.now_us, payload
+            )
+            record = Record(kind, position, self.now_us, position - 1, head, payload)
+            rows, self._known = derive(record, self._known)
+            self.tables.apply(rows, position)
+            self.records.append(record)
+        future: Future[Record] = Future()
+        future.set_result(record)
+        return future
+
+    def view(self, position: int = 0) -> View:
+        if not 0 <= position <= len(self.records):
+            raise LookupError(f"position {position} is not in the book, which ends at {len(self.records)}")
+        return View.at(self.tables, position or len(self.records))  # type: ignore[arg-type]
+
+    def send(self, agent: str, content: Sections) -> int:
+        """Accept a batch; gives its position."""
+        sequence, head = self._heads.get((agent, 1), (0, GENESIS))
+        place = ChainPlace(agent, 1, sequence + 1, head)
+        batch = intake_pb2.Batch(
+            sequence=sequence + 1,
+            previous_hash=head,
+            hash=batch_hash(place, content),
+            **{name: encode(table) for name, table in content.tables().items()},
+        )
+        self._heads[agent, 1] = (sequence + 1, batch.hash)
+        payload = journal_pb2.BatchRecord(agent=agent, epoch=1, batch=batch).SerializeToString()
+        return self.append(Kind.BATCH, payload).result().position
+
+    def define(self, text: str, versions: Mapping[str, int] | None = None) -> int:
+        """Write the definitions of some YAML; ``versions`` are by name, 1 for those left out."""
+        manifest = parse_manifests([("test.yaml", text)])
+        assert not manifest.faults, manifest.faults
+        written = [_version(each, (versions or {}).get(each.name, 1)) for each in manifest.documents]
+        record = journal_pb2.DefinitionsRecord(author="test", versions=written)
+        return self.append(Kind.DEFINITIONS, record.SerializeToString()).result().position
+
+
+def _version(document: Document, version: int) -> journal_pb2.DefinitionVersion:
+    return journal_pb2.DefinitionVersion(
+        kind=document.kind,
+        name=document.name,
+        version=version,
+        effective_from_us=document.effective_from_us,
+        spec=canonical(document.spec),
+    )
+
+
+@contextmanager
+def memory_journal(now_us: int = 0) -> Iterator[MemoryJournal]:
+    """An empty journal; its tables are used again for the next."""
+    tables = _spare.pop() if _spare else MemoryTables()
+    try:
+        yield MemoryJournal(tables, now_us)
+    finally:
+        tables.empty()
+        _spare.append(tables)

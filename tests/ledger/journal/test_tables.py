@@ -1,0 +1,161 @@
+"""The tables move together with their watermark, or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from ledger.journal.derive import TABLES, Rows, derive
+from ledger.journal.errors import StoreRefused, TablesUnavailable
+from ledger.journal.screening import KnownSeries
+from ledger.journal.tables import OvertakenError, Tables
+from tests.ledger.batches import minute, record
+
+NONE_KNOWN = KnownSeries.of(TABLES["series"].empty_table())
+
+
+def rows(position: int) -> Rows:
+    return derive(record(minute(1), position), NONE_KNOWN)[0]
+
+
+def counts(tables: Tables) -> dict[str, int]:
+    return {name: tables.query(f"SELECT count(*) AS n FROM {name}")["n"][0].as_py() for name in TABLES}
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Iterator[Tables]:
+    found = Tables(tmp_path)
+    yield found
+    found.close()
+
+
+def test_new_tables_are_empty(tables: Tables, tmp_path: Path) -> None:
+    assert tables.watermark == 0
+    assert set(counts(tables).values()) == {0}
+    for name, schema in TABLES.items():
+        assert tables.query(f"SELECT * FROM {name}").schema.equals(schema)
+    tables.close()
+    tables.close()
+    again = Tables(tmp_path)
+    assert again.watermark == 0
+    again.close()
+
+
+def test_what_is_applied_stays(tables: Tables, tmp_path: Path) -> None:
+    tables.apply(rows(1), 0, 1)
+    tables.close()
+    again = Tables(tmp_path)
+    assert again.watermark == 1
+    for name, table in rows(1).items():
+        assert again.query(f"SELECT * FROM {name}").cast(TABLES[name]).equals(table)
+    again.close()
+
+
+def test_a_wrong_watermark_adds_nothing(tables: Tables) -> None:
+    tables.apply(rows(1), 0, 1)
+    before = counts(tables)
+    for previous in (0, 2):
+        with pytest.raises(OvertakenError, match=f"no longer at {previous}"):
+            tables.apply(rows(2), previous, 2)
+    assert counts(tables) == before
+    assert tables.watermark == 1
+    tables.apply(rows(2), 1, 2)
+    assert tables.watermark == 2
+
+
+def test_a_second_writer_adds_nothing(tables: Tables, tmp_path: Path) -> None:
+    other = Tables(tmp_path)
+    other.apply(rows(1), 0, 1)
+    with pytest.raises(OvertakenError):
+        tables.apply(rows(1), 0, 1)
+    assert tables.watermark == 1
+    assert counts(tables)["batches"] == 1
+    other.close()
+
+
+def test_two_writers_at_the_same_moment(tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both begin before either commits: one of them wins, whole."""
+    other = Tables(tmp_path)
+    together = threading.Barrier(2, timeout=30)
+    outcomes: list[str] = []
+
+    def apply(which: Tables) -> None:
+        with which._transaction() as connection:
+            connection.register("incoming", rows(1)["batches"])
+            connection.execute("INSERT INTO batches SELECT * FROM incoming")
+            connection.unregister("incoming")
+            connection.execute("UPDATE watermark SET position = 1 WHERE position = 0")
+            together.wait()
+
+    def attempt(which: Tables) -> None:
+        try:
+            apply(which)
+            outcomes.append("applied")
+        except OvertakenError:
+            outcomes.append("overtaken")
+
+    threads = [threading.Thread(target=attempt, args=(which,)) for which in (tables, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["applied", "overtaken"]
+    assert tables.watermark == 1
+    assert counts(tables)["batches"] == 1
+    for which in (tables, other):
+        which.apply(rows(which.watermark + 1), which.watermark, which.watermark + 1)
+    assert counts(tables)["batches"] == 3
+    other.close()
+
+
+def test_rows_that_do_not_fit_leave_nothing_behind(tables: Tables) -> None:
+    wrong = rows(1) | {"batches": pa.table({"nothing": ["x"]})}
+    with pytest.raises(duckdb.BinderException):
+        tables.apply(wrong, 0, 1)
+    assert set(counts(tables).values()) == {0}
+    tables.apply(rows(1), 0, 1)
+    assert tables.watermark == 1
+
+
+def test_reading_does_not_wait_for_writing(tables: Tables) -> None:
+    tables.apply(rows(1), 0, 1)
+    with tables._transaction() as connection:
+        connection.execute("DELETE FROM batches")
+        assert counts(tables)["batches"] == 1
+
+
+def test_a_question_that_fails_is_an_error_of_the_journal(tables: Tables) -> None:
+    with pytest.raises(TablesUnavailable, match="the tables cannot be read"):
+        tables.query("SELECT no_such_column FROM batches")
+    tables.close()
+    with pytest.raises(TablesUnavailable, match="the tables cannot be read"):
+        tables.query("SELECT * FROM batches")
+
+
+def test_files_that_vanish_are_an_error_of_the_journal(tables: Tables, tmp_path: Path) -> None:
+    tables.apply(rows(1), 0, 1)
+    for path in tmp_path.rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(TablesUnavailable, match="made anew from the log"):
+        tables.query("SELECT * FROM batches")
+
+
+def test_a_catalog_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite").write_bytes(b"no catalog" * 1_000)
+    with pytest.raises(StoreRefused, match=r"the tables cannot be opened .* move the directory away"):
+        Tables(tmp_path)
+
+
+def test_a_directory_with_a_quote_in_its_name(tmp_path: Path) -> None:
+    directory = tmp_path / "o'brien"
+    directory.mkdir()
+    found = Tables(directory)
+    found.apply(rows(1), 0, 1)
+    assert found.watermark == 1
+    found.close()
+    assert list(directory.rglob("*.parquet"))

@@ -1,0 +1,235 @@
+"""Histories for hypothesis: what several agents send of several sources, in any order, with everything going wrong.
+
+A history is a list of steps: batches, bookings and new versions of meters. Played into a journal it gives the rows for
+the reference as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ledger.directory.catalog import Catalog
+from ledger.directory.meter import Meter
+from ledger.directory.standing import catalog_of
+from ledger.journal.quantity import from_decimal
+from ledger.metering.booking import Booker
+from ledger.metering.usage import Usage
+from meterbook.wire import instants
+from meterbook.wire.sections import SCHEMAS
+from tests.fakes.journal import MemoryJournal
+from tests.ledger.batches import content
+from tests.ledger.metering.reference import HOUR, Accepted, Cells, measured
+
+#: The histories happen in these six hours, some time ago; no booked hour depends on the real clock.
+BASE = instants.parse("2026-03-01T21:00:00Z")
+END = BASE + 6 * HOUR
+SOURCES, AGENTS, TENANTS = ("kube/a", "kube/b"), ("one", "two"), ("acme", "blue", "@shared")
+#: Series by number: source, metric, kind, code, pod.
+SERIES = (
+    ("kube/a", "requests", "counter", "200", "p"),
+    ("kube/a", "requests", "counter", "500", "p"),
+    ("kube/b", "requests", "counter", "200", "q"),
+    ("kube/a", "memory", "gauge", "200", "p"),
+    ("kube/b", "memory", "gauge", "200", "q"),
+)
+METERS = {
+    "memory": "{source: {metric: memory}, aggregation: integral, unit: byte-seconds, max_gap_s: 1800}",
+    "requests": "{source: {metric: requests}, aggregation: increase, unit: requests, group_by: [pod], max_gap_s: 1200}",
+    "revenue": "{source: {event: sale}, aggregation: sum, unit: EUR}",
+    "sales": "{source: {event: sale}, aggregation: count, unit: sales, group_by: [size], filter: {shop: [x, y]}}",
+}
+CHANGED = {
+    "memory": ("{source: {metric: memory}, aggregation: integral, unit: byte-seconds, max_gap_s: 60}",),
+    "requests": (
+        "{source: {metric: requests}, aggregation: increase, unit: requests, filter: {code: '200'}}",
+        "{source: {metric: nothing}, aggregation: increase, unit: requests}",
+        "{source: {event: sale}, aggregation: count, unit: requests}",
+    ),
+    "revenue": ("{source: {event: nothing}, aggregation: sum, unit: EUR}",),
+    "sales": ("{source: {event: sale}, aggregation: count, unit: sales}",),
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an agent sends: rows by section, and how much later than the step before it comes."""
+
+    agent: str
+    rows: dict[str, list[tuple[Any, ...]]]
+    later: int
+
+
+@dataclass(frozen=True)
+class Booking:
+    """A booking of what closed before; None for all of it."""
+
+    closed: int | None
+
+
+@dataclass(frozen=True)
+class Redefinition:
+    """Another version of a meter, from a date or (0) for ever."""
+
+    name: str
+    spec: str
+    since: int
+
+
+Step = Batch | Booking | Redefinition
+
+MOMENTS = st.one_of(
+    st.integers(0, 36).map(lambda tens: BASE + tens * HOUR // 6),
+    st.integers(0, 6).map(lambda hours: BASE + hours * HOUR),
+    st.integers(BASE, END),
+)
+VALUES = st.one_of(
+    st.integers(0, 50).map(float),
+    st.floats(0, 10),
+    st.sampled_from([1e15 + 0.1, 0.1, 5e-10, 1.5e-9, 2.0**61, float(2**62 - 512), 0.0000000004999]),
+)
+_LATER = st.sampled_from([0, 1, HOUR // 60, HOUR, 24 * HOUR])
+_STATUSES = st.sampled_from(["complete", "complete", "complete", "partial", "failed", "lost"])
+_SIGNED = st.tuples(VALUES, st.sampled_from([1.0, 1.0, -1.0])).map(lambda pair: pair[0] * pair[1])
+_MONEY = st.integers(-(10**12), 10**12).map(lambda unscaled: Decimal(unscaled).scaleb(-9))
+
+
+def series_row(number: int, tenant: str, since: int, start: int | None) -> tuple[Any, ...]:
+    source, metric, kind, code, pod = SERIES[number]
+    labels, attributes = f'{{"code":"{code}"}}', f'{{"pod":"{pod}"}}'
+    return (number, number * 7, source, metric, kind, "", labels, attributes, start, tenant, since)
+
+
+@st.composite
+def batches(draw: st.DrawFn, starts: tuple[int | None, ...], known: set[int]) -> Batch:
+    """A batch; ``known`` are the series that were defined before, and grows."""
+    samples, events, coverage, series = [], [], [], []
+    for number in draw(st.lists(st.integers(0, len(SERIES) - 1), max_size=3)):
+        value = _SIGNED if SERIES[number][2] == "gauge" else VALUES
+        samples += [(number, at, draw(value)) for at in draw(st.lists(MOMENTS, min_size=1, max_size=4))]
+        if number not in known or draw(st.integers(0, 4)) == 0:
+            series.append(series_row(number, draw(st.sampled_from(TENANTS)), draw(MOMENTS), starts[number]))
+            known.add(number)
+    for _ in range(draw(st.integers(0, 3))):
+        names = draw(st.sampled_from(["{}", '{"shop":"x"}', '{"shop":"y","size":"xl"}', '{"shop":"z","size":"s"}']))
+        kind, ident = draw(st.sampled_from(["sale", "sale", "visit"])), draw(st.sampled_from("abcdef"))
+        whose, origin = draw(st.sampled_from(TENANTS)), draw(st.sampled_from(SOURCES))
+        events.append((origin, "shop", ident, kind, "", whose, draw(MOMENTS), draw(_MONEY), names))
+    for _ in range(draw(st.integers(0, 3))):
+        source = draw(st.sampled_from(SOURCES))
+        start, end = sorted((draw(MOMENTS), draw(MOMENTS)))
+        coverage.append((source, start, end, draw(_STATUSES), ""))
+    rows = {
+        "series": sorted(series, key=lambda row: (row[0], row[9])),
+        "samples": sorted(samples),
+        "events": sorted(events, key=lambda row: (row[6], row[3], row[5], row[0], row[7], row[8])),
+        "coverage": coverage,
+    }
+    return Batch(draw(st.sampled_from(AGENTS)), rows, draw(_LATER))
+
+
+@st.composite
+def histories(draw: st.DrawFn, *, booked: bool) -> list[Step]:
+    """Batches; where ``booked``, with bookings and redefinitions between them."""
+    starts = tuple(draw(st.none() | MOMENTS) if each[2] == "counter" else None for each in SERIES)
+    known: set[int] = set()
+    steps: list[Step] = []
+    for _ in range(draw(st.integers(1, 10))):
+        kind = draw(st.integers(0, 9)) if booked else 9
+        if kind < 3:
+            hours = draw(st.none() | st.integers(0, 7))
+            steps.append(Booking(None if hours is None else BASE + hours * HOUR))
+        elif kind == 3:
+            name = draw(st.sampled_from(sorted(CHANGED)))
+            spec = draw(st.sampled_from([*CHANGED[name], METERS[name]]))
+            since = draw(st.sampled_from([0, BASE + 2 * HOUR, BASE + 2 * HOUR + 1, BASE + 5 * HOUR // 2]))
+            steps.append(Redefinition(name, spec, since))
+        else:
+            steps.append(draw(batches(starts, known)))
+    return steps
+
+
+@dataclass
+class Player:
+    """Plays steps into a journal and keeps the rows for the reference."""
+
+    journal: MemoryJournal
+    accepted: Accepted = field(default_factory=Accepted)
+    versions: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.journal.now_us = END
+        self.journal.define("---\n".join(f"kind: meter\nname: {name}\nspec: {METERS[name]}\n" for name in METERS))
+        self.versions = dict.fromkeys(METERS, 1)
+        self.booker = Booker(self.journal)  # type: ignore[arg-type]
+
+    def play(self, step: Step) -> None:
+        if isinstance(step, Batch):
+            self.send(step)
+        elif isinstance(step, Booking):
+            self.booker.book(step.closed)
+        else:
+            self.versions[step.name] += 1
+            since = f"effective_from: {instants.text(step.since)}\n" if step.since else ""
+            text = f"kind: meter\nname: {step.name}\n{since}spec: {step.spec}\n"
+            self.journal.define(text, {step.name: self.versions[step.name]})
+
+    def send(self, batch: Batch) -> None:
+        self.journal.now_us += batch.later
+        self.journal.send(batch.agent, content(**batch.rows))
+        for section, rows in batch.rows.items():
+            names = SCHEMAS[section].names
+            getattr(self.accepted, section).extend(
+                {"agent": batch.agent, **dict(zip(names, row, strict=True))} for row in rows
+            )
+
+    def expected(self) -> dict[str, Cells]:
+        """What the reference measures now, by meter, each hour by the version that holds when it begins."""
+        view = self.journal.view()
+        catalog = catalog_of(view)
+        return {name: _by_version(self.accepted, catalog, name, view.time_us) for name in catalog.names("meter")}
+
+
+def _by_version(accepted: Accepted, catalog: Catalog, name: str, now: int) -> Cells:
+    found: Cells = {}
+    for version in catalog.versions("meter", name):
+        assert isinstance(version.spec, Meter)
+        for cell, amounts in measured(accepted, version.spec, now).items():
+            if catalog.get("meter", name, cell[2]) == version:
+                found[cell] = amounts
+    return found
+
+
+def summed(expected: dict[str, Cells], start: int, end: int, window: int | None) -> dict[tuple[Any, ...], Any]:
+    """Cells of hours in [start, end) added up by window; what adds up to nothing is left out."""
+    keyed = [
+        ((name, tenant, dimensions, None if window is None else hour // window * window), amounts)
+        for name, cells in expected.items()
+        for (tenant, dimensions, hour), amounts in cells.items()
+        if start <= hour < end
+    ]
+    keyed.sort(key=lambda pair: repr(pair[0]))
+    sums = {key: _total(amounts for _, amounts in group) for key, group in groupby(keyed, key=lambda pair: pair[0])}
+    return {key: amounts for key, amounts in sums.items() if any(amounts)}
+
+
+def _total(amounts: Iterable[tuple[int, int, int, int]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*amounts, strict=True)))
+
+
+def answered(rows: Iterable[Usage]) -> dict[tuple[Any, ...], Any]:
+    """Rows of an answer in the form of :func:`summed`."""
+    return {
+        (row.meter, row.tenant, row.dimensions, row.window_us): (
+            from_decimal(row.quantity),
+            from_decimal(row.estimated),
+            row.observed_us,
+            row.expected_us,
+        )
+        for row in rows
+    }

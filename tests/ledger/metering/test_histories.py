@@ -1,0 +1,117 @@
+"""Whatever is sent, in whatever order, however it was booked: the book says what the plain reference says."""
+
+from __future__ import annotations
+
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from ledger.directory.meter import Meter
+from ledger.directory.standing import catalog_of
+from ledger.journal.view import View
+from ledger.metering.answer import usage
+from ledger.metering.measure import measure
+from meterbook.wire.instants import DAY_US, HOUR_US
+from tests.fakes.journal import memory_journal
+from tests.ledger.metering.histories import (
+    BASE,
+    END,
+    METERS,
+    Batch,
+    Booking,
+    Player,
+    Step,
+    answered,
+    histories,
+    summed,
+)
+from tests.ledger.metering.reference import Cells
+
+WINDOWS = {"hour": HOUR_US, "day": DAY_US, "total": None}
+FIRST, LAST = BASE - DAY_US, END + DAY_US
+
+
+def cells_of(view: View, meter: Meter, start: int, end: int) -> Cells:
+    return {
+        (key.tenant, key.dimensions, hour): (each.quantity, each.estimated, each.observed_us, each.expected_us)
+        for (key, hour), each in measure(view, meter, start, end).items()
+    }
+
+
+def answer(view: View, start: int = FIRST, end: int = LAST, window: str = "hour") -> list[object]:
+    return list(usage(view, catalog_of(view), start, end, window=window))
+
+
+@settings(max_examples=40)
+@given(histories(booked=False), st.integers(0, 7), st.integers(0, 7))
+def test_measuring_gives_what_the_reference_gives(history: list[Step], one: int, other: int) -> None:
+    low, high = sorted((BASE + one * HOUR_US, BASE + other * HOUR_US))
+    with memory_journal() as journal:
+        player = Player(journal)
+        for step in history:
+            player.play(step)
+        view, expected = journal.view(), player.expected()
+        for name in METERS:
+            found = catalog_of(view).versions("meter", name)[-1].spec
+            assert isinstance(found, Meter)
+            assert cells_of(view, found, FIRST, LAST) == expected[name]
+            part = {cell: amounts for cell, amounts in expected[name].items() if low <= cell[2] < high}
+            assert cells_of(view, found, low, high) == part
+
+
+@settings(max_examples=25)
+@given(histories(booked=True), st.integers(0, 7), st.integers(0, 7))
+def test_booking_at_any_moment_changes_no_answer(history: list[Step], one: int, other: int) -> None:
+    low, high = sorted((BASE + one * HOUR_US, BASE + other * HOUR_US))
+    with memory_journal() as journal:
+        player = Player(journal)
+        earlier: list[tuple[int, list[object]]] = []
+        for step in history:
+            note(repr(step))
+            player.play(step)
+            view, expected = journal.view(), player.expected()
+            earlier.append((view.position, answer(view)))
+            assert answered(answer(view)) == summed(expected, FIRST, LAST, HOUR_US)
+        view = journal.view()
+        for window, length in WINDOWS.items():
+            assert answered(answer(view, window=window)) == summed(expected, FIRST, LAST, length)
+            assert answered(answer(view, low, high, window)) == summed(expected, low, high, length)
+        player.booker.book()
+        assert answered(answer(journal.view())) == summed(player.expected(), FIRST, LAST, HOUR_US)
+        assert player.booker.book()[1] == 0
+        for position, rows in earlier:
+            assert answer(journal.view(position)) == rows
+
+
+@settings(max_examples=15)
+@given(histories(booked=True), st.randoms(use_true_random=False))
+def test_the_order_of_batches_and_their_repetition_change_nothing_that_is_new(history: list[Step], random) -> None:
+    """Only what contradicts itself may depend on the order, so each row here is given once."""
+    sent = [step for step in history if isinstance(step, Batch)]
+    seen: set[object] = set()
+    for batch in sent:
+        for section, at in (("samples", 2), ("events", 3), ("series", 1)):
+            kept = []
+            for row in batch.rows[section]:
+                # One tenant per series and one value per (series, time): nothing contradicts itself.
+                key = (section, row[1:3] if section == "events" else row[:at])
+                if section == "series" or key not in seen:
+                    kept.append((*row[:9], "acme", BASE) if section == "series" else row)
+                seen.add(key)
+            batch.rows[section][:] = kept
+    with memory_journal() as journal:
+        player = Player(journal)
+        for step in history:
+            player.play(step) if not isinstance(step, Batch) else player.send(Batch(step.agent, step.rows, 0))
+        in_order = answered(answer(journal.view()))
+    defined = [row for batch in sent for row in batch.rows["series"]]
+    shuffled: list[Step] = [*(step for step in history if not isinstance(step, Batch))]
+    again = [Batch(each.agent, each.rows, 0) for each in [*sent, *random.sample(sent, len(sent) // 2)]]
+    random.shuffle(again)
+    with memory_journal() as journal:
+        player = Player(journal)
+        player.send(Batch("one", {"series": defined, "samples": [], "events": [], "coverage": []}, 0))
+        for step in [*shuffled, *again]:
+            player.play(step)
+            if random.random() < 0.3:
+                player.play(Booking(random.choice([None, BASE + random.randrange(8) * HOUR_US])))
+        assert answered(answer(journal.view())) == in_order
