@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -76,7 +76,7 @@ class Chains:
         self._opening = threading.Lock()
 
     def hello(self, hello: intake_pb2.Hello) -> Chain:
-        """The chain that a Hello names. Raises Refused."""
+        """The chain that a Hello names, after waiting for what is under way. Raises Refused."""
         if hello.schema != SCHEMA_VERSION:
             raise _malformed(f"hello: schema {hello.schema} is not {SCHEMA_VERSION}, the one this ledger reads")
         if not _AGENT.match(hello.agent):
@@ -85,6 +85,11 @@ class Chains:
             )
         if hello.epoch <= 0:
             raise _malformed(f"hello: epoch {hello.epoch} is not a positive number of microseconds")
+        chain = self.open(hello.agent, hello.epoch)
+        with chain.lock:
+            if chain.last is not None:
+                wait([chain.last])
+        # If that failed, the chain begins again: whoever says hello is told what there is, and not what went wrong before.
         return self.open(hello.agent, hello.epoch)
 
     def open(self, agent: str, epoch: int) -> Chain:

@@ -231,10 +231,9 @@ class Log:
         try:
             records = self._write(group)
         except Exception as error:
-            reason = error.strerror if isinstance(error, OSError) else repr(error)
             logger.exception("a group of %d records could not be written", len(group))
             unavailable = LogUnavailable(
-                f"{self._directory}: cannot be written ({reason}); free space or repair the disk"
+                f"{self._directory}: cannot be written ({_reason(error)}); free space or repair the disk"
             )
             for item in group:
                 item.future.set_exception(unavailable)
@@ -256,8 +255,8 @@ class Log:
             raise
         try:
             os.fdatasync(self._fd)
-        except OSError as error:
-            self._failed = f"a sync failed earlier: {error.strerror}; restart the ledger"
+        except BaseException as error:
+            self._failed = f"a sync failed earlier: {_reason(error)}; restart the ledger"
             raise
         self._size += len(data)
         with self._changed:
@@ -287,6 +286,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _reason(error: BaseException) -> str:
+    return (isinstance(error, OSError) and error.strerror) or repr(error)
 
 
 def _segments(directory: Path) -> list[tuple[Path, Start]]:

@@ -23,7 +23,7 @@ from ledger.journal.errors import StoreRefused, TablesUnavailable
 
 _EXTENSIONS = {"duckdb_extension_ducklake": "ducklake", "duckdb_extension_sqlite_scanner": "sqlite_scanner"}
 # The catalog must be in WAL mode: without it one reader blocks the writer until "database is locked".
-_ATTACH = "ATTACH 'ducklake:sqlite:{catalog}' AS book (DATA_PATH '{data}', META_JOURNAL_MODE 'WAL', DATA_INLINING_ROW_LIMIT 0)"
+_ATTACH = "ATTACH 'ducklake:sqlite:{catalog}' AS book (DATA_PATH '{data}', META_JOURNAL_MODE 'WAL', DATA_INLINING_ROW_LIMIT 0, OVERRIDE_DATA_PATH true)"
 
 
 class OvertakenError(Exception):

@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 
 from ledger.directory.catalog import Catalog
+from ledger.journal.quantity import to_decimal
 from ledger.journal.view import View
 from ledger.metering.booking import booked, meter_versions, unbooked_from
 from ledger.metering.measure import NOTHING, Amount, Measured, measure
 from ledger.metering.subjects import Key
-from ledger.metering.usage import Usage, quantity_of
+from ledger.metering.usage import Usage
 from meterbook.wire.instants import DAY_US, HOUR_US
 
 #: Length of each window that can be asked for, in microseconds; "total" is one window over the whole range.
@@ -79,9 +80,9 @@ def _usage(meter: str, unit: str, key: Key, window_us: int | None, amount: Amoun
         key.tenant,
         key.dimensions,
         window_us,
-        quantity_of(amount.quantity),
+        to_decimal(amount.quantity),
         unit,
-        quantity_of(amount.estimated),
+        to_decimal(amount.estimated),
         amount.observed_us,
         amount.expected_us,
     )

@@ -14,20 +14,17 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from ledger.directory.catalog import Catalog
-from ledger.directory.decimals import plain_text
 from ledger.directory.meter import Meter
 from ledger.directory.standing import catalog_of
 from ledger.journal.errors import JournalError
 from ledger.journal.frames import Kind
 from ledger.journal.journal import Journal
-from ledger.journal.quantity import DIGITS_MAX, from_decimal
+from ledger.journal.quantity import from_decimal
 from ledger.journal.view import View
 from ledger.metering.aggregations import AGGREGATIONS
 from ledger.metering.measure import NOTHING, Amount, Measured, measure
 from ledger.metering.subjects import Key
-from ledger.metering.usage import quantity_of
 from meterbook.ledger.v1 import journal_pb2
-from meterbook.wire import instants
 from meterbook.wire.instants import HOUR_US
 
 Cell = tuple[Key, int]
@@ -37,10 +34,6 @@ Added = tuple[Cell, Amount]
 FOREVER_US = 1 << 62
 #: A run with more entries is written as several: a record has a size that it must not exceed.
 _ENTRIES_MAX = 200_000
-
-
-class Unbookable(ArithmeticError):
-    """A quantity is larger than the book can hold; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -118,25 +111,18 @@ class Booker:
     def book(self, closed_us: int | None = None) -> tuple[int, int]:
         """Book all hours that begin before ``closed_us``, or all hours there are, the open one included.
 
-        Gives the position of the last run and the number of entries. Raises JournalError; and Unbookable, after
-        booking the meters that can be booked.
+        Gives the position of the last run and the number of entries. Raises JournalError.
         """
         with self._running:
             self._check_open()
             view = self._journal.view()
             catalog = catalog_of(view)
             position = entries = 0
-            refused: Unbookable | None = None
             for name in catalog.names("meter"):
-                try:
-                    for run in _runs(view, catalog, name, _hour_up(view.time_us) if closed_us is None else closed_us):
-                        self._check_open()
-                        record = self._journal.append(Kind.RUN, run.SerializeToString()).result()
-                        position, entries = record.position, entries + len(run.entries)
-                except Unbookable as error:
-                    refused = refused or error
-            if refused is not None:
-                raise refused
+                for run in _runs(view, catalog, name, _hour_up(view.time_us) if closed_us is None else closed_us):
+                    self._check_open()
+                    record = self._journal.append(Kind.RUN, run.SerializeToString()).result()
+                    position, entries = record.position, entries + len(run.entries)
             return position or view.position, entries
 
     def _check_open(self) -> None:
@@ -151,8 +137,6 @@ def _runs(view: View, catalog: Catalog, name: str, closed_us: int) -> Iterator[j
         if start_us is None or start_us >= end_us:
             continue
         measured = measure(view, version.meter, start_us, end_us)
-        for cell, amount in measured.items():
-            _check_bookable(name, cell, amount)
         added = difference(measured, booked(view, name, start_us, end_us))
         for low_us, high_us, cells in _portions(added, start_us, end_us):
             yield journal_pb2.RunRecord(
@@ -179,16 +163,6 @@ def _portions(added: Measured, start_us: int, end_us: int) -> Iterator[tuple[int
 
 def _hour(added: Added) -> int:
     return added[0][1]
-
-
-def _check_bookable(meter: str, cell: Cell, amount: Amount) -> None:
-    # Half of what the column holds, so that the difference of two quantities fits as well.
-    if max(abs(amount.quantity), abs(amount.estimated)) >= 10**DIGITS_MAX // 2:
-        key, hour_us = cell
-        raise Unbookable(
-            f"meter {meter!r} measures {plain_text(quantity_of(amount.quantity))} for tenant {key.tenant!r} in the hour "
-            f"{instants.text(hour_us)}, more than the book can hold; correct the meter so that it leaves these values out"
-        )
 
 
 def _entry(key: Key, hour_us: int, amount: Amount) -> journal_pb2.Entry:

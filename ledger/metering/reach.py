@@ -34,8 +34,9 @@ def series_reach(view: View, meter: Meter, after: int) -> int | None:
     polls = Polls(view) if counts else None
     found = [*_samples(view, chosen, polls, after)]
     if after:
-        before = subjects(definitions.filter(pc.less_equal(definitions["position"], after)), meter)
-        found += _definitions(view, before, chosen, polls)
+        older = definitions.filter(pc.less_equal(definitions["position"], after))
+        if older.num_rows < definitions.num_rows:
+            found += _definitions(view, subjects(older, meter), chosen, polls)
         found += _coverage(view, after, set(chosen.sources), counts)
     return min(found, default=None)
 

@@ -10,14 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ledger.directory.decimals import exact, portion
-from ledger.journal.quantity import PLACES
-
-
-def quantity_of(nano: int) -> Decimal:
-    """The quantity of some nano-units, also where a sum is larger than one entry of the book can be."""
-    with exact():
-        return Decimal(nano).scaleb(-PLACES)
+from ledger.directory.decimals import portion
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from ledger.journal.derive import TABLES, Rows, decode_batch, derive
 from ledger.journal.errors import JournalError
 from ledger.journal.frames import Kind, Record
 from ledger.journal.journal import Journal
+from ledger.journal.quantity import to_decimal
 from ledger.journal.screening import KnownSeries
 from ledger.journal.view import View
 from ledger.metering.booking import booked, difference, meter_versions
 from ledger.metering.measure import Measured, measure
-from ledger.metering.usage import quantity_of
 from ledger.query.questions import Book
 from meterbook.ledger.v1 import journal_pb2, query_pb2
 from meterbook.wire import instants
@@ -133,7 +133,7 @@ class _Check:
         for (key, hour_us), amount in difference(measured, standing).items():
             what = f"entries of meter {name}, tenant {key.tenant}, hour {instants.text(hour_us)}"
             if amount.quantity or amount.estimated:
-                self.faults.append(f"{what} are off by {plain_text(quantity_of(amount.quantity))}")
+                self.faults.append(f"{what} are off by {plain_text(to_decimal(amount.quantity))}")
             else:
                 self.faults.append(f"{what} have another coverage than was measured")
 

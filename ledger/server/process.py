@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from ledger.intake.chains import Chains
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
-from ledger.metering.booking import Booker, Unbookable
+from ledger.metering.booking import Booker
 from ledger.server.config import LedgerConfig
 from ledger.server.intake_service import IntakeService
 from ledger.server.query_service import AdminService, QueryService
@@ -124,7 +124,7 @@ class LedgerProcess:
                 closed_us = now_us() - int(metering.lateness_s * SECOND_US)
                 _, entries = await asyncio.to_thread(self._booker.book, closed_us)
                 self._metrics.entries.inc(entries)
-            except (JournalError, Unbookable) as error:
+            except JournalError as error:
                 self._failed(error)
             except Exception as error:
                 # Booking is repeated for ever and loses nothing by failing once: the loop must outlive it.

@@ -15,7 +15,7 @@ import grpc
 from ledger.directory.versions import UnreadableDefinition
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
-from ledger.metering.booking import Booker, Unbookable
+from ledger.metering.booking import Booker
 from ledger.query import money, standing, usage
 from ledger.query.applying import Applier
 from ledger.query.questions import BadQuestion
@@ -30,7 +30,6 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     BadQuestion: grpc.StatusCode.INVALID_ARGUMENT,
     JournalError: grpc.StatusCode.UNAVAILABLE,
     UnreadableDefinition: grpc.StatusCode.FAILED_PRECONDITION,
-    Unbookable: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 

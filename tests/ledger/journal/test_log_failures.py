@@ -43,7 +43,7 @@ def opened(tmp_path: Path) -> Iterator[Log]:
         yield found
 
 
-def fail(error: OSError) -> Callable[..., None]:
+def fail(error: Exception) -> Callable[..., None]:
     def failing(*_: object) -> None:
         raise error
 
@@ -112,12 +112,13 @@ def test_a_segment_that_cannot_be_made(call: str, tmp_path: Path, monkeypatch: p
         assert payloads(again) == [b"before", b"after"]
 
 
+@pytest.mark.parametrize("error", [BROKEN, FULL, RuntimeError("a bug")])
 def test_after_a_failed_sync_nothing_is_accepted_until_the_log_is_opened_again(
-    opened: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, opened: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fdatasync", fail(BROKEN))
-        with pytest.raises(LogUnavailable, match="Input/output error"):
+        patched.setattr(os, "fdatasync", fail(error))
+        with pytest.raises(LogUnavailable, match="cannot be written"):
             opened.append(Kind.BATCH, b"doubtful").result(WAIT_S)
     for _ in range(2):
         with pytest.raises(LogUnavailable, match=r"a sync failed earlier.*restart the ledger"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -300,8 +301,6 @@ def test_a_view_of_a_closed_journal(tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_reading_from_many_threads_at_once(journal: Journal) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     def ask(position: int) -> int:
         return journal.view(position).samples(ids(1, 2), 0, FOREVER).num_rows
 

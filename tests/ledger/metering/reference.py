@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from ledger.directory.meter import Meter
@@ -48,10 +49,7 @@ class Part:
 
 def measured(accepted: Accepted, meter: Meter, now: int) -> Cells:
     """All cells of a meter, when the clock of the book says ``now``."""
-    if meter.aggregation in ("count", "sum"):
-        parts = list(_events(accepted, meter))
-    else:
-        parts = list(_spans(accepted, meter))
+    parts = [*_events(accepted, meter), *_spans(accepted, meter)]
     quantities: dict[Any, int] = defaultdict(int)
     estimates: dict[Any, int] = defaultdict(int)
     sources: dict[Any, set[str]] = defaultdict(set)
@@ -110,6 +108,8 @@ def nano(value: float) -> int:
 
 
 def _spans(accepted: Accepted, meter: Meter) -> Iterator[Part]:
+    if meter.source.metric is None:
+        return
     kind = "counter" if meter.aggregation == "increase" else "gauge"
     for series_id in sorted({row["series_id"] for row in accepted.series if row["metric"] == meter.source.metric}):
         rows = [row for row in accepted.series if row["series_id"] == series_id]
@@ -185,7 +185,7 @@ def _beginning(accepted: Accepted, row: dict[str, Any], first: int) -> int | Non
 
 
 def _held(times: list[int], values: dict[int, float], max_gap: int) -> Iterator[tuple[int, int, Fraction, bool]]:
-    for begin, following in zip(times, times[1:], strict=False):
+    for begin, following in pairwise(times):
         end = min(following, begin + max_gap)
         for hour in range(begin // HOUR * HOUR, end, HOUR):
             length = min(end, hour + HOUR) - max(begin, hour)

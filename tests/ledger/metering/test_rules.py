@@ -1,0 +1,221 @@
+"""The rules of metering, one small story each, with the numbers worked out by hand."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ledger.directory.meter import Meter
+from ledger.metering.measure import measure
+from meterbook.wire import instants
+from tests.fakes.journal import memory_journal
+from tests.ledger.batches import content, coverage, event, series
+
+HOUR, MINUTE, SECOND = instants.HOUR_US, 60 * instants.SECOND_US, instants.SECOND_US
+TEN = instants.parse("2026-03-01T10:00:00Z")
+
+COUNTER = {"source": {"metric": "requests_total"}, "aggregation": "increase", "unit": "requests"}
+GAUGE = {"source": {"metric": "memory"}, "aggregation": "integral", "unit": "byte-seconds"}
+EVENTS = {"source": {"event": "sale"}, "aggregation": "sum", "unit": "EUR"}
+
+
+def at(minutes: float) -> int:
+    """A time after ten o'clock."""
+    return TEN + int(minutes * MINUTE)
+
+
+def counter(**changes: Any) -> tuple[Any, ...]:
+    return series(1, **{"since": TEN - HOUR} | changes)
+
+
+def gauge(**changes: Any) -> tuple[Any, ...]:
+    return series(2, "gauge", **{"metric": "memory", "since": TEN - HOUR} | changes)
+
+
+def watched(start: float, end: float, status: str = "complete", **changes: Any) -> tuple[Any, ...]:
+    return coverage(0, status, start=at(start), end=at(end), **changes)
+
+
+def told(meter: dict[str, Any], *batches: dict[str, Any], now: int = TEN + 6 * HOUR) -> dict[tuple[str, str, int], Any]:
+    """Quantity and estimated part per tenant, dimensions and hour after ten, in units."""
+    with memory_journal(now) as journal:
+        for batch in batches:
+            journal.send("one", content(**batch))
+        cells = measure(journal.view(), Meter.model_validate(meter), TEN - 5 * HOUR, TEN + 20 * HOUR)
+    return {
+        (key.tenant, key.dimensions, (hour - TEN) // HOUR): (
+            Decimal(amount.quantity).scaleb(-9).normalize() + 0,
+            Decimal(amount.estimated).scaleb(-9).normalize() + 0,
+        )
+        for (key, hour), amount in sorted(cells.items(), key=repr)
+    }
+
+
+def acme(**hours: str) -> dict[tuple[str, str, int], Any]:
+    """Expected quantities of the one tenant: h0="5" for the hour of ten, m1="3" for the hour before."""
+    signs = {"h": 1, "m": -1}
+    return {
+        ("acme", "{}", signs[hour[0]] * int(hour[1:])): tuple(map(Decimal, (quantity + ";0").split(";")[:2]))
+        for hour, quantity in hours.items()
+    }
+
+
+def test_a_counter_counts_what_was_added() -> None:
+    samples = [(1, at(0), 100.0), (1, at(5), 103.0), (1, at(9), 103.0), (1, at(10), 110.5)]
+    assert told(COUNTER, {"series": [counter()], "samples": samples}) == acme(h0="10.5")
+
+
+def test_a_fall_is_a_reset_and_what_it_shows_was_added_since() -> None:
+    samples = [(1, at(0), 100.0), (1, at(5), 103.0), (1, at(9), 2.0), (1, at(10), 0.0), (1, at(11), 1.0)]
+    assert told(COUNTER, {"series": [counter()], "samples": samples}) == acme(h0="6")
+
+
+def test_what_crosses_an_hour_is_divided_in_proportion() -> None:
+    samples = [(1, at(58), 0.0), (1, at(62), 8.0), (1, at(182), 8.0), (1, at(302), 16.0)]
+    found = told(COUNTER | {"max_gap_s": 86_400}, {"series": [counter()], "samples": samples})
+    assert found[("acme", "{}", 0)] == (4, 0)
+    assert sum(quantity for quantity, _ in found.values()) == 16
+    # 58 minutes of eight are the third hour's, two the fifth's: 120 minutes for eight in all.
+    assert found[("acme", "{}", 3)][0] == Decimal("3.866666666")
+    assert found[("acme", "{}", 4)][0] == Decimal("4.000000000")
+    assert found[("acme", "{}", 5)][0] == Decimal("0.133333334")
+
+
+def test_a_sample_on_the_hour_ends_the_hour_before() -> None:
+    samples = [(1, at(0), 1.0), (1, at(5), 3.0), (1, at(60), 10.0), (1, at(61), 11.0)]
+    found = told(COUNTER | {"max_gap_s": 86_400}, {"series": [counter()], "samples": samples})
+    assert found == acme(h0="9", h1="1")
+
+
+def test_more_than_max_gap_apart_is_booked_and_called_estimated() -> None:
+    samples = [(1, at(0), 0.0), (1, at(5), 5.0), (1, at(10) + 1, 7.0)]
+    assert told(COUNTER, {"series": [counter()], "samples": samples}) == acme(h0="7;2")
+
+
+@pytest.mark.parametrize(
+    ("start", "records", "expected"),
+    [
+        # Nobody ever watched: the first reading is the level to measure from.
+        (None, [], {}),
+        (at(-1), [], {}),
+        # Watched completely before, without this series.
+        (None, [watched(-5, -1)], {"m1": "2;0", "h0": "8;0"}),
+        (None, [watched(-5, -1), watched(-1, 4)], {"m1": "2;0", "h0": "8;0"}),
+        (None, [watched(-5, -1, "failed")], {}),
+        # Its own reading says nothing of the time before.
+        (None, [watched(-1, 4)], {}),
+        # Began after the source was first watched, well or badly.
+        (at(2), [watched(-5, -1, "failed")], {"h0": "10;0"}),
+        (at(2), [watched(2, 3, "failed")], {"h0": "10;0"}),
+        (at(2), [watched(2.5, 3.5, "failed")], {}),
+        # Both are known: since the later of the two.
+        (at(2), [watched(-5, -1)], {"h0": "10;0"}),
+        (at(-3), [watched(-5, -1)], {"m1": "2;0", "h0": "8;0"}),
+        # Began with the very reading: all of it is that moment's.
+        (at(4), [watched(-5, -1)], {"h0": "10;0"}),
+        # A start after the reading is no start.
+        (at(4.5), [watched(-5, -1)], {"m1": "2;0", "h0": "8;0"}),
+        (None, [watched(-5, -1, source="other")], {}),
+    ],
+)  # fmt: skip
+def test_the_first_sample(start: int | None, records: list[Any], expected: dict[str, str]) -> None:
+    batch = {"series": [counter(start=start)], "samples": [(1, at(4), 10.0)], "coverage": records}
+    assert told(COUNTER | {"max_gap_s": 600}, batch) == acme(**expected)
+
+
+def test_a_gauge_is_held_until_the_next_sample() -> None:
+    samples = [(2, at(0), 10.0), (2, at(1), 20.0), (2, at(3), 5.0)]
+    assert told(GAUGE, {"series": [gauge()], "samples": samples}) == acme(h0=str(60 * 10 + 120 * 20))
+
+
+def test_a_gauge_is_held_for_max_gap_at_most() -> None:
+    samples = [(2, at(58), 10.0), (2, at(182), -1.0), (2, at(183), 0.0)]
+    assert told(GAUGE, {"series": [gauge()], "samples": samples}) == acme(h0="1200", h1="1800", h3="-60")
+
+
+def test_a_gauge_is_rounded_half_even_once_per_cell() -> None:
+    # Three spans of a microsecond at half a nano-unit per second: rounded one by one they would vanish.
+    samples = [(2, TEN + n, 0.0005) for n in range(4)]
+    (quantity, _) = told(GAUGE, {"series": [gauge()], "samples": samples})[("acme", "{}", 0)]
+    assert quantity == Decimal("0.000000002")
+
+
+def test_usage_belongs_to_the_assignment_in_force() -> None:
+    moved = {"tenant": "blue", "since": at(7)}
+    batches = [
+        {
+            "series": [counter(), gauge()],
+            "samples": [(1, at(0), 0.0), (1, at(5), 5.0), (2, at(0), 1.0), (2, at(5), 1.0)],
+        },
+        {
+            "series": [counter(**moved), gauge(**moved)],
+            "samples": [(1, at(10), 12.0), (1, at(15), 13.0), (2, at(10), 1.0), (2, at(15), 1.0)],
+        },
+    ]
+    found = told(COUNTER, *batches)
+    assert found == {("acme", "{}", 0): (5, 0), ("blue", "{}", 0): (8, 0)}
+    assert told(GAUGE, *batches) == {("acme", "{}", 0): (600, 0), ("blue", "{}", 0): (300, 0)}
+
+
+def test_saying_again_what_is_known_changes_nothing() -> None:
+    samples = [(2, TEN + n, 0.0005) for n in range(4)]
+    again = [gauge(since=TEN + n) for n in range(1, 4)]
+    first = {"series": [gauge()], "samples": samples}
+    assert told(GAUGE, first, {"series": again}) == told(GAUGE, first)
+
+
+def test_of_two_samples_of_one_instant_the_first_stands() -> None:
+    batches = [
+        {"series": [counter()], "samples": [(1, at(0), 0.0), (1, at(5), 5.0)]},
+        {"samples": [(1, at(5), 500.0), (1, at(6), 6.0)]},
+    ]
+    assert told(COUNTER, *batches) == acme(h0="6")
+
+
+def test_resets_near_the_limit_do_not_wrap_round() -> None:
+    top = float(2**62 - 512)
+    values = [top, top - 512, top - 1024, top - 1536]
+    samples = [(1, at(n), value) for n, value in enumerate(values)]
+    assert told(COUNTER, {"series": [counter()], "samples": samples}) == acme(h0=str(sum(map(int, values[1:]))))
+
+
+def test_an_event_counts_once_whatever_it_is_called_later() -> None:
+    batches = [
+        {"events": [event(1, time=at(1), value=Decimal(3))]},
+        {"events": [event(1, time=at(70), value=Decimal(9)), event(1, time=at(1), type="visit")]},
+        {"events": [event(1, time=at(2), tenant="blue"), event(2, time=at(2), value=Decimal("-0.5"))]},
+    ]
+    assert told(EVENTS, *batches) == acme(h0="2.5")
+    assert told(EVENTS | {"source": {"event": "visit"}}, *batches) == {}
+    assert told(EVENTS | {"aggregation": "count"}, *batches) == acme(h0="2")
+
+
+def test_sums_of_events_do_not_wrap_round() -> None:
+    large = Decimal(2**62 - 1) + Decimal("0.999999999")
+    events = [event(n, time=at(1), value=large) for n in range(20)]
+    found = told(EVENTS, {"events": events})
+    assert found[("acme", "{}", 0)][0] == 20 * large
+
+
+def test_filter_and_group_by_what_does_not_exist() -> None:
+    samples = {"series": [counter()], "samples": [(1, at(0), 0.0), (1, at(5), 5.0)]}
+    assert told(COUNTER | {"filter": {"nobody": "x"}}, samples) == {}
+    assert told(COUNTER | {"group_by": ["nobody"]}, samples) == acme(h0="5")
+    assert told(COUNTER | {"filter": {"code": ["200", "x"]}, "group_by": ["code"]}, samples) == {
+        ("acme", '{"code":"200"}', 0): (5, 0)
+    }
+    assert told(COUNTER | {"source": {"metric": "nothing"}}, samples) == {}
+
+
+def test_a_metric_of_the_other_kind_is_not_metered() -> None:
+    batch = {"series": [counter(metric="memory")], "samples": [(1, at(0), 0.0), (1, at(5), 5.0)]}
+    assert told(GAUGE, batch) == {}
+
+
+def test_a_sample_from_the_year_1_is_no_trouble() -> None:
+    first = instants.parse("0001-01-01")
+    samples = [(1, first, 0.0), (1, at(5), 5.0), (1, at(6), 6.0)]
+    found = told(COUNTER, {"series": [counter()], "samples": samples})
+    assert found[("acme", "{}", 0)][0] >= 1

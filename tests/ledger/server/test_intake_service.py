@@ -1,0 +1,393 @@
+"""The Intake service over real gRPC, in front of a real ledger: what an agent sees."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from ledger.intake.chains import Chains
+from ledger.intake.contents import IntakeLimits
+from ledger.server.config import LedgerConfig
+from ledger.server.process import LedgerProcess
+from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
+from meterbook.wire.seal import GENESIS
+from tests.ledger.batches import AGENT, EPOCH, Sender, content, event, minute, sealed
+from tests.ledger.intake.failing import WAIT_S, Disk
+
+SERVICES = {"meterbook.intake.v1.Intake", "meterbook.ledger.v1.Query", "meterbook.ledger.v1.Admin"}
+
+
+class Client:
+    """A ledger that serves, and a channel to it."""
+
+    def __init__(self, process: LedgerProcess, channel: grpc.aio.Channel) -> None:
+        self.process, self.channel = process, channel
+        self.intake = intake_pb2_grpc.IntakeStub(channel)
+
+    def stream(self) -> Any:
+        return self.intake.Stream()
+
+    async def talk(self, *messages: intake_pb2.ClientMessage) -> list[intake_pb2.ServerMessage]:
+        """Everything that the ledger says to these messages."""
+        stream = self.intake.Stream(iter(messages))
+        return [message async for message in stream]
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.process._metrics.registry.get_sample_value(f"meterbook_ledger_{name}", labels) or 0.0
+
+
+@asynccontextmanager
+async def serving(store: Path, **limits: int) -> AsyncIterator[Client]:
+    config = LedgerConfig(
+        store=f"file:{store}", listen="127.0.0.1:0", http="127.0.0.1:0", intake=IntakeLimits(**limits)
+    )
+    process = LedgerProcess(config)
+    await process.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{process.port}") as channel:
+            yield Client(process, channel)
+    finally:
+        await process.stop()
+
+
+def run(store: Path, conversation: Callable[[Client], Awaitable[None]], **limits: int) -> None:
+    async def served() -> None:
+        async with asyncio.timeout(WAIT_S), serving(store, **limits) as client:
+            await conversation(client)
+
+    asyncio.run(served())
+
+
+def hello(sender: Sender | None = None, **changes: Any) -> intake_pb2.ClientMessage:
+    said = (sender or Sender()).hello()
+    for name, value in changes.items():
+        setattr(said, name, value)
+    return intake_pb2.ClientMessage(hello=said)
+
+
+def carrying(batch: intake_pb2.Batch) -> intake_pb2.ClientMessage:
+    return intake_pb2.ClientMessage(batch=batch)
+
+
+def refusal(message: intake_pb2.ServerMessage) -> tuple[int, str, str]:
+    assert message.WhichOneof("message") == "refusal"
+    code = intake_pb2.RefusalCode.Name(message.refusal.code).removeprefix("REFUSAL_CODE_")
+    return message.refusal.sequence, code, message.refusal.message
+
+
+def acks(messages: list[intake_pb2.ServerMessage]) -> list[tuple[int, int]]:
+    assert all(message.WhichOneof("message") == "ack" for message in messages)
+    return [(message.ack.sequence, message.ack.position) for message in messages]
+
+
+def test_hello_resume_batch_ack(tmp_path: Path) -> None:
+    sender = Sender()
+    batches = [sender.next() for _ in range(6)]
+
+    async def first(client: Client) -> None:
+        resume, *rest = await client.talk(hello(), *map(carrying, batches[:4]))
+        assert resume.resume == intake_pb2.Resume(
+            sequence=0, hash=GENESIS, in_flight_max=3, batch_bytes_max=IntakeLimits().batch_bytes_max
+        )
+        assert acks(rest) == [(1, 1), (2, 2), (3, 3), (4, 4)]
+        assert [message.ack.hash for message in rest] == [batch.hash for batch in batches[:4]]
+        assert client.metric("batches_total") == 4
+        assert client.metric("streams") == 0
+
+    async def second(client: Client) -> None:
+        resume, *rest = await client.talk(hello(), *map(carrying, batches[2:]))
+        assert (resume.resume.sequence, resume.resume.hash) == (4, batches[3].hash)
+        assert acks(rest) == [(3, 3), (4, 4), (5, 5), (6, 6)]
+
+    run(tmp_path, first, in_flight_max=3)
+    run(tmp_path, second)
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([], (0, "MALFORMED", "the first message of a stream is a hello")),
+        ([intake_pb2.ClientMessage()], (0, "MALFORMED", "the first message of a stream is a hello")),
+        ([carrying(Sender().next())], (0, "MALFORMED", "the first message of a stream is a hello")),
+        ([hello(agent="Shop")], (0, "MALFORMED", "hello: agent 'Shop' is not a name of lower-case")),
+        ([hello(schema=3)], (0, "MALFORMED", "hello: schema 3 is not 1, the one this ledger reads")),
+        ([hello(), hello()], (0, "MALFORMED", "after the hello every message is a batch")),
+        ([hello(), intake_pb2.ClientMessage()], (0, "MALFORMED", "after the hello every message is a batch")),
+        (
+            [hello(), carrying(intake_pb2.Batch(sequence=5))],
+            (5, "OUT_OF_ORDER", f"batch 5 of {AGENT}/{EPOCH} does not"),
+        ),
+        (
+            [hello(), carrying(sealed(Sender().place(), minute(1), events=b"x"))],
+            (1, "MALFORMED", "batch 1: section events"),
+        ),
+        (
+            [hello(), carrying(sealed(Sender().place(), minute(1), hash=b"x"))],
+            (1, "BROKEN_CHAIN", "batch 1: hash 78 does not match the content"),
+        ),
+        (
+            [hello(), carrying(intake_pb2.Batch(sequence=1, previous_hash=GENESIS, events=bytes(9_000)))],
+            (1, "TOO_LARGE", "batch 1 has 9039 bytes, more than batch_bytes_max 9000"),
+        ),
+    ],
+)
+def test_refusals(messages: list[intake_pb2.ClientMessage], expected: tuple[int, str, str], tmp_path: Path) -> None:
+    async def conversation(client: Client) -> None:
+        answers = await client.talk(*messages)
+        sequence, code, text = refusal(answers[-1])
+        assert (sequence, code) == expected[:2]
+        assert text.startswith(expected[2])
+        assert len(answers) == 1 + (len(messages) > 1)
+        assert client.metric("refusals_total", code=expected[1].lower()) == 1
+        # The same agent can begin again at once.
+        sender = Sender()
+        assert acks((await client.talk(hello(sender), carrying(sender.next())))[1:]) == [(1, 1)]
+
+    run(tmp_path, conversation, batch_bytes_max=9_000)
+
+
+def test_a_message_beyond_all_limits(tmp_path: Path) -> None:
+    async def conversation(client: Client) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.talk(hello(), carrying(intake_pb2.Batch(sequence=1, events=bytes(200_000))))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert client.metric("streams") == 0
+
+    run(tmp_path, conversation, batch_bytes_max=9_000)
+
+
+def test_what_was_sent_before_a_bad_batch_is_acknowledged_first(tmp_path: Path) -> None:
+    sender = Sender()
+    good = [carrying(sender.next()) for _ in range(5)]
+
+    async def conversation(client: Client) -> None:
+        _, *rest = await client.talk(hello(), *good, carrying(intake_pb2.Batch(sequence=77)), good[0])
+        assert acks(rest[:-1]) == [(number, number) for number in range(1, 6)]
+        assert refusal(rest[-1])[:2] == (77, "OUT_OF_ORDER")
+
+    run(tmp_path, conversation)
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, sender = Disk(monkeypatch), Sender()
+    batches = [carrying(sender.next()) for _ in range(3)]
+
+    async def conversation(client: Client) -> None:
+        assert acks((await client.talk(hello(), batches[0]))[1:]) == [(1, 1)]
+        disk.full = True
+        for _ in range(2):
+            resume, answer = await client.talk(hello(), *batches[1:])
+            assert resume.resume.sequence == 1
+            sequence, code, text = refusal(answer)
+            assert (sequence, code) == (2, "UNAVAILABLE")
+            assert "cannot be written (No space left on device); free space or repair the disk" in text
+        disk.full = False
+        resume, *rest = await client.talk(hello(), *batches[1:])
+        assert resume.resume.sequence == 1
+        assert acks(rest) == [(2, 2), (3, 3)]
+
+    run(tmp_path, conversation)
+
+
+def test_an_error_that_nobody_expected_ends_the_stream_and_not_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not leave the agent waiting for an ack for ever."""
+
+    def failing(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async def conversation(client: Client) -> None:
+        sender = Sender()
+        batch = carrying(sender.next())
+        with monkeypatch.context() as patched:
+            patched.setattr(Chains, "accept", failing)
+            _, answer = await client.talk(hello(), batch)
+        assert refusal(answer) == (1, "UNAVAILABLE", "the ledger failed: a bug; its log has the details")
+        assert acks((await client.talk(hello(), batch))[1:]) == [(1, 1)]
+
+    run(tmp_path, conversation)
+
+
+def test_an_agent_that_disappears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, sender = Disk(monkeypatch), Sender()
+    batches = [sender.next() for _ in range(12)]
+
+    async def conversation(client: Client) -> None:
+        disk.hold()
+        for _ in range(3):
+            stream = client.stream()
+            await stream.write(hello())
+            for batch in batches:
+                await stream.write(carrying(batch))
+            await until(lambda: client.metric("streams") == 1)
+            stream.cancel()
+            await until(lambda: client.metric("streams") == 0)
+        disk.may_sync.set()
+        resume, *rest = await client.talk(hello(), *map(carrying, batches))
+        assert resume.resume.sequence <= len(batches)
+        assert acks(rest) == [(number, number) for number in range(1, 13)]
+        view = client.process._journal.view()
+        assert view.count("batches") == view.count("events") == 12
+
+    run(tmp_path, conversation, in_flight_max=4)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+def test_no_more_batches_are_taken_than_may_be_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, sender = Disk(monkeypatch), Sender()
+
+    async def conversation(client: Client) -> None:
+        stream = client.stream()
+        await stream.write(hello())
+        resume = await stream.read()
+        disk.hold()
+        for _ in range(30):
+            await stream.write(carrying(sender.next()))
+        await stream.done_writing()
+        chains = client.process._intake._chains
+        await until(lambda: chains.open(AGENT, EPOCH).sequence >= resume.resume.in_flight_max)
+        await asyncio.sleep(0.1)
+        # The one that is awaited, the queue, and the one for which there is no room.
+        assert chains.open(AGENT, EPOCH).sequence <= resume.resume.in_flight_max + 2
+        disk.may_sync.set()
+        assert acks([await stream.read() for _ in range(30)]) == [(number, number) for number in range(1, 31)]
+        assert await stream.read() is grpc.aio.EOF
+
+    run(tmp_path, conversation, in_flight_max=5)
+
+
+def test_streams_max(tmp_path: Path) -> None:
+    async def conversation(client: Client) -> None:
+        streams = []
+        for number in range(2):
+            stream = client.stream()
+            await stream.write(hello(Sender(f"agent-{number}")))
+            await stream.read()
+            streams.append(stream)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.talk(hello())
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert caught.value.details() == "streams_max 2 is reached; try again later"
+        streams[0].cancel()
+        await until(lambda: client.metric("streams") == 1)
+        sender = Sender()
+        assert acks((await client.talk(hello(), carrying(sender.next())))[1:]) == [(1, 1)]
+        await streams[1].done_writing()
+
+    run(tmp_path, conversation, streams_max=2)
+
+
+def recording(*events: intake_pb2.Event, sender: str = "till-7") -> intake_pb2.RecordRequest:
+    return intake_pb2.RecordRequest(sender=sender, events=events)
+
+
+SALE = intake_pb2.Event(
+    source="till", id="1", type="sale", tenant="acme", time="2026-01-31T09:30:00Z", properties={"size": "xl"}
+)
+
+
+def test_recording_events(tmp_path: Path) -> None:
+    async def conversation(client: Client) -> None:
+        for position in (1, 2):
+            assert (await client.intake.Record(recording(SALE))).position == position
+        view = client.process._journal.view()
+        (row,) = view.events("sale", 0, 1 << 60).to_pylist()
+        assert (row["origin"], row["tenant"], row["properties"]) == ("record/till-7", "acme", '{"size":"xl"}')
+        assert view.count("events") == 2
+        assert [each["agent"] for each in view.chains().to_pylist()] == ["record/till-7"]
+
+    run(tmp_path, conversation)
+
+
+def test_many_recording_at_once(tmp_path: Path) -> None:
+    async def conversation(client: Client) -> None:
+        calls = [client.intake.Record(recording(SALE, sender=f"till-{number % 3}")) for number in range(30)]
+        assert sorted([(await call).position for call in calls]) == list(range(1, 31))
+        chains = client.process._journal.view().chains().to_pylist()
+        assert [each["sequence"] for each in chains] == [10, 10, 10]
+
+    run(tmp_path, conversation)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "details"),
+    [
+        (recording(SALE, sender="Till"), grpc.StatusCode.INVALID_ARGUMENT, "sender 'Till' is not a name"),
+        (recording(SALE, intake_pb2.Event(source="s")), grpc.StatusCode.INVALID_ARGUMENT, "events[1].id is empty"),
+        (recording(*[SALE] * 3), grpc.StatusCode.RESOURCE_EXHAUSTED, "3 events are more than rows_max 2"),
+    ],
+)
+def test_recording_that_is_refused(
+    request_: intake_pb2.RecordRequest, status: grpc.StatusCode, details: str, tmp_path: Path
+) -> None:
+    async def conversation(client: Client) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.intake.Record(request_)
+        assert caught.value.code() is status
+        assert (caught.value.details() or "").startswith(details)
+        assert client.process._journal.log.end == 0
+
+    run(tmp_path, conversation, rows_max=2)
+
+
+def test_recording_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+
+    async def conversation(client: Client) -> None:
+        disk.full = True
+        for _ in range(2):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await client.intake.Record(recording(SALE))
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert "No space left on device" in (caught.value.details() or "")
+        disk.full = False
+        assert (await client.intake.Record(recording(SALE))).position == 1
+
+    run(tmp_path, conversation)
+
+
+def test_a_ledger_that_stops_while_streams_are_open(tmp_path: Path) -> None:
+    sender = Sender()
+
+    async def conversation(client: Client) -> None:
+        stream = client.stream()
+        await stream.write(hello())
+        await stream.read()
+        await stream.write(carrying(sender.next(content(events=[event(1)]))))
+        assert (await stream.read()).ack.sequence == 1
+
+    run(tmp_path, conversation)
+
+    async def afterwards(client: Client) -> None:
+        (resume,) = await client.talk(hello())
+        assert resume.resume.sequence == 1
+
+    run(tmp_path, afterwards)
+
+
+def test_reflection_and_health(tmp_path: Path) -> None:
+    async def conversation(client: Client) -> None:
+        stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
+        asked = reflection_pb2.ServerReflectionRequest(list_services="")
+        (answer,) = [each async for each in stub.ServerReflectionInfo(iter([asked]))]
+        listed = {service.name for service in answer.list_services_response.service}
+        assert listed == SERVICES | {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+        health = health_pb2_grpc.HealthStub(client.channel)
+        for name in ("", *SERVICES):
+            found = await health.Check(health_pb2.HealthCheckRequest(service=name))
+            assert found.status == health_pb2.HealthCheckResponse.SERVING
+
+    run(tmp_path, conversation)
