@@ -19,6 +19,22 @@ Function = TypeVar("Function", bound=Callable[..., None])
 
 _OPTIONS = [("grpc.max_receive_message_length", 1 << 30)]
 
+#: What gRPC says of a connection that something listens at, and what the person is told.
+_SIGNS = (
+    ("WRONG_VERSION_NUMBER", "{ledger} speaks plain text: leave --ca-file out"),
+    (
+        "Hostname Verification",
+        "the certificate of {ledger} is for another name: name the ledger as the certificate does",
+    ),
+    ("security handshaker", "--ca-file {ca_file}: holds no PEM certificate; give the authority's"),
+    (
+        "handshake failed",
+        "the certificate of {ledger} is not signed by --ca-file {ca_file}: give the authority that signed it",
+    ),
+    ("Socket closed", "{ledger} does not speak plain text: give --ca-file if it has a certificate"),
+    ("HTTP/2", "{ledger} is no ledger's gRPC port: give the one that it listens on"),
+)
+
 
 @dataclass(frozen=True)
 class Address:
@@ -56,11 +72,12 @@ def asks_ledger(function: Function) -> Function:
 @contextmanager
 def connected(ledger: str, ca_file: Path | None, doing: str) -> Iterator[Stubs]:
     """The services of a ledger; errors end the command with one sentence. ``doing`` is shown when it takes long."""
-    with waiting(doing), _channel(Address(ledger, ca_file)) as channel:
+    address = Address(ledger, ca_file)
+    with waiting(doing), _channel(address) as channel:
         try:
             yield Stubs(QueryStub(channel), AdminStub(channel))
         except grpc.RpcError as error:
-            raise click.ClickException(_sentence(error, ledger)) from error
+            raise click.ClickException(_sentence(error, address)) from error
 
 
 def _channel(address: Address) -> grpc.Channel:
@@ -73,12 +90,18 @@ def _channel(address: Address) -> grpc.Channel:
     return grpc.secure_channel(address.target, grpc.ssl_channel_credentials(authority), _OPTIONS)
 
 
-def _sentence(error: grpc.RpcError, ledger: str) -> str:
+def _sentence(error: grpc.RpcError, address: Address) -> str:
     code = getattr(error, "code", lambda: None)()
     details = getattr(error, "details", lambda: "")() or str(error)
-    unreached = code is grpc.StatusCode.UNAVAILABLE and ("connect" in details.lower() or "resol" in details.lower())
-    if unreached:
-        return f"no ledger answers at {ledger}: start one with 'meterbook ledger serve' or name another with --ledger"
+    ledger = address.target
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"{ledger} is no ledger, or one of another version"
-    return details
+    if "Failed to create channel" in details:
+        return f"--ledger {ledger!r} is not host:port, such as 127.0.0.1:9460"
+    # These texts are gRPC's own; what a ledger says is passed on as it is.
+    if not details.startswith(("failed to connect", "errors resolving", "DNS resolution failed")):
+        return details
+    for sign, sentence in _SIGNS:
+        if sign in details:
+            return sentence.format(ledger=ledger, ca_file=address.ca_file)
+    return f"no ledger answers at {ledger}: start one with 'meterbook ledger serve' or name another with --ledger"

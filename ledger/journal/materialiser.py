@@ -2,8 +2,9 @@
 
 One thread follows the log. It takes whatever has been committed since the last round, up to a bound, derives the rows of
 all of it and applies them in one transaction: the more there is to do, the larger the groups. The bound is on what the
-rows take in memory, since a small payload can stand for many. What went wrong is kept for /readyz and tried again from
-where the tables then say they are; a record is never skipped.
+rows take in memory, since a small payload can stand for many. Where little is to be done it lingers for a moment, unless
+somebody waits, since every commit leaves files behind; these are compacted now and then. What went wrong is kept for
+/readyz and tried again from where the tables then say they are; a record is never skipped.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 
 import pyarrow as pa
 
+from ledger.journal.compaction import COMMITS_BETWEEN, compact_in_child
 from ledger.journal.derive import Rows, derive
 from ledger.journal.log import Cursor, Log
 from ledger.journal.screening import KnownSeries
@@ -21,6 +23,7 @@ from ledger.journal.tables import Tables
 GROUP_BYTES_MAX = 256 << 20
 _RETRY_S = 1.0
 _IDLE_S = 0.2
+_LINGER_S = 0.3
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,8 @@ class Materialiser:
         self._applied = threading.Condition()
         self._resume()
         self._stopping = threading.Event()
+        self._hurry = threading.Event()
+        self._commits = 0
         self._thread = threading.Thread(target=self._follow, name="materialiser", daemon=True)
         self.trouble: str | None = None
 
@@ -50,6 +55,7 @@ class Materialiser:
     def stop(self) -> None:
         """Stop after the group under way. Safe to call twice."""
         self._stopping.set()
+        self._hurry.set()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -60,6 +66,7 @@ class Materialiser:
 
     def wait_for(self, position: int, timeout_s: float) -> bool:
         """Wait until the tables hold ``position``; False when the time is up first."""
+        self._hurry.set()
         with self._applied:
             return self._applied.wait_for(lambda: self._watermark >= position, timeout_s)
 
@@ -82,14 +89,18 @@ class Materialiser:
                     self._resume()
                 worked = self._apply_group()
                 self.trouble = None
+                if self._commits >= COMMITS_BETWEEN:
+                    self._commits = 0
+                    compact_in_child(self._tables.directory)
             except Exception as error:
                 if self.trouble is None:
                     logger.exception("the tables could not be filled; trying again every %g s", _RETRY_S)
                 self.trouble = f"the tables are not being filled: {error}"
                 self._stopping.wait(_RETRY_S)
                 continue
-            if not worked:
-                self._log.wait_past(self._watermark, _IDLE_S)
+            if not worked and self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
+                self._hurry.wait(_LINGER_S)
+                self._hurry.clear()
 
     def _apply_group(self) -> bool:
         """Apply the next group; False where there is none. Nothing is remembered of a group that failed."""
@@ -109,5 +120,6 @@ class Materialiser:
         position = cursor.start.position - 1
         self._tables.apply(merged, self._watermark, position)
         self._known, self._cursor = known, cursor
+        self._commits += 1
         self._moved_to(position)
         return True

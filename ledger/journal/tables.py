@@ -34,6 +34,7 @@ class Tables:
     """Opened tables. Raises StoreRefused where their files cannot be read; later reads raise TablesUnavailable."""
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self._connection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 2}
         )
@@ -56,12 +57,17 @@ class Tables:
             ) from error
 
     def _create(self) -> None:
+        """Make the tables of a new store; those of an old one are left alone."""
+        if self._connection.execute("FROM duckdb_tables() WHERE table_name = 'watermark'").fetchone() is not None:
+            return
         with self._transaction() as connection:
             for name, schema in TABLES.items():
                 columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in schema)
                 connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
             connection.execute("CREATE TABLE IF NOT EXISTS watermark (position BIGINT)")
             connection.execute("INSERT INTO watermark SELECT 0 WHERE NOT EXISTS (FROM watermark)")
+        # It changes with every commit: kept in the catalog, that leaves no file behind each time.
+        self._connection.execute("CALL book.set_option('data_inlining_row_limit', 10, table_name => 'watermark')")
 
     @property
     def watermark(self) -> int:
@@ -98,6 +104,18 @@ class Tables:
                 f"the tables cannot be read ({str(error).splitlines()[0]}); if that stays so, move them away while the "
                 "ledger is down: they are made anew from the log"
             ) from error
+
+    def compact(self, grace_s: int) -> None:
+        """Merge small files into few; delete those that were merged away more than ``grace_s`` seconds ago.
+
+        Older snapshots go with them: the past is asked for by position, never by snapshot.
+        """
+        # "now()" alone has a time zone, which the functions refuse.
+        past = f"older_than => (now() AT TIME ZONE 'UTC' - INTERVAL {int(grace_s)} SECOND)"
+        self._connection.execute("CALL ducklake_flush_inlined_data('book')")
+        self._connection.execute("CALL ducklake_merge_adjacent_files('book')")
+        self._connection.execute(f"CALL ducklake_expire_snapshots('book', {past})")
+        self._connection.execute(f"CALL ducklake_cleanup_old_files('book', {past})")
 
     def close(self) -> None:
         """Close. Safe to call twice."""

@@ -1,12 +1,14 @@
 """The book as it stood at one position: every question that the rest of the ledger asks of the tables.
 
 A view never sees a row of a later position, so the same question to a view of the same position has the same answer
-for ever. Answers are Arrow tables with times in UTC microseconds; no meaning is added here.
+for ever. That is also why a view asks the tables only once for what many meters need to know: every query costs
+milliseconds before it has read a row. Answers are Arrow tables with times in UTC microseconds; no meaning is added here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +26,7 @@ class View:
     tables: Tables
     position: int
     time_us: int
+    _answers: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def at(cls, tables: Tables, position: int) -> View:
@@ -37,7 +40,7 @@ class View:
 
     def series(self, metric: str) -> pa.Table:
         """Definitions of the series of a metric, by series and then by the time since which they hold."""
-        return self.tables.query(
+        return self._ask(
             "SELECT series_id, source, kind, labels, attributes, epoch_us(start) AS start_us, tenant,"
             " epoch_us(since) AS since_us, position FROM series WHERE metric = ? AND position <= ?"
             " ORDER BY series_id, since, position, tenant",
@@ -99,7 +102,7 @@ class View:
 
     def coverage(self, start_us: int, end_us: int) -> pa.Table:
         """Coverage records that meet [start, end): source, agent, start_us, end_us, status, reason; by source and time."""
-        return self.tables.query(
+        return self._ask(
             'SELECT source, agent, epoch_us(start) AS start_us, epoch_us("end") AS end_us, status, reason'
             " FROM coverage JOIN batches USING (position)"
             ' WHERE position <= $1 AND epoch_us(start) < $3 AND epoch_us("end") > $2'
@@ -109,7 +112,7 @@ class View:
 
     def observation(self) -> pa.Table:
         """Per source: agent, when it was first and last accounted for (first_us, last_us), and last_interval_us."""
-        return self.tables.query(
+        return self._ask(
             'SELECT source, arg_max(agent, ("end", agent)) AS agent, epoch_us(min(start)) AS first_us,'
             ' epoch_us(max("end")) AS last_us,'
             ' max((epoch_us("end"), epoch_us("end") - epoch_us(start)))[2] AS last_interval_us'
@@ -121,7 +124,7 @@ class View:
         """Per source with coverage of a position beyond ``after``: where the earliest that is complete begins
         (complete_us, null for none), the last end of a complete one before that one's (before_us), and watched_us.
         """
-        return self.tables.query(
+        return self._ask(
             "WITH fresh AS (SELECT source, min(start) FILTER (status = 'complete') AS complete_from,"
             "  min(\"end\") FILTER (status = 'complete') AS complete_to"
             "  FROM coverage WHERE position <= $1 AND position > $2 GROUP BY source)"
@@ -133,7 +136,7 @@ class View:
 
     def polls(self) -> pa.Table:
         """Ends of the intervals wholly observed: source, end_us; by source and time."""
-        return self.tables.query(
+        return self._ask(
             'SELECT DISTINCT source, epoch_us("end") AS end_us FROM coverage'
             " WHERE status = 'complete' AND position <= ? ORDER BY source, end_us",
             [self.position],
@@ -141,13 +144,13 @@ class View:
 
     def definitions(self) -> pa.Table:
         """Every version of every definition, in the order in which they were written."""
-        return self.tables.query(
+        return self._ask(
             "SELECT * FROM definitions WHERE position <= ? ORDER BY position, kind, name, version", [self.position]
         )
 
     def runs(self, meter: str) -> pa.Table:
         """Metering runs of a meter, oldest first: version, start_us, end_us, at_position, position."""
-        return self.tables.query(
+        return self._ask(
             'SELECT version, epoch_us(start) AS start_us, epoch_us("end") AS end_us, at_position, position'
             " FROM runs WHERE meter = ? AND position <= ? ORDER BY position",
             [meter, self.position],
@@ -233,8 +236,15 @@ class View:
             [self.position],
         )
 
+    def _ask(self, sql: str, parameters: Sequence[object]) -> pa.Table:
+        """The answer of a statement, remembered; for what is small and asked for again."""
+        question = (sql, *parameters)
+        if question not in self._answers:
+            self._answers[question] = self.tables.query(sql, parameters)
+        return self._answers[question]
+
     def _one(self, sql: str, parameters: list[object]) -> int | None:
-        (row,) = self.tables.query(sql, parameters).to_pylist()
+        (row,) = self._ask(sql, parameters).to_pylist()
         value = row["value"]
         return None if value is None else int(value)
 

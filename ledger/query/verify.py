@@ -132,8 +132,10 @@ class _Check:
     def _compare(self, name: str, measured: Measured, standing: Measured) -> None:
         for (key, hour_us), amount in difference(measured, standing).items():
             what = f"entries of meter {name}, tenant {key.tenant}, hour {instants.text(hour_us)}"
-            if amount.quantity or amount.estimated:
+            if amount.quantity:
                 self.faults.append(f"{what} are off by {plain_text(to_decimal(amount.quantity))}")
+            elif amount.estimated:
+                self.faults.append(f"{what} are off by {plain_text(to_decimal(amount.estimated))} in what is estimated")
             else:
                 self.faults.append(f"{what} have another coverage than was measured")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,7 +16,7 @@ from ledger.intake.chains import Chains
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
 from ledger.metering.booking import Booker
-from ledger.server.config import LedgerConfig
+from ledger.server.config import LedgerConfig, Tls
 from ledger.server.intake_service import IntakeService
 from ledger.server.query_service import AdminService, QueryService
 from ledger.server.selfmetrics import SelfMetrics
@@ -105,12 +106,7 @@ class LedgerProcess:
         try:
             if tls is None:
                 return server.add_insecure_port(listen)
-            pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
-            return server.add_secure_port(listen, grpc.ssl_server_credentials([pair]))
-        except OSError as error:
-            raise CannotServe(
-                f"tls: {error.filename} cannot be read ({error.strerror}); give files that the ledger may read"
-            ) from error
+            return server.add_secure_port(listen, grpc.ssl_server_credentials([_key_and_certificate(tls)]))
         except RuntimeError as error:
             raise CannotServe(
                 f"listen: cannot listen on {listen}; stop what listens there or choose another address"
@@ -134,3 +130,21 @@ class LedgerProcess:
     def _failed(self, error: Any) -> None:
         self._metrics.booking_failures.inc()
         logger.warning("nothing was booked this time: %s", error)
+
+
+def _key_and_certificate(tls: Tls) -> tuple[bytes, bytes]:
+    """What gRPC wants to have. It says nothing of files that it cannot use, so they are tried before."""
+    try:
+        pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
+        # An encrypted key must not make the process ask at a terminal that nobody looks at.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert_file, tls.key_file, password="")
+    except ssl.SSLError as error:
+        raise CannotServe(
+            f"tls: {tls.cert_file} and {tls.key_file} are not a certificate and its unencrypted key, both in PEM; "
+            "give files that belong together"
+        ) from error
+    except OSError as error:
+        raise CannotServe(
+            f"tls: {error.filename} cannot be read ({error.strerror}); give files that the ledger may read"
+        ) from error
+    return pair

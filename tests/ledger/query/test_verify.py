@@ -72,7 +72,7 @@ def test_progress_rises_to_the_verdict(book: Journal) -> None:
 @pytest.mark.parametrize(
     ("sql", "fault"),
     [
-        ("DELETE FROM samples WHERE series_id = 1 AND value = 28", "table samples holds 92 rows of positions 1 to"),
+        ("DELETE FROM samples WHERE series_id = 1 AND value = 28", "table samples holds 93 rows of positions 1 to"),
         ("UPDATE samples SET value = 29 WHERE series_id = 1 AND value = 28", "table samples holds"),
         ("UPDATE events SET tenant = 'blue' WHERE id = '1'", "table events holds"),
         ("INSERT INTO samples VALUES (1, TIMESTAMP '2026-03-10 10:01:00', 5, 2)", "table samples holds 95 rows"),

@@ -1,0 +1,84 @@
+"""Compaction changes files, never answers; and a moved store is still the same store."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from ledger.journal import compaction, materialiser
+from ledger.journal.journal import Journal
+from ledger.journal.tables import Tables
+from tests.ledger.batches import Sender, append, everything, minute, opened
+
+
+def files(journal: Journal) -> int:
+    """Parquet files of the samples."""
+    return len(list(journal.tables.directory.glob("data/main/samples/*.parquet")))
+
+
+def filled(journal: Journal, count: int) -> Sender:
+    """A minute a commit."""
+    sender = Sender()
+    for number in range(1, count + 1):
+        append(journal, minute(number), sender=sender)
+        journal.view()
+    return sender
+
+
+def test_many_files_become_few(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        filled(journal, 12)
+        before, past = everything(journal), journal.view(5).count("samples")
+        assert files(journal) == 12
+    with opened(tmp_path) as journal:
+        journal.materialiser.stop()
+        journal.tables.compact(0)
+        assert files(journal) == 1
+        assert everything(journal) == before
+        assert journal.view(5).count("samples") == past
+
+
+def test_the_materialiser_has_it_done_by_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(materialiser, "COMMITS_BETWEEN", 4)
+    with opened(tmp_path) as journal:
+        filled(journal, 9)
+        merged = journal.tables.query(
+            "SELECT count(*) AS files FROM ducklake_list_files('book', 'samples')"
+        ).to_pylist()
+        assert merged[0]["files"] < 9
+        assert journal.view().count("samples") == 9
+        assert journal.materialiser.trouble is None
+
+
+def test_a_compaction_that_fails_is_said_and_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "catalog.sqlite").write_text("this is no catalog")
+    with caplog.at_level(logging.WARNING):
+        compaction.compact_in_child(tmp_path)
+    assert "not compacted" in caplog.text
+
+
+def test_a_store_that_was_moved_is_still_the_same(tmp_path: Path) -> None:
+    with opened(tmp_path / "here") as journal:
+        filled(journal, 3)
+        before = everything(journal)
+    (tmp_path / "here").rename(tmp_path / "there")
+    with opened(tmp_path / "there") as journal:
+        assert everything(journal) == before
+        append(journal, minute(4), sender=_after(journal))
+        assert journal.view().count("samples") == 4
+    assert not (tmp_path / "here").exists()
+
+
+def _after(journal: Journal) -> Sender:
+    chain = journal.view().chains().to_pylist()[0]
+    return Sender(sequence=chain["sequence"], digest=bytes.fromhex(chain["hash"]))
+
+
+def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    first = Tables(tmp_path)
+    first.close()
+    again = Tables(tmp_path)
+    assert again.watermark == 0
+    again.close()
