@@ -47,7 +47,7 @@ demo: $(STAMP) ## Run a ledger, an agent and a shop on this machine (DEMO_ONCE=1
 	@$(BIN)/python -m examples.demo
 
 test: $(STAMP) ## Run the tests; ARGS goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: check-format check-lint check-types check-imports check-proto check-breaking check-generated ## Check style, types, layers and the wire
 

@@ -89,11 +89,11 @@ def percent(share: str) -> str:
 
 @contextmanager
 def waiting(doing: str) -> Iterator[None]:
-    """Show on standard error what is being done, once that takes longer than a person waits gladly."""
+    """Show on standard error what is being done, once that takes longer than a person waits gladly; nothing for ""."""
     console = Console(stderr=True)
     status = console.status(f"{doing} ...")
     timer = threading.Timer(PATIENCE_S, status.start)
-    if console.is_terminal:
+    if doing and console.is_terminal:
         timer.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""``meterbook ledger serve``."""
+"""``meterbook ledger serve``: a ledger in the foreground, until it is told to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``meterbook usage``."""
+"""``meterbook usage``: metered quantities, and how well they were observed."""
 
 from __future__ import annotations
 

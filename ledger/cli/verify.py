@@ -1,4 +1,4 @@
-"""``meterbook verify``."""
+"""``meterbook verify``: whether the book still says what was acknowledged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def verify(as_json: bool, ledger: str, ca_file: Path | None) -> None:
     console = Console(stderr=True)
     with (
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
-        connected(ledger, ca_file, "verifying") as stubs,
+        connected(ledger, ca_file, "") as stubs,
     ):
         task = progress.add_task("verifying", total=None)
         for step in stubs.query.Verify(query_pb2.VerifyRequest()):

@@ -1,4 +1,4 @@
-"""Usage, as the wire gives it."""
+"""Usage as the wire gives it, and what a question for it may name."""
 
 from __future__ import annotations
 

@@ -223,6 +223,7 @@ def test_book_and_an_answer_that_stays(own: Running, tmp_path: Path) -> None:
 
 def test_verify_exits_with_1_where_the_book_does_not_hold(own: Running, tmp_path: Path) -> None:
     own.apply(tmp_path, METER)
+    own.cli("definitions")  # which waits until the tables have them
     own.process._journal.tables._connection.execute("UPDATE definitions SET name = 'n'")
     result = run_cli("verify", "--ledger", own.address)
     assert result.exit_code == 1

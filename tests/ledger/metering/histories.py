@@ -106,10 +106,10 @@ def series_row(number: int, tenant: str, since: int, start: int | None) -> tuple
 
 
 @st.composite
-def batches(draw: st.DrawFn, starts: tuple[int | None, ...], known: set[int]) -> Batch:
-    """A batch; ``known`` are the series that were defined before, and grows."""
+def batches(draw: st.DrawFn, numbers: list[int], starts: tuple[int | None, ...], known: set[int]) -> Batch:
+    """A batch of some of the series; ``known`` are those that were defined before, and grows."""
     samples, events, coverage, series = [], [], [], []
-    for number in draw(st.lists(st.integers(0, len(SERIES) - 1), max_size=3)):
+    for number in draw(st.lists(st.sampled_from(numbers), max_size=3)):
         value = _SIGNED if SERIES[number][2] == "gauge" else VALUES
         samples += [(number, at, draw(value)) for at in draw(st.lists(MOMENTS, min_size=1, max_size=4))]
         if number not in known or draw(st.integers(0, 4)) == 0:
@@ -137,20 +137,22 @@ def batches(draw: st.DrawFn, starts: tuple[int | None, ...], known: set[int]) ->
 def histories(draw: st.DrawFn, *, booked: bool) -> list[Step]:
     """Batches; where ``booked``, with bookings and redefinitions between them."""
     starts = tuple(draw(st.none() | MOMENTS) if each[2] == "counter" else None for each in SERIES)
+    # Few series, so that steps meet each other.
+    numbers = draw(st.lists(st.integers(0, len(SERIES) - 1), unique=True, min_size=1, max_size=3))
     known: set[int] = set()
     steps: list[Step] = []
     for _ in range(draw(st.integers(1, 10))):
         kind = draw(st.integers(0, 9)) if booked else 9
-        if kind < 3:
+        if kind < 4:
             hours = draw(st.none() | st.integers(0, 7))
             steps.append(Booking(None if hours is None else BASE + hours * HOUR))
-        elif kind == 3:
+        elif kind == 4:
             name = draw(st.sampled_from(sorted(CHANGED)))
             spec = draw(st.sampled_from([*CHANGED[name], METERS[name]]))
             since = draw(st.sampled_from([0, BASE + 2 * HOUR, BASE + 2 * HOUR + 1, BASE + 5 * HOUR // 2]))
             steps.append(Redefinition(name, spec, since))
         else:
-            steps.append(draw(batches(starts, known)))
+            steps.append(draw(batches(numbers, starts, known)))
     return steps
 
 

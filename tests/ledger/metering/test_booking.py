@@ -17,7 +17,7 @@ from ledger.metering.booking import Booker
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.wire import instants
 from tests.fakes.journal import MemoryJournal, memory_journal
-from tests.ledger.batches import content, coverage, series
+from tests.ledger.batches import content, coverage, event, series
 
 HOUR, MINUTE = instants.HOUR_US, 60 * instants.SECOND_US
 TEN = instants.parse("2026-03-01T10:00:00Z")
@@ -107,6 +107,55 @@ def test_late_coverage_changes_where_a_first_sample_counts_from() -> None:
         record = coverage(0, source="prometheus/shop", start=TEN, end=TEN + 60 * MINUTE)
         journal.send("two", content(coverage=[record]))
         assert hourly(journal) == {1: "6"}
+
+
+def seen(start: int, end: int, status: str = "complete") -> tuple[Any, ...]:
+    """A coverage record of the minutes from start to end after ten."""
+    return coverage(0, status, source="prometheus/shop", start=TEN + start * MINUTE, end=TEN + end * MINUTE)
+
+
+def test_late_coverage_takes_back_what_counted_from_an_earlier_poll() -> None:
+    with memory_journal(TEN + 9 * HOUR) as journal:
+        define(journal)
+        send(journal, (90, 6), coverage=[seen(-60, -30)])
+        booker(journal).book()
+        assert hourly(journal) == {-1: "1.5", 0: "3", 1: "1.5"}
+        journal.send("two", content(coverage=[seen(60, 75)]))
+        for _ in range(2):
+            assert hourly(journal) == {1: "6"}
+            booker(journal).book()
+
+
+def test_a_series_that_began_with_its_reading_on_the_hour() -> None:
+    with memory_journal(TEN + 3 * HOUR) as journal:
+        define(journal)
+        journal.send("one", content(coverage=[seen(0, 30)]))
+        send(journal, (80, 6))
+        booker(journal).book()
+        before = hourly(journal)
+        new = series(2, start=TEN + HOUR, since=TEN)
+        journal.send("one", content(series=[new], samples=[(2, TEN + HOUR, 5.0)]))
+        for _ in range(2):
+            assert float(hourly(journal)[0]) == float(before[0]) + 5
+            booker(journal).book()
+
+
+@pytest.mark.parametrize(("record", "seen_then"), [(seen(70, 100), (30, 60)), (seen(-120, -110, "failed"), (0, 60))])
+def test_late_coverage_changes_the_coverage_of_booked_hours(
+    record: tuple[Any, ...], seen_then: tuple[int, int]
+) -> None:
+    with memory_journal(TEN + 9 * HOUR) as journal:
+        journal.define("kind: meter\nname: sales\nspec: {source: {event: sale}, aggregation: count, unit: sales}\n")
+        sold = event(1, origin="prometheus/shop", time=record[1])
+        watched = [seen(-60, -30), seen(200, 230)]
+        journal.send("one", content(events=[sold], coverage=watched))
+        booker(journal).book()
+        journal.send("two", content(coverage=[record]))
+        for _ in range(2):
+            view = journal.view()
+            (row,) = usage(view, catalog_of(view), TEN - 9 * HOUR, TEN + 9 * HOUR)
+            assert (row.observed_us // MINUTE, row.expected_us // MINUTE) == seen_then
+            booker(journal).book()
 
 
 def test_a_late_definition_moves_what_was_booked() -> None:

@@ -10,6 +10,7 @@ from ledger.directory.standing import catalog_of
 from ledger.journal.view import View
 from ledger.metering.answer import usage
 from ledger.metering.measure import measure
+from ledger.metering.usage import Usage
 from meterbook.wire.instants import DAY_US, HOUR_US
 from tests.fakes.journal import memory_journal
 from tests.ledger.metering.histories import (
@@ -37,8 +38,8 @@ def cells_of(view: View, meter: Meter, start: int, end: int) -> Cells:
     }
 
 
-def answer(view: View, start: int = FIRST, end: int = LAST, window: str = "hour") -> list[object]:
-    return list(usage(view, catalog_of(view), start, end, window=window))
+def answer(view: View, start: int = FIRST, end: int = LAST, window: str = "hour") -> list[Usage]:
+    return usage(view, catalog_of(view), start, end, window=window)
 
 
 @settings(max_examples=40)
@@ -64,7 +65,7 @@ def test_booking_at_any_moment_changes_no_answer(history: list[Step], one: int, 
     low, high = sorted((BASE + one * HOUR_US, BASE + other * HOUR_US))
     with memory_journal() as journal:
         player = Player(journal)
-        earlier: list[tuple[int, list[object]]] = []
+        earlier: list[tuple[int, list[Usage]]] = []
         for step in history:
             note(repr(step))
             player.play(step)
@@ -115,3 +116,26 @@ def test_the_order_of_batches_and_their_repetition_change_nothing_that_is_new(hi
             if random.random() < 0.3:
                 player.play(Booking(random.choice([None, BASE + random.randrange(8) * HOUR_US])))
         assert answered(answer(journal.view())) == in_order
+
+
+@settings(max_examples=15)
+@given(histories(booked=True), histories(booked=False))
+def test_another_tenant_changes_nobody_elses_usage(history: list[Step], others: list[Step]) -> None:
+    """The newcomer's series and events are its own; only what sources were seen to do is shared, and left out here."""
+    with memory_journal() as journal:
+        player = Player(journal)
+        for step in history:
+            player.play(step)
+        before = answer(journal.view())
+        for step in others:
+            assert isinstance(step, Batch)
+            series = [
+                (row[0] + 100, row[1] + 700, "new/source", *row[3:9], "newcomer", row[10])
+                for row in step.rows["series"]
+            ]
+            events = [("new/source", "new", *row[2:5], "newcomer", *row[6:]) for row in step.rows["events"]]
+            samples = [(row[0] + 100, *row[1:]) for row in step.rows["samples"]]
+            player.send(Batch("three", {"series": series, "samples": samples, "events": events, "coverage": []}, 0))
+            player.play(Booking(None))
+        found = [row for row in answer(journal.view()) if row.tenant != "newcomer"]
+        assert found == before
