@@ -53,7 +53,7 @@ class Journal:
         if not self.materialiser.wait_for(position or end, _CATCH_UP_S_MAX):
             trouble = self.materialiser.trouble or f"they are at position {self.materialiser.watermark} of {end}"
             raise TablesUnavailable(f"the tables are behind the log: {trouble}; try again")
-        return View.at(self.tables, position or end)
+        return View.at(self.tables.snapshot(), position or end)
 
     def close(self) -> None:
         """Stop, in the order that loses nothing. Safe to call twice, and on a journal that failed to open."""

@@ -30,6 +30,35 @@ class OvertakenError(Exception):
     """Another writer moved the watermark first; nothing was applied."""
 
 
+class Snapshot:
+    """The tables as they stood when it was taken, for as long as somebody holds it; one thread at a time.
+
+    Most of what a small question costs is the beginning of a transaction, so many questions share one. It ends when the
+    snapshot is let go of, and must not be kept: files that were merged away are deleted after a while.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._cursor.execute("USE book")
+        self._cursor.execute("BEGIN")
+
+    def query(
+        self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
+    ) -> pa.Table:
+        """Answer of one statement as an Arrow table; ``given`` are tables it may name. Raises TablesUnavailable."""
+        with _translated():
+            for name, table in (given or {}).items():
+                self._cursor.register(name, table)
+            try:
+                return self._cursor.execute(sql, list(parameters)).to_arrow_table()
+            except duckdb.Error:
+                # An error ends the transaction; whoever can live with it may ask something else.
+                with suppress(duckdb.Error):
+                    self._cursor.execute("ROLLBACK")
+                self._cursor.execute("BEGIN")
+                raise
+
+
 class Tables:
     """Opened tables. Raises StoreRefused where their files cannot be read; later reads raise TablesUnavailable."""
 
@@ -92,18 +121,13 @@ class Tables:
     def query(
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
     ) -> pa.Table:
-        """Answer of one statement as an Arrow table, read from one snapshot. ``given`` are tables it may name."""
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute("USE book")
-                for name, table in (given or {}).items():
-                    cursor.register(name, table)
-                return cursor.execute(sql, list(parameters)).to_arrow_table()
-        except duckdb.Error as error:
-            raise TablesUnavailable(
-                f"the tables cannot be read ({str(error).splitlines()[0]}); if that stays so, move them away while the "
-                "ledger is down: they are made anew from the log"
-            ) from error
+        """Answer of one statement, as ``Snapshot.query`` gives it, from a snapshot of its own."""
+        return self.snapshot().query(sql, parameters, given)
+
+    def snapshot(self) -> Snapshot:
+        """The tables as they stand now. Raises TablesUnavailable."""
+        with _translated():
+            return Snapshot(self._connection.cursor())
 
     def compact(self, grace_s: int) -> None:
         """Merge small files into few; delete those that were merged away more than ``grace_s`` seconds ago.
@@ -133,6 +157,17 @@ class Tables:
             if isinstance(error, duckdb.TransactionException):
                 raise OvertakenError(str(error)) from error
             raise
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise TablesUnavailable(
+            f"the tables cannot be read ({str(error).splitlines()[0]}); if that stays so, move them away while the "
+            "ledger is down: they are made anew from the log"
+        ) from error
 
 
 @contextmanager

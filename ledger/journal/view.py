@@ -7,35 +7,44 @@ milliseconds before it has read a row. Answers are Arrow tables with times in UT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from ledger.journal.tables import Tables
-
 #: The year 9999: the latest time that every part of the book can write down.
 LATEST_US = 253_402_300_799 * 1_000_000
+
+
+class Reader(Protocol):
+    """What answers a view's questions: the tables, or a snapshot of them."""
+
+    def query(
+        self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
+    ) -> pa.Table:
+        """Answer of one statement as an Arrow table; ``given`` are tables it may name."""
+        ...
 
 
 @dataclass(frozen=True)
 class View:
     """The book at ``position``; ``time_us`` is when that position was committed (0 for an empty book)."""
 
-    tables: Tables
+    tables: Reader = field(compare=False, repr=False)
     position: int
     time_us: int
     _answers: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def at(cls, tables: Tables, position: int) -> View:
+    def at(cls, tables: Reader, position: int) -> View:
         """The view of a position. Raises LookupError where the tables do not hold it (yet)."""
         if position == 0:
             return cls(tables, 0, 0)
         found = tables.query("SELECT epoch_us(time) AS time_us FROM records WHERE position = ?", [position]).to_pylist()
         if not found:
-            raise LookupError(f"position {position} is not in the book, which ends at {tables.watermark}")
+            raise LookupError(f"position {position} is not in the tables")
         return cls(tables, position, found[0]["time_us"])
 
     def series(self, metric: str) -> pa.Table:
