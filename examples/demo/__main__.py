@@ -169,6 +169,9 @@ def keep_running(demo: Demo) -> None:
 
 def main() -> int:
     """Exit code of the demo."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where a shell started this in the background and with SIGINT ignored: nothing must be left running.
+        signal.signal(number, signal.default_int_handler)
     demo = Demo()
     try:
         demo.run()
