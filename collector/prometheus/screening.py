@@ -14,9 +14,8 @@ from collections.abc import Collection
 
 from collector.readings import DeadLetter
 from meterbook.wire.instants import SECOND_US
+from meterbook.wire.sections import VALUE_LIMIT
 
-#: Beyond this, DECIMAL(38,9) sums of many series could overflow and float64 no longer tells neighbours apart by units.
-VALUE_MAX = 9.2e18
 #: Most metrics that get a dead letter of their own in one scrape.
 LETTERS_MAX = 100
 #: Years 1 to 9999: what people, and every database behind the ledger, can write down.
@@ -33,7 +32,7 @@ def fault(value: float, time_us: int, *, counts: bool) -> str | None:
     """Why a sample cannot be metered, as the end of a sentence; None where it can."""
     if math.isnan(value):
         return "is not a number"
-    if abs(value) > VALUE_MAX:
+    if abs(value) >= VALUE_LIMIT:
         return "is beyond what the ledger can meter exactly" if math.isfinite(value) else "is infinite"
     if counts and value < 0:
         return "is negative, but the series is a counter"

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import pyarrow as pa
 
 from ledger.journal.compaction import COMMITS_BETWEEN, compact_in_child
 from ledger.journal.derive import Rows, derive
+from ledger.journal.errors import TablesUnavailable
 from ledger.journal.log import Cursor, Log
 from ledger.journal.screening import KnownSeries
 from ledger.journal.tables import Tables
@@ -24,6 +26,8 @@ GROUP_BYTES_MAX = 256 << 20
 _RETRY_S = 1.0
 _IDLE_S = 0.2
 _LINGER_S = 0.3
+_ALONE_S = 0.2
+_CATCH_UP_TRIES = 20
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +64,21 @@ class Materialiser:
             self._thread.join()
 
     def catch_up(self) -> None:
-        """Apply everything that is durable now, in this thread; for use before :meth:`start`."""
-        while self._apply_group():
-            pass
+        """Apply everything that is durable now, in this thread; for use before :meth:`start`.
+
+        A catalog that is busy is tried again for some seconds: a process that was killed may leave a child behind for a
+        moment. Raises TablesUnavailable where it stays so.
+        """
+        for tries_left in reversed(range(_CATCH_UP_TRIES)):
+            try:
+                while self._apply_group():
+                    pass
+                return
+            except TablesUnavailable:
+                if not tries_left:
+                    raise
+                time.sleep(_IDLE_S)
+                self._resume()
 
     def wait_for(self, position: int, timeout_s: float) -> bool:
         """Wait until the tables hold ``position``; False when the time is up first."""
@@ -90,8 +106,7 @@ class Materialiser:
                 worked = self._apply_group()
                 self.trouble = None
                 if self._commits >= COMMITS_BETWEEN:
-                    self._commits = 0
-                    compact_in_child(self._tables.directory)
+                    self._compact()
             except Exception as error:
                 if self.trouble is None:
                     logger.exception("the tables could not be filled; trying again every %g s", _RETRY_S)
@@ -101,6 +116,13 @@ class Materialiser:
             if not worked and self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
                 self._hurry.wait(_LINGER_S)
                 self._hurry.clear()
+
+    def _compact(self) -> None:
+        """Have the tables compacted where nobody reads them just now; else after the next group."""
+        with self._tables.alone(_ALONE_S) as is_alone:
+            if is_alone:
+                self._commits = 0
+                compact_in_child(self._tables.directory, self._stopping)
 
     def _apply_group(self) -> bool:
         """Apply the next group; False where there is none. Nothing is remembered of a group that failed."""

@@ -19,13 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meterbook.wire import instants
-from meterbook.wire.sections import DEAD_LETTERS, STATUSES, Sections
+from meterbook.wire.sections import DEAD_LETTERS, STATUSES, VALUE_LIMIT, Sections
 from meterbook.wire.series import canonical_json
 
 #: How far ahead of the ledger's clock a time may be before it is taken for a mistake.
 FUTURE_US_MAX = instants.HOUR_US
-#: Values from here on cannot be metered exactly: see ``ledger.metering.nano``.
-VALUE_LIMIT = 1 << 62
 #: The years 1 to 9999, which every part of the book can write down.
 EARLIEST_US, LATEST_US = instants.parse("0001-01-01"), instants.parse("9999-12-31T23:59:59Z")
 #: Rows of one section that become a dead letter each for the same reason. The batch itself has the others.

@@ -10,8 +10,9 @@ This is the only home of DuckDB. Its extensions come from wheels and are loaded 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -20,13 +21,17 @@ import pyarrow as pa
 
 from ledger.journal.derive import TABLES, Rows
 from ledger.journal.errors import StoreRefused, TablesUnavailable
+from ledger.journal.gate import Gate
 
 _EXTENSIONS = {"duckdb_extension_ducklake": "ducklake", "duckdb_extension_sqlite_scanner": "sqlite_scanner"}
 # The catalog must be in WAL mode: without it one reader blocks the writer until "database is locked".
-_ATTACH = "ATTACH 'ducklake:sqlite:{catalog}' AS book (DATA_PATH '{data}', META_JOURNAL_MODE 'WAL', DATA_INLINING_ROW_LIMIT 0, OVERRIDE_DATA_PATH true)"
+_ATTACH = (
+    "ATTACH 'ducklake:sqlite:{catalog}' AS book (DATA_PATH '{data}', META_JOURNAL_MODE 'WAL',"
+    " DATA_INLINING_ROW_LIMIT 0, OVERRIDE_DATA_PATH true)"
+)
 
 
-class OvertakenError(Exception):
+class OvertakenError(TablesUnavailable):
     """Another writer moved the watermark first; nothing was applied."""
 
 
@@ -34,11 +39,17 @@ class Snapshot:
     """The tables as they stood when it was taken, for as long as somebody holds it; one thread at a time.
 
     Most of what a small question costs is the beginning of a transaction, so many questions share one. It ends when the
-    snapshot is let go of, and must not be kept: files that were merged away are deleted after a while.
+    snapshot is let go of; do not keep one, since the tables are compacted only while there is none.
     """
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        self._cursor = cursor
+    def __init__(self, connection: duckdb.DuckDBPyConnection, gate: Gate) -> None:
+        gate.enter()
+        try:
+            self._cursor = connection.cursor()
+        except BaseException:
+            gate.leave()
+            raise
+        weakref.finalize(self, _let_go, self._cursor, gate)
         self._cursor.execute("USE book")
         self._cursor.execute("BEGIN")
 
@@ -68,6 +79,7 @@ class Tables:
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 2}
         )
         self._writing = threading.Lock()
+        self._gate = Gate()
         try:
             for package, name in _EXTENSIONS.items():
                 file = resources.files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
@@ -106,7 +118,7 @@ class Tables:
 
     def apply(self, rows: Rows, previous: int, position: int) -> None:
         """Add rows and move the watermark from ``previous`` to ``position``. Raises OvertakenError."""
-        with self._writing, self._transaction() as connection:
+        with self._writing, _translated(), self._transaction() as connection:
             for name, table in rows.items():
                 if table.num_rows:
                     connection.register("incoming", table)
@@ -127,12 +139,17 @@ class Tables:
     def snapshot(self) -> Snapshot:
         """The tables as they stand now. Raises TablesUnavailable."""
         with _translated():
-            return Snapshot(self._connection.cursor())
+            return Snapshot(self._connection, self._gate)
+
+    def alone(self, patience_s: float) -> AbstractContextManager[bool]:
+        """Whether no snapshot is alive; if so none is taken until the block ends."""
+        return self._gate.alone(patience_s)
 
     def compact(self, grace_s: int) -> None:
         """Merge small files into few; delete those that were merged away more than ``grace_s`` seconds ago.
 
-        Older snapshots go with them: the past is asked for by position, never by snapshot.
+        No snapshot may be alive in any process: see ``gate``. DuckLake's own snapshots go with the files: the past is
+        asked for by position, never by snapshot.
         """
         # "now()" alone has a time zone, which the functions refuse.
         past = f"older_than => (now() AT TIME ZONE 'UTC' - INTERVAL {int(grace_s)} SECOND)"
@@ -157,6 +174,13 @@ class Tables:
             if isinstance(error, duckdb.TransactionException):
                 raise OvertakenError(str(error)) from error
             raise
+
+
+def _let_go(cursor: duckdb.DuckDBPyConnection, gate: Gate) -> None:
+    # In this order: the transaction must be over before anybody is told that it is.
+    with suppress(duckdb.Error):
+        cursor.close()
+    gate.leave()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from ledger.journal.journal import Journal
 from ledger.journal.quantity import to_decimal
 from ledger.journal.screening import KnownSeries
 from ledger.journal.view import View
-from ledger.metering.booking import booked, difference, meter_versions
+from ledger.metering.booking import MeterVersion, booked, difference, meter_versions
 from ledger.metering.measure import Measured, measure
 from ledger.query.questions import Book
 from meterbook.ledger.v1 import journal_pb2, query_pb2
@@ -125,9 +125,17 @@ class _Check:
             for run in reversed([run for run in runs if run["version"] == version.version]):
                 end_us = min(version.end_us, run["end_us"])
                 if start_us < end_us:
-                    measured = measure(View.at(book.view.tables, run["at_position"]), version.meter, start_us, end_us)
-                    self._compare(name, measured, booked(book.view, name, start_us, end_us))
+                    self._run(book, version, run["at_position"], start_us, end_us)
                 start_us = max(start_us, end_us)
+
+    def _run(self, book: Book, version: MeterVersion, at_position: int, start_us: int, end_us: int) -> None:
+        try:
+            then = View.at(book.view.tables, at_position)
+        except LookupError as error:
+            self.faults.append(f"a run of meter {version.name} cannot be checked: {error}")
+            return
+        measured = measure(then, version.meter, start_us, end_us)
+        self._compare(version.name, measured, booked(book.view, version.name, start_us, end_us))
 
     def _compare(self, name: str, measured: Measured, standing: Measured) -> None:
         for (key, hour_us), amount in difference(measured, standing).items():

@@ -61,6 +61,9 @@ def _server(host: str) -> type[ThreadingHTTPServer]:
 
 def _handler(registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        # A connection that says nothing must not hold a thread for ever.
+        timeout = 10
+
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path == "/metrics":

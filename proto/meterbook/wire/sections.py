@@ -18,6 +18,8 @@ from meterbook.wire.sizes import declared_size
 SCHEMA_VERSION = 1
 
 _TIME = pa.timestamp("us", tz="UTC")
+#: Values from here on, in magnitude, cannot be metered exactly.
+VALUE_LIMIT = 1 << 62
 #: Largest decimal that the book holds: 29 digits before the point, 9 after.
 QUANTITY = pa.decimal128(38, 9)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,10 +55,43 @@ def test_the_materialiser_has_it_done_by_a_child(tmp_path: Path, monkeypatch: py
         assert journal.materialiser.trouble is None
 
 
+def test_a_view_that_is_held_reads_the_same_throughout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(materialiser, "COMMITS_BETWEEN", 2)
+    with opened(tmp_path) as journal:
+        sender = filled(journal, 6)
+        held = journal.view()
+        for number in range(7, 14):
+            append(journal, minute(number), sender=sender)
+            journal.view()
+            # count is remembered; rows is not, and asks the files each time.
+            assert held.rows("samples", 1, 6).num_rows == 6
+            assert journal.view().count("samples") == number
+        del held
+        append(journal, minute(14), sender=sender)
+        assert journal.view().count("samples") == 14
+
+
+def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
+    Tables(tmp_path).close()
+    command = [sys.executable, "-m", "ledger.journal.compaction", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.close()
+        assert child.wait() == 1
+
+
+def test_stopping_ends_the_child_and_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Tables(tmp_path).close()
+    stopping = threading.Event()
+    stopping.set()
+    compaction.compact_in_child(tmp_path, stopping)
+    assert caplog.text == ""
+
+
 def test_a_compaction_that_fails_is_said_and_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "catalog.sqlite").write_text("this is no catalog")
     with caplog.at_level(logging.WARNING):
-        compaction.compact_in_child(tmp_path)
+        compaction.compact_in_child(tmp_path, threading.Event())
     assert "not compacted" in caplog.text
 
 

@@ -320,7 +320,7 @@ class Event(google.protobuf.message.Message):
     time: builtins.str
     """RFC 3339, with an offset."""
     value: builtins.str
-    """Decimal number in text, at most 29 digits before and 9 after the point; "1" where empty."""
+    """Decimal number in text, below 2^62 in magnitude and with at most 9 digits after the point; "1" where empty."""
     @property
     def properties(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Properties, all as text."""

@@ -136,7 +136,7 @@ class QueryServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Definitions(self, request, context):
-        """Definitions lists the definitions in force.
+        """Definitions lists every version of every definition.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

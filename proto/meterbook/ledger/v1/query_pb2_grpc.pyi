@@ -72,7 +72,7 @@ class QueryStub:
         meterbook.ledger.v1.query_pb2.DefinitionsRequest,
         meterbook.ledger.v1.query_pb2.DefinitionsResponse,
     ]
-    """Definitions lists the definitions in force."""
+    """Definitions lists every version of every definition."""
 
     Verify: grpc.UnaryStreamMultiCallable[
         meterbook.ledger.v1.query_pb2.VerifyRequest,
@@ -129,7 +129,7 @@ class QueryAsyncStub:
         meterbook.ledger.v1.query_pb2.DefinitionsRequest,
         meterbook.ledger.v1.query_pb2.DefinitionsResponse,
     ]
-    """Definitions lists the definitions in force."""
+    """Definitions lists every version of every definition."""
 
     Verify: grpc.aio.UnaryStreamMultiCallable[
         meterbook.ledger.v1.query_pb2.VerifyRequest,
@@ -202,7 +202,7 @@ class QueryServicer(metaclass=abc.ABCMeta):
         request: meterbook.ledger.v1.query_pb2.DefinitionsRequest,
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.query_pb2.DefinitionsResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.DefinitionsResponse]]:
-        """Definitions lists the definitions in force."""
+        """Definitions lists every version of every definition."""
 
     @abc.abstractmethod
     def Verify(

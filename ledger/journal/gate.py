@@ -1,0 +1,48 @@
+"""Many readers, or one that is alone.
+
+Compaction moves rows between files under the feet of whoever reads them: a snapshot that was taken before it can find
+them in neither place. So compaction happens only while no snapshot is alive, and a new one waits until it is over.
+It never makes readers wait for readers: if somebody is always reading, it simply does not happen this time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Gate:
+    """Counts readers; lets one be alone where there are none."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._closed = False
+
+    def enter(self) -> None:
+        """One more reader, as soon as nobody is alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._closed)
+            self._readers += 1
+
+    def leave(self) -> None:
+        """One reader less."""
+        with self._changed:
+            self._readers -= 1
+            self._changed.notify_all()
+
+    @contextmanager
+    def alone(self, patience_s: float) -> Iterator[bool]:
+        """Whether the caller is alone now; readers are kept out only if so, and until the block ends."""
+        with self._changed:
+            is_alone = self._changed.wait_for(lambda: self._readers == 0 and not self._closed, patience_s)
+            if is_alone:
+                self._closed = True
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                with self._changed:
+                    self._closed = False
+                    self._changed.notify_all()
