@@ -34,7 +34,7 @@ def as_of_option(function: Function) -> Function:
     """``--as-of``; the command gets ``as_of``."""
     return click.option(
         "--as-of",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, (1 << 63) - 1),
         default=None,
         help="Answer as the book stood at this journal position; the newest one by default.",
     )(function)

@@ -50,6 +50,8 @@ def _row(event: intake_pb2.Event, origin: str, place: str) -> dict[str, object]:
         time = instants.to_datetime(time_us)
     except (ValueError, OverflowError) as error:
         raise _refused(f"{place}.time: {error}") from None
+    if time_us < 0:
+        raise _refused(f"{place}.time {event.time!r} is before 1970")
     if time_us > instants.now_us() + FUTURE_US_MAX:
         raise _refused(f"{place}.time {event.time!r} is over an hour ahead of the ledger's clock")
     return {

@@ -244,7 +244,11 @@ class Log:
     def _write(self, group: list[_Append]) -> list[Record]:
         if self._failed is not None:
             raise OSError(0, self._failed)
-        if self._size >= self._segment_bytes:
+        if os.fstat(self._fd).st_nlink == 0:
+            # Written bytes would go with this process: a file without a name is nobody's book.
+            self._failed = "its files were deleted; restore them from a backup and restart the ledger"
+            raise OSError(0, self._failed)
+        if self._size >= self._segment_bytes and self._size > segment.HEADER_BYTES:
             self._open_segment()
         records, following = self._number(group)
         data = b"".join(frames.pack(record, self._seed) for record in records)

@@ -109,7 +109,8 @@ class _Bench:
         for column in ("labels", "attributes"):
             table = self._objects(table, column)
         for column in ("start", "since"):
-            table = self._between(table, column, LATEST_US, "after the year 9999")
+            table = self._since(table, column, EARLIEST_US, "the year 1")
+            table = self._until(table, column, LATEST_US, "after the year 9999")
         known = known.with_more(table)
         places, found = known.find(table["series_id"].to_numpy())
         if not found.any():
@@ -144,15 +145,19 @@ class _Bench:
         return self._not_ahead(self._not_ahead(table, "start"), "end")
 
     def _not_ahead(self, table: pa.Table, column: str) -> pa.Table:
-        return self._between(table, column, self._latest_us, "over an hour ahead of the ledger's clock")
+        # The hours of the book are counted from 1970 on: what is older would stand in none of them.
+        table = self._since(table, column, 0, "1970")
+        return self._until(table, column, self._latest_us, "over an hour ahead of the ledger's clock")
 
-    def _between(self, table: pa.Table, column: str, latest_us: int, beyond: str) -> pa.Table:
-        """Rows whose time is in the calendar and not after the latest one; no time at all is none that is wrong."""
-        times = table[column].cast(pa.int64()).fill_null(EARLIEST_US)
-        early = pc.greater_equal(times, EARLIEST_US)
-        table = self._keep(table, early, lambda row: f"{column} {row[column]} is before the year 1")
-        late = pc.less_equal(times.filter(early), latest_us)
-        return self._keep(table, late, lambda row: f"{column} {row[column]} is {beyond}")
+    def _since(self, table: pa.Table, column: str, earliest_us: int, when: str) -> pa.Table:
+        """Rows whose time is not before the earliest one; no time at all is none that is wrong."""
+        fits = pc.greater_equal(table[column].cast(pa.int64()).fill_null(earliest_us), earliest_us)
+        return self._keep(table, fits, lambda row: f"{column} {row[column]} is before {when}")
+
+    def _until(self, table: pa.Table, column: str, latest_us: int, beyond: str) -> pa.Table:
+        """Rows whose time is not after the latest one; likewise."""
+        fits = pc.less_equal(table[column].cast(pa.int64()).fill_null(latest_us), latest_us)
+        return self._keep(table, fits, lambda row: f"{column} {row[column]} is {beyond}")
 
     def _objects(self, table: pa.Table, column: str) -> pa.Table:
         """Rows whose document can be read where dimensions are looked up."""

@@ -137,7 +137,7 @@ def test_a_mistake_is_told_in_one_sentence(shop: Running, command: list[str], me
     ("command", "message"),
     [
         (["usage", "--window", "week"], "'week' is not one of 'total', 'day', 'hour'"),
-        (["usage", "--as-of", "0"], "0 is not in the range x>=1"),
+        (["usage", "--as-of", "0"], "0 is not in the range 1<=x"),
         (["usage", "--as-of", "x"], "'x' is not a valid integer range"),
         (["dead-letters", "--limit", "0"], "0 is not in the range 1<=x<=10000"),
         (["invoice"], "Missing argument 'TENANT'"),

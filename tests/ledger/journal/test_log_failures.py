@@ -204,3 +204,13 @@ def test_a_log_that_cannot_be_opened_says_so(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="Input/output error"), opened_log(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_whose_files_were_deleted_takes_nothing_more(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.append(Kind.BATCH, b"one").result()
+    for path in tmp_path.glob("*.seg"):
+        path.unlink()
+    with pytest.raises(LogUnavailable, match="deleted"):
+        log.append(Kind.BATCH, b"two").result()
+    log.close()

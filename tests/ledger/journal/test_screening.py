@@ -47,11 +47,11 @@ BAD_SAMPLES = [
     ((3, DAY, 1.0), "series_id 3 was never defined"),
     ((1, AHEAD, 1.0), "time 2026-01-31T12:10:00.000001Z is over an hour ahead of the ledger's clock"),
     ((1, NEVER, 1.0), "time 9223372036854775807 microseconds after 1970 is over an hour ahead of the ledger's clock"),
-    ((1, YEAR_ZERO, 1.0), "time -62135596800000001 microseconds after 1970 is before the year 1"),
-    ((1, -(2**63), 1.0), "time -9223372036854775808 microseconds after 1970 is before the year 1"),
+    ((1, YEAR_ZERO, 1.0), "time -62135596800000001 microseconds after 1970 is before 1970"),
+    ((1, -(2**63), 1.0), "time -9223372036854775808 microseconds after 1970 is before 1970"),
 ]
 GOOD_SAMPLES = [
-    (1, instants.parse("0001-01-01"), 0.0),
+    (1, 0, 0.0),
     (1, DAY, -0.0),
     (1, AHEAD - 1, float(np.nextafter(2.0**62, 0))),
     (2, DAY, -float(np.nextafter(2.0**62, 0))),
@@ -70,7 +70,7 @@ def test_a_bad_sample(row: tuple[Any, ...], reason: str) -> None:
 BAD_EVENTS = [
     ({"time": AHEAD}, "time 2026-01-31T12:10:00.000001Z is over an hour ahead of the ledger's clock"),
     ({"time": NEVER}, "time 9223372036854775807 microseconds after 1970 is over an hour ahead of the ledger's clock"),
-    ({"time": YEAR_ZERO}, "time -62135596800000001 microseconds after 1970 is before the year 1"),
+    ({"time": YEAR_ZERO}, "time -62135596800000001 microseconds after 1970 is before 1970"),
     ({"value": Decimal(2**62)}, "value 4611686018427387904.000000000 cannot be metered"),
     ({"value": Decimal(-(2**62))}, "value -4611686018427387904.000000000 cannot be metered"),
     ({"properties": ""}, "properties '' is not a flat JSON object"),
@@ -105,7 +105,7 @@ BAD_COVERAGE = [
         {"start": NEVER, "end": NEVER},
         "start 9223372036854775807 microseconds after 1970 is over an hour ahead of the ledger's clock",
     ),
-    ({"start": -(2**63)}, "start -9223372036854775808 microseconds after 1970 is before the year 1"),
+    ({"start": -(2**63)}, "start -9223372036854775808 microseconds after 1970 is before 1970"),
 ]
 GOOD_COVERAGE = [coverage(number, status) for number, status in enumerate(sections.STATUSES)]
 

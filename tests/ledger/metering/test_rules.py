@@ -214,8 +214,8 @@ def test_a_metric_of_the_other_kind_is_not_metered() -> None:
     assert told(GAUGE, batch) == {}
 
 
-def test_a_sample_from_the_year_1_is_no_trouble() -> None:
+def test_a_sample_from_the_year_1_is_set_aside() -> None:
     first = instants.parse("0001-01-01")
     samples = [(1, first, 0.0), (1, at(5), 5.0), (1, at(6), 6.0)]
     found = told(COUNTER, {"series": [counter()], "samples": samples})
-    assert found[("acme", "{}", 0)][0] >= 1
+    assert [amount[0] for amount in found.values()] == [1]
