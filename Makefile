@@ -114,7 +114,7 @@ proto: $(STAMP) ## Generate the code of the wire from proto/
 
 lock: $(STAMP) ## Choose the newest versions that pyproject.toml allows (needs the network)
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate --extra agent --extra ledger --group dev pyproject.toml \
+		--no-emit-index-url --no-annotate --extra agent --extra ledger --extra distributed --group dev pyproject.toml \
 		-o requirements.lock >/dev/null
 
 clean: ## Remove caches, builds and what the demo left; .venv stays

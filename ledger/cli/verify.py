@@ -43,5 +43,5 @@ def _say(verdict: query_pb2.Verdict) -> None:
     outcome = "the book holds" if verdict.holds else "the book does NOT hold"
     click.echo(
         f"{outcome}: {verdict.position} positions, {verdict.batches} batches, {verdict.samples} samples, "
-        f"{verdict.events} events, {verdict.entries} entries, head {verdict.head[:16]}"
+        f"{verdict.events} events, {verdict.entries} entries, root {verdict.root[:16]}"
     )

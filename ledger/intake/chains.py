@@ -1,9 +1,8 @@
 """Chains: each agent's batches in order, each once, each sealed to the one before.
 
-The heads of all chains are taken from the book at the start and kept in memory from then on, so that nobody waits for
-the tables to be greeted. Batches are appended to the log while earlier ones of the same chain are still on their way to
-the disk; the log is told which append each depends on, so that if one fails none behind it can slip in and leave a
-hole in the chain.
+Batches are appended to the log while earlier ones of the same chain are still on their way to the disk. What is checked here
+is checked against what this process has sent on its way; the log itself lets in only what follows in its chain, so
+that if one append fails none behind it can slip in, and two replicas cannot both take a batch.
 
 A sequence that was accepted before is answered like the first time if its hash is the same. That makes every replay
 harmless: after a lost ack, a fail-over, or a restored agent.
@@ -13,33 +12,22 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from ledger.intake.contents import IntakeLimits, checked_content
 from ledger.intake.refusals import Refused
-from ledger.journal.frames import Kind
 from ledger.journal.journal import Journal
-from ledger.journal.log import Committed
+from ledger.journal.record import Draft, Kind
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
-from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
+from meterbook.proof.leaf import agent_chain
+from meterbook.wire.seal import ChainPlace, batch_hash
 from meterbook.wire.sections import SCHEMA_VERSION, Sections
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
-
-
-class Head(NamedTuple):
-    """The last durable batch of a chain; at ``position`` the book has it."""
-
-    sequence: int
-    hash: bytes
-    position: int
-
-
-_NO_HEAD = Head(0, GENESIS, 0)
 
 
 @dataclass
@@ -50,9 +38,14 @@ class Chain:
     epoch: int
     sequence: int
     hash: bytes
-    last: Future[Committed] | None = None
+    last: Future[int] | None = None
     pending: dict[int, tuple[bytes, Future[int]]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """What the log calls the chain."""
+        return agent_chain(self.agent, self.epoch)
 
     @property
     def failed(self) -> bool:
@@ -66,11 +59,6 @@ class Chains:
     def __init__(self, journal: Journal, limits: IntakeLimits) -> None:
         self._journal = journal
         self._limits = limits
-        view = journal.view()
-        self._heads = {
-            (row["agent"], row["epoch"]): Head(row["sequence"], bytes.fromhex(row["hash"]), view.position)
-            for row in view.chains().to_pylist()
-        }
         # Two streams of one agent share its chain; one that nobody speaks for any more, or ever wrote to, is forgotten.
         self._chains: WeakValueDictionary[tuple[str, int], Chain] = WeakValueDictionary()
         self._opening = threading.Lock()
@@ -93,12 +81,13 @@ class Chains:
         return self.open(hello.agent, hello.epoch)
 
     def open(self, agent: str, epoch: int) -> Chain:
-        """The chain of an agent and epoch; one that failed begins again at what is durable."""
+        """The chain of an agent and epoch; one that failed, or that another replica moved, begins again at what is durable."""
         with self._opening:
             chain = self._chains.get((agent, epoch))
-            if chain is None or chain.failed:
-                head = self._heads.get((agent, epoch), _NO_HEAD)
-                chain = self._chains[agent, epoch] = Chain(agent, epoch, head.sequence, head.hash)
+            if chain is None or chain.failed or chain.last is None or chain.last.done():
+                head = self._journal.log.head(agent_chain(agent, epoch))
+                if chain is None or (chain.sequence, chain.hash) != (head.sequence, head.hash):
+                    chain = self._chains[agent, epoch] = Chain(agent, epoch, head.sequence, head.hash)
             return chain
 
     def durable(self, chain: Chain) -> tuple[int, bytes]:
@@ -109,9 +98,12 @@ class Chains:
                 last.result()
             return chain.sequence, chain.hash
 
-    def accept(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
+    def accept(
+        self, chain: Chain, batch: intake_pb2.Batch, check: Callable[[Sections], object] = lambda _: None
+    ) -> Future[int]:
         """A future that gives the batch's position once it is durable. Raises Refused where it cannot be accepted.
 
+        ``check`` looks at the content before it is appended, and what it raises goes through.
         The future raises LogUnavailable where the log cannot be written just now. A replay raises TablesUnavailable
         where the tables are so far behind that its position cannot be told.
         """
@@ -136,7 +128,8 @@ class Chains:
             place = ChainPlace(chain.agent, chain.epoch, batch.sequence, chain.hash)
             if batch_hash(place, content) != batch.hash:
                 raise _broken(f"batch {batch.sequence}: hash {_short(batch.hash)} does not match the content")
-            return self._append(chain, batch)
+            check(content)
+            return self._append(chain, batch, content)
 
     def seal(self, chain: Chain, content: Sections, encoded: dict[str, bytes]) -> Future[int]:
         """Append content that came without a chain of its own to one that the ledger keeps for its sender."""
@@ -148,30 +141,17 @@ class Chains:
                 hash=batch_hash(place, content),
                 **encoded,
             )
-            return self._append(chain, batch)
+            return self._append(chain, batch, content)
 
-    def _append(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
+    def _append(self, chain: Chain, batch: intake_pb2.Batch, content: Sections) -> Future[int]:
         payload = journal_pb2.BatchRecord(agent=chain.agent, epoch=chain.epoch, batch=batch).SerializeToString()
-        future = self._journal.append(Kind.BATCH, payload, chain.last)
-        chain.sequence, chain.hash, chain.last = batch.sequence, batch.hash, future
-        position: Future[int] = Future()
-        # Whoever stops waiting must not make a batch look settled that is still on its way.
-        position.set_running_or_notify_cancel()
-        chain.pending[batch.sequence] = (batch.hash, position)
         sequence, digest = batch.sequence, batch.hash
-
-        def settle(done: Future[Committed]) -> None:
-            fault = done.exception()
-            if fault is None:
-                self._heads[chain.agent, chain.epoch] = Head(sequence, digest, done.result().position)
-            del chain.pending[sequence]
-            if fault is None:
-                position.set_result(done.result().position)
-            else:
-                position.set_exception(fault)
-
-        future.add_done_callback(settle)
-        return position
+        draft = Draft(Kind.BATCH, chain.name, sequence, chain.hash, digest, payload, content)
+        future = self._journal.append(draft)
+        chain.sequence, chain.hash, chain.last = sequence, digest, future
+        chain.pending[sequence] = digest, future
+        future.add_done_callback(lambda _: chain.pending.pop(sequence, None))
+        return future
 
     def _accepted_before(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
         known, future = chain.pending.get(batch.sequence) or self._from_book(chain, batch.sequence)
@@ -184,7 +164,7 @@ class Chains:
         return future
 
     def _from_book(self, chain: Chain, sequence: int) -> tuple[bytes, Future[int]]:
-        head = self._heads.get((chain.agent, chain.epoch), _NO_HEAD)
+        head = self._journal.log.head(chain.name)
         if sequence > head.sequence:
             # It was under way a moment ago and failed.
             raise _unwritten()

@@ -1,20 +1,24 @@
-"""The table rows that follow from a record: the one place where the log's meaning is turned into columns.
+"""The table rows that follow from records: the one place where the log's meaning is turned into columns.
 
-A pure function from (record, what was known before) to Arrow tables, so that filling the tables, rebuilding them and
-verifying them are the same computation. Every row carries the position of the record that it came from.
+A pure function from (records, what was known before) to Arrow tables, so that filling the tables, rebuilding them and
+verifying them are the same computation, however the records are grouped. Every row carries the position of the record
+that it came from. Batches that define no series and have nothing to be set aside, nearly all, are taken together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 
-from ledger.journal.frames import Kind, Record
 from ledger.journal.quantity import to_decimal
+from ledger.journal.record import Kind, Record, agent_of
 from ledger.journal.screening import KnownSeries, screen
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
+from meterbook.proof.merkle import Frontier, Subtree
 from meterbook.wire import sections
 from meterbook.wire.sections import QUANTITY, SCHEMAS, Sections
 
@@ -34,7 +38,24 @@ def _stored(schema: pa.Schema) -> pa.Schema:
 TABLES: dict[str, pa.Schema] = {
     **{name: _stored(SCHEMAS[name]) for name in ("series", "samples", "events", "coverage", "dead_letters")},
     "records": pa.schema(
-        [("kind", pa.utf8()), ("time", _TIME), ("head", pa.utf8()), ("position", pa.int64())],
+        [
+            ("kind", pa.utf8()),
+            ("chain", pa.utf8()),
+            ("sequence", pa.int64()),
+            ("hash", pa.utf8()),
+            ("time", _TIME),
+            ("position", pa.int64()),
+        ],
+    ),
+    "tiles": pa.schema([("level", pa.int64()), ("tile", pa.int64()), ("hash", pa.utf8()), ("position", pa.int64())]),
+    "acts": pa.schema(
+        [
+            ("kind", pa.utf8()),
+            ("name", pa.utf8()),
+            ("document", pa.utf8()),
+            ("author", pa.utf8()),
+            ("position", pa.int64()),
+        ]
     ),
     "batches": pa.schema(
         [
@@ -95,43 +116,114 @@ def decode_batch(batch: intake_pb2.Batch, rows_max: int = _ROWS_MAX) -> Sections
     return Sections(**found)
 
 
-def derive(record: Record, known: KnownSeries) -> tuple[Rows, KnownSeries]:
-    """Rows by table name that follow from ``record``, and the series known after it."""
-    if record.kind is Kind.BATCH:
-        rows, known = _batch(record, known)
-    elif record.kind is Kind.DEFINITIONS:
-        rows = _definitions(record)
-    else:
-        rows = _run(record)
-    about = (record.kind.name.lower(), record.time_us, record.head.hex(), record.position)
-    rows["records"] = _from_rows([about], TABLES["records"])
-    return rows, known
+@dataclass(frozen=True)
+class State:
+    """What the records so far have left: the series they defined, and the edge of the Merkle tree over them."""
+
+    series: KnownSeries
+    frontier: Frontier
 
 
-def _batch(record: Record, known: KnownSeries) -> tuple[Rows, KnownSeries]:
-    stored = journal_pb2.BatchRecord.FromString(record.payload)
-    content = decode_batch(stored.batch)
-    kept, known = screen(content, record.time_us, known)
-    rows = {name: _positioned(table, TABLES[name], record.position) for name, table in kept.tables().items()}
-    rows["batches"] = pa.table(
-        [
-            [stored.agent],
-            [stored.epoch],
-            [stored.batch.sequence],
-            [stored.batch.hash.hex()],
-            [kept.samples.num_rows],
-            [kept.events.num_rows],
-            [record.time_us],
-            [record.position],
-        ],
-        schema=TABLES["batches"],
+def initial_state() -> State:
+    """Before the first record."""
+    return State(KnownSeries.of(TABLES["series"].empty_table()), Frontier())
+
+
+def derive(records: Sequence[Record], state: State) -> tuple[Rows, State]:
+    """Rows by table name that follow from ``records``, and the state after them."""
+    batches = [record for record in records if record.kind is Kind.BATCH]
+    parts, series = _batches(batches, state.series)
+    for record in records:
+        if record.kind is not Kind.BATCH:
+            for name, table in _OTHERS[record.kind](record).items():
+                parts.setdefault(name, []).append(table)
+    frontier, complete = state.frontier.grown(record.leaf for record in records)
+    if complete:
+        parts["tiles"] = [_from_rows([_tile(subtree) for subtree in complete], TABLES["tiles"])]
+    parts["records"] = [_from_rows([_about(record) for record in records], TABLES["records"])]
+    return {name: pa.concat_tables(tables) for name, tables in parts.items()}, State(series, frontier)
+
+
+def decoded(record: Record) -> Record:
+    """The record with the content of its payload at hand. Bytes that were accepted once can be decoded again."""
+    if record.kind is not Kind.BATCH or record.draft.content is not None:
+        return record
+    content = decode_batch(journal_pb2.BatchRecord.FromString(record.payload).batch)
+    return replace(record, draft=replace(record.draft, content=content))
+
+
+def _batches(records: Sequence[Record], known: KnownSeries) -> tuple[dict[str, list[pa.Table]], KnownSeries]:
+    parts: dict[str, list[pa.Table]] = {}
+    together: list[tuple[Record, Sections]] = []
+    for record in records:
+        content: Sections = decoded(record).draft.content
+        if content.series.num_rows:
+            _screen_together(together, known, parts)
+            together = []
+            known = _screen_one(record, content, known, parts)
+        else:
+            together.append((record, content))
+    _screen_together(together, known, parts)
+    return parts, known
+
+
+def _screen_together(
+    batches: list[tuple[Record, Sections]], known: KnownSeries, parts: dict[str, list[pa.Table]]
+) -> None:
+    """Screen batches that define no series, at once if that sets nothing aside."""
+    if not batches:
+        return
+    merged = Sections(
+        **{
+            name: pa.concat_tables([table for _, content in batches if (table := getattr(content, name)).num_rows])
+            if any(getattr(content, name).num_rows for _, content in batches)
+            else schema.empty_table()
+            for name, schema in SCHEMAS.items()
+        }
     )
-    return rows, known
+    # The earliest commit has the strictest idea of what lies in the future.
+    kept, _ = screen(merged, batches[0][0].time_us, known)
+    if kept.dead_letters.num_rows != merged.dead_letters.num_rows:
+        for record, content in batches:
+            _screen_one(record, content, known, parts)
+        return
+    positions = np.array([record.position for record, _ in batches])
+    for name, table in kept.tables().items():
+        if table.num_rows:
+            counts = [getattr(content, name).num_rows for _, content in batches]
+            parts.setdefault(name, []).append(_positioned(name, table, np.repeat(positions, counts)))
+    rows = [_batch_row(record, content) for record, content in batches]
+    parts.setdefault("batches", []).append(_from_rows(rows, TABLES["batches"]))
 
 
-def _positioned(table: pa.Table, schema: pa.Schema, position: int) -> pa.Table:
-    table = table.append_column("position", pa.repeat(pa.scalar(position, pa.int64()), table.num_rows))
-    return table.cast(schema)
+def _screen_one(record: Record, content: Sections, known: KnownSeries, parts: dict[str, list[pa.Table]]) -> KnownSeries:
+    kept, known = screen(content, record.time_us, known)
+    for name, table in kept.tables().items():
+        if table.num_rows:
+            parts.setdefault(name, []).append(_positioned(name, table, np.full(table.num_rows, record.position)))
+    parts.setdefault("batches", []).append(_from_rows([_batch_row(record, kept)], TABLES["batches"]))
+    return known
+
+
+def _batch_row(record: Record, kept: Sections) -> tuple[object, ...]:
+    agent, epoch = agent_of(record.draft.chain)
+    counts = (kept.samples.num_rows, kept.events.num_rows)
+    return agent, epoch, record.draft.sequence, record.draft.hash.hex(), *counts, record.time_us, record.position
+
+
+def _about(record: Record) -> tuple[object, ...]:
+    draft = record.draft
+    return record.kind.name.lower(), draft.chain, draft.sequence, draft.hash.hex(), record.time_us, record.position
+
+
+def _tile(subtree: Subtree) -> tuple[object, ...]:
+    """Inner hashes of the tree that proofs begin from; the position is that of the record that completed it."""
+    return subtree.level, subtree.index, subtree.hash.hex(), (subtree.index + 1) << subtree.level
+
+
+def _positioned(name: str, table: pa.Table, positions: np.ndarray) -> pa.Table:
+    columns = [column.cast(field.type) for column, field in zip(table.columns, TABLES[name], strict=False)]
+    return pa.Table.from_arrays([*columns, pa.array(positions, pa.int64())], schema=TABLES[name])
 
 
 def _definitions(record: Record) -> Rows:
@@ -164,8 +256,17 @@ def _run(record: Record) -> Rows:
     return {"runs": _from_rows(runs, TABLES["runs"]), "entries": _from_rows(entries, TABLES["entries"])}
 
 
+def _act(record: Record) -> Rows:
+    act = journal_pb2.ActRecord.FromString(record.payload)
+    row = (act.kind, act.name, act.document, act.author, record.position)
+    return {"acts": _from_rows([row], TABLES["acts"])}
+
+
 def _from_rows(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
+
+
+_OTHERS = {Kind.DEFINITIONS: _definitions, Kind.RUN: _run, Kind.ACT: _act}

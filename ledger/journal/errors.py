@@ -7,6 +7,7 @@
      |   +- StoreInUse     another process has it
      |   +- StoreDamaged   bytes that were acknowledged are not what they were
      +- LogUnavailable     nothing can be written just now (disk full): keep what you have and try again
+     +- Overtaken          the chain does not stand where the record follows: look again and decide anew
      +- TablesUnavailable  the tables cannot be read or filled; what was acknowledged stands in the log all the same
 """
 
@@ -31,6 +32,10 @@ class StoreDamaged(StoreRefused):
 
 class LogUnavailable(JournalError):
     """The record was not acknowledged; the same append may succeed later."""
+
+
+class Overtaken(JournalError):
+    """The record does not follow the last one of its chain; nothing of it was kept."""
 
 
 class TablesUnavailable(JournalError):

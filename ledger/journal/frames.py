@@ -1,10 +1,11 @@
-"""One record as bytes: a header with a checksum of its own, and a hash chain over everything.
+"""Records and commits as bytes.
 
-The head, a SHA-256 over the head before it and this record, makes every record answer for all that came before.
-``settled`` is the log's memory of its own promises: it lets a start after a crash tell a write that was cut off from
-an acknowledged record that was damaged. For that, headers must be recognised one by one among damaged bytes, and
-bytes that an agent sent must never pass for one: hence a CRC over the header alone, begun with a secret seed.
-Layout: ``FORMAT.md``.
+A group is some record frames and the commit frame that makes them count: positions, time and the Merkle root after
+them. Record frames do not depend on where they end up, so they can be written before that is decided. Layout:
+``FORMAT.md``.
+
+Payloads hold what agents sent, and damaged bytes are searched for commits (see ``segment``): bytes that somebody sent
+must never pass for one. Checksums therefore begin with a secret seed.
 """
 
 from __future__ import annotations
@@ -13,75 +14,103 @@ import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
-from enum import IntEnum
 
-MAGIC = b"MBR1"
-GENESIS_HEAD = bytes(32)
-PAYLOAD_BYTES_MAX = 256 << 20
+from ledger.journal.record import CHAIN_BYTES_MAX, PAYLOAD_BYTES_MAX, Draft, Kind
+
+RECORD_MAGIC, COMMIT_MAGIC = b"MBR2", b"MBC2"
 
 _PREFIX = struct.Struct("<4sI")
-_FIXED = struct.Struct("<IB3xQqQ32s")
-HEADER_BYTES = _PREFIX.size + _FIXED.size
-
-
-class Kind(IntEnum):
-    """What a record holds; the payloads are the messages of ``journal.proto``."""
-
-    BATCH = 1
-    DEFINITIONS = 2
-    RUN = 3
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record of the log. ``time_us`` is when it was committed."""
-
-    kind: Kind
-    position: int
-    time_us: int
-    settled: int
-    head: bytes
-    payload: bytes
+_RECORD = struct.Struct("<IBxHQ32s32s32s")
+_COMMIT = struct.Struct("<QIIqQ32s")
+RECORD_BYTES = _PREFIX.size + _RECORD.size
+COMMIT_BYTES = _PREFIX.size + _COMMIT.size
 
 
 class BadFrame(ValueError):
-    """The bytes at this place are not a whole, intact record."""
+    """The bytes at this place are not a whole, intact frame."""
 
 
-def next_head(head: bytes, kind: Kind, position: int, time_us: int, payload: bytes) -> bytes:
-    """Head of the log after a record that follows ``head``."""
-    hasher = hashlib.sha256(b"meterbook record v1\0" + head)
-    hasher.update(struct.pack("<B3xQq", kind, position, time_us))
-    hasher.update(payload)
-    return hasher.digest()
+@dataclass(frozen=True)
+class Commit:
+    """What makes the frames before it count: ``count`` records from ``position`` on, and the tree's root after them."""
+
+    position: int
+    count: int
+    time_us: int
+    frames_bytes: int
+    root: bytes
 
 
-def pack(record: Record, seed: int) -> bytes:
-    """The record's bytes in a segment with this seed."""
-    fixed = _FIXED.pack(len(record.payload), record.kind, record.position, record.time_us, record.settled, record.head)
-    return b"".join((_PREFIX.pack(MAGIC, zlib.crc32(fixed, seed)), fixed, record.payload))
+@dataclass(frozen=True)
+class Announced:
+    """A record frame of which only the fixed part was read; its chain's name and its payload follow."""
+
+    kind: Kind
+    sequence: int
+    previous: bytes
+    hash: bytes
+    digest: bytes
+    chain_bytes: int
+    payload_bytes: int
+    crc: int
+    fixed: bytes
+
+    def complete(self, rest: bytes, seed: int) -> Draft:
+        """The record, given the bytes that follow. Raises BadFrame."""
+        if len(rest) < self.chain_bytes + self.payload_bytes:
+            raise BadFrame("it is cut off")
+        chain, payload = rest[: self.chain_bytes], rest[self.chain_bytes :]
+        if _crc(seed, self.fixed, chain) != self.crc:
+            raise BadFrame("its checksum does not match")
+        if hashlib.sha256(payload).digest() != self.digest:
+            raise BadFrame("its payload is not the one that was written")
+        return Draft(self.kind, chain.decode(), self.sequence, self.previous, self.hash, payload)
 
 
-def unpack(header: bytes, seed: int) -> tuple[Record, int]:
-    """The record that a header announces, without its payload, and the length of that. Raises BadFrame."""
-    if len(header) < HEADER_BYTES or header[:4] != MAGIC:
-        raise BadFrame("no record header")
+def pack(draft: Draft, seed: int) -> list[bytes]:
+    """The frame of a record in a segment with this seed, in parts, so that the payload is not copied."""
+    chain = draft.chain.encode()
+    if not 0 < len(chain) <= CHAIN_BYTES_MAX:
+        raise ValueError(f"chain {draft.chain[:80]!r} has {len(chain)} bytes, not 1 to {CHAIN_BYTES_MAX}")
+    digest = hashlib.sha256(draft.payload).digest()
+    fixed = _RECORD.pack(len(draft.payload), draft.kind, len(chain), draft.sequence, draft.previous, draft.hash, digest)
+    return [_PREFIX.pack(RECORD_MAGIC, _crc(seed, fixed, chain)) + fixed + chain, draft.payload]
+
+
+def announced(header: bytes) -> Announced:
+    """What the first ``RECORD_BYTES`` of a record frame announce. Raises BadFrame."""
+    if len(header) < RECORD_BYTES or header[:4] != RECORD_MAGIC:
+        raise BadFrame("no record begins there")
     _, crc = _PREFIX.unpack_from(header)
-    fixed = header[_PREFIX.size : HEADER_BYTES]
-    if zlib.crc32(fixed, seed) != crc:
-        raise BadFrame("checksum does not match")
-    length, kind, position, time_us, settled, head = _FIXED.unpack(fixed)
-    if length > PAYLOAD_BYTES_MAX:
-        raise BadFrame(f"payload of {length} bytes")
+    fixed = header[_PREFIX.size : RECORD_BYTES]
+    length, kind, chain_bytes, sequence, previous, link, digest = _RECORD.unpack(fixed)
+    if length > PAYLOAD_BYTES_MAX or not 0 < chain_bytes <= CHAIN_BYTES_MAX:
+        raise BadFrame(f"it announces a payload of {length} bytes and a name of {chain_bytes}")
     try:
-        return Record(Kind(kind), position, time_us, settled, head, b""), length
+        return Announced(Kind(kind), sequence, previous, link, digest, chain_bytes, length, crc, fixed)
     except ValueError:
         raise BadFrame(f"kind {kind} is unknown") from None
 
 
-def check_follows(record: Record, position: int, head: bytes) -> None:
-    """That the record is the one of ``position`` in a log that stood at ``head``. Raises BadFrame."""
-    if record.position != position:
-        raise BadFrame(f"it says position {record.position}")
-    if record.head != next_head(head, record.kind, position, record.time_us, record.payload):
-        raise BadFrame("its head does not follow from the record before it")
+def pack_commit(commit: Commit, seed: int) -> bytes:
+    """The commit frame in a segment with this seed."""
+    fixed = _COMMIT.pack(commit.position, commit.count, 0, commit.time_us, commit.frames_bytes, commit.root)
+    return _PREFIX.pack(COMMIT_MAGIC, _crc(seed, fixed)) + fixed
+
+
+def unpack_commit(data: bytes, seed: int) -> Commit:
+    """The commit in a commit frame. Raises BadFrame."""
+    if len(data) < COMMIT_BYTES or data[:4] != COMMIT_MAGIC:
+        raise BadFrame("no commit begins there")
+    _, crc = _PREFIX.unpack_from(data)
+    fixed = data[_PREFIX.size : COMMIT_BYTES]
+    if _crc(seed, fixed) != crc:
+        raise BadFrame("its checksum does not match")
+    position, count, _, time_us, frames_bytes, root = _COMMIT.unpack(fixed)
+    return Commit(position, count, time_us, frames_bytes, root)
+
+
+def _crc(seed: int, *parts: bytes) -> int:
+    for part in parts:
+        seed = zlib.crc32(part, seed)
+    return seed

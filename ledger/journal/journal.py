@@ -9,10 +9,12 @@ from __future__ import annotations
 from concurrent.futures import Future
 from pathlib import Path
 
-from ledger.journal.errors import StoreRefused, TablesUnavailable
-from ledger.journal.frames import Kind
-from ledger.journal.log import Committed, Log
+from ledger.journal.disk import Disk
+from ledger.journal.embedded import EmbeddedLog
+from ledger.journal.errors import Overtaken, StoreRefused, TablesUnavailable
+from ledger.journal.log import Known, Log
 from ledger.journal.materialiser import Materialiser
+from ledger.journal.record import Draft, Head, Kind, follow
 from ledger.journal.store import StoreDirectory
 from ledger.journal.tables import Tables
 from ledger.journal.view import View
@@ -27,7 +29,7 @@ class Journal:
         self.store = StoreDirectory(root)
         try:
             self.tables = Tables(self.store.tables)
-            self.log = Log(self.store.log, settled=self.tables.watermark)
+            self.log: Log = EmbeddedLog(Disk(self.store.log), self._known())
             self.materialiser = Materialiser(self.log, self.tables)
             self.materialiser.catch_up()
             self.materialiser.start()
@@ -38,22 +40,42 @@ class Journal:
             self.close()
             raise
 
-    def append(self, kind: Kind, payload: bytes, after: Future[Committed] | None = None) -> Future[Committed]:
-        """A future that gives the record's position once it is durable, or raises LogUnavailable; ``after`` as in ``Log.append``."""
-        return self.log.append(kind, payload, after)
+    def append(self, draft: Draft) -> Future[int]:
+        """A future that gives the record's position once it is durable; see ``Log.append``."""
+        return self.log.append(draft)
+
+    def head(self, chain: str, view: View) -> Head:
+        """The last record of a chain, provided that the view has it. Raises Overtaken where the chain has moved on."""
+        head = self.log.head(chain)
+        if head.position > view.position:
+            raise Overtaken(f"{chain}: record {head.sequence} is newer than the book that was read; read it again")
+        return head
+
+    def extend(self, kind: Kind, chain: str, head: Head, payload: bytes) -> Head:
+        """Append a record of the ledger's own after ``head``, and wait; gives the new head.
+
+        What the record says may depend on the chain being there: raises Overtaken where it is not any more, and
+        LogUnavailable.
+        """
+        draft = follow(kind, chain, head, payload)
+        return Head(draft.sequence, draft.hash, self.log.append(draft).result())
 
     def view(self, position: int = 0) -> View:
         """The book at ``position``, or at the newest one for 0.
 
         Raises LookupError for a position beyond the book, TablesUnavailable where the tables lag too far behind.
         """
-        end = self.log.end
+        end = self.log.refresh()
         if position < 0 or position > end:
             raise LookupError(f"position {position} is not in the book, which ends at {end}")
         if not self.materialiser.wait_for(position or end, _CATCH_UP_S_MAX):
             trouble = self.materialiser.trouble or f"they are at position {self.materialiser.watermark} of {end}"
             raise TablesUnavailable(f"the tables are behind the log: {trouble}; try again")
         return View.at(self.tables.snapshot(), position or end)
+
+    def _known(self) -> Known:
+        found = View.at(self.tables.snapshot(), self.tables.watermark)
+        return Known(found.position, found.heads())
 
     def close(self) -> None:
         """Stop, in the order that loses nothing. Safe to call twice, and on a journal that failed to open."""

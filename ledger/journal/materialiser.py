@@ -12,17 +12,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-
-import pyarrow as pa
+from collections import deque
 
 from ledger.journal.compaction import COMMITS_BETWEEN, compact_in_child
-from ledger.journal.derive import Rows, derive
+from ledger.journal.derive import State, decoded, derive
 from ledger.journal.errors import TablesUnavailable
-from ledger.journal.log import Cursor, Log
+from ledger.journal.log import Log, Reader
+from ledger.journal.record import Record
 from ledger.journal.screening import KnownSeries
 from ledger.journal.tables import Tables
 
-GROUP_BYTES_MAX = 256 << 20
+#: Bytes of payloads that are read at a time, and of their rows that one transaction applies.
+READ_BYTES_MAX, APPLY_BYTES_MAX = 16 << 20, 128 << 20
 _RETRY_S = 1.0
 _IDLE_S = 0.2
 _LINGER_S = 0.3
@@ -37,8 +38,9 @@ class Materialiser:
 
     def __init__(self, log: Log, tables: Tables) -> None:
         self._log, self._tables = log, tables
-        self._known: KnownSeries
-        self._cursor: Cursor
+        self._state: State
+        self._reader: Reader | None = None
+        self._ahead: deque[Record] = deque()
         self._applied = threading.Condition()
         self._resume()
         self._stopping = threading.Event()
@@ -62,6 +64,8 @@ class Materialiser:
         self._hurry.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._reader is not None:
+            self._reader.close()
 
     def catch_up(self) -> None:
         """Apply everything that is durable now, in this thread; for use before :meth:`start`.
@@ -88,9 +92,13 @@ class Materialiser:
 
     def _resume(self) -> None:
         """Take up what the tables say, whatever became of the last group."""
+        if self._reader is not None:
+            self._reader.close()
         watermark = self._tables.watermark
         series = self._tables.query("SELECT series_id, identity, kind FROM series ORDER BY position")
-        self._known, self._cursor = KnownSeries.of(series), self._log.cursor(watermark)
+        self._reader = self._log.reader(watermark)
+        self._ahead.clear()
+        self._state = State(KnownSeries.of(series), self._reader.frontier)
         self._moved_to(watermark)
 
     def _moved_to(self, position: int) -> None:
@@ -102,6 +110,7 @@ class Materialiser:
         while not self._stopping.is_set():
             try:
                 if self.trouble is not None:
+                    # The reader has gone on past what failed.
                     self._resume()
                 worked = self._apply_group()
                 self.trouble = None
@@ -126,22 +135,29 @@ class Materialiser:
 
     def _apply_group(self) -> bool:
         """Apply the next group; False where there is none. Nothing is remembered of a group that failed."""
-        known, cursor, size = self._known, self._cursor, 0
-        parts: dict[str, list[pa.Table]] = {}
-        for record, cursor_after in self._log.read(self._cursor):
-            cursor = cursor_after
-            rows, known = derive(record, known)
-            for name, table in rows.items():
-                parts.setdefault(name, []).append(table)
-            size += sum(table.nbytes for table in rows.values())
-            if size >= GROUP_BYTES_MAX:
-                break
-        if not parts:
+        records = self._next_records()
+        if not records:
             return False
-        merged: Rows = {name: pa.concat_tables(tables) for name, tables in parts.items()}
-        position = cursor.start.position - 1
-        self._tables.apply(merged, self._watermark, position)
-        self._known, self._cursor = known, cursor
+        rows, state = derive(records, self._state)
+        position = records[-1].position
+        self._tables.apply(rows, self._watermark, position)
+        self._state = state
         self._commits += 1
+        self._log.applied(position)
         self._moved_to(position)
         return True
+
+    def _next_records(self) -> list[Record]:
+        """The records to apply next, decoded, as many as fit."""
+        assert self._reader is not None
+        records: list[Record] = []
+        size = 0
+        while size < APPLY_BYTES_MAX:
+            if not self._ahead:
+                self._ahead.extend(self._reader.read(READ_BYTES_MAX))
+            if not self._ahead:
+                break
+            record = decoded(self._ahead.popleft())
+            records.append(record)
+            size += len(record.payload) if record.draft.content is None else record.draft.content.nbytes
+        return records

@@ -1,139 +1,134 @@
-"""One file of records: its header, reading it in order, and finding where a crash cut it off.
+"""One file of groups: its header, reading it in order, and finding where a crash cut it off.
 
-A segment is read front to back with every checksum, position and head checked on the way, so a reader can never be
-handed a record that does not follow from the one before it.
+A segment is read front to back with every checksum, position, payload and Merkle root checked on the way, so a reader
+can never be handed a record that does not follow from the ones before it. The header has what is needed to begin there:
+the tree's right edge before the segment.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import BinaryIO
+from dataclasses import dataclass
 
 from ledger.journal import frames
+from ledger.journal.disk import DiskFile
 from ledger.journal.errors import StoreDamaged
-from ledger.journal.frames import BadFrame, Record
+from ledger.journal.frames import BadFrame, Commit
+from ledger.journal.record import Draft, Record
+from meterbook.proof.merkle import Frontier
 
-HEADER_BYTES = 64
 SUFFIX = ".seg"
-_HEADER = struct.Struct("<8sQ32sI8x")
-_MAGIC = b"MBKSEG01"
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a segment begins: the first position in it, and the head of the log before that."""
-
-    position: int
-    head: bytes
+_MAGIC = b"MBKSEG02"
+_HEADER = struct.Struct("<8sIIqI")
+#: No header is longer: the tree's edge has a hash for each bit of its size.
+HEADER_BYTES_MAX = 4_096
+_SEARCH_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
 class Header:
-    """The beginning of a segment; ``seed`` is what the checksums of its records begin with."""
+    """The beginning of a segment: the tree before it, the time of the commit before it, and the checksums' seed."""
 
-    start: Start
+    frontier: Frontier
+    time_us: int
     seed: int
+
+    @property
+    def position(self) -> int:
+        """Position of the first record."""
+        return self.frontier.size + 1
 
 
 @dataclass(frozen=True)
-class Place:
-    """A record and the offset in its segment at which the next one begins."""
+class Group:
+    """Records that were committed together, the tree after them, and where the next group begins in the file."""
 
-    record: Record
+    records: tuple[Record, ...]
+    frontier: Frontier
     end: int
 
+    @property
+    def time_us(self) -> int:
+        """When the group was committed."""
+        return self.records[-1].time_us
 
-def path_of(directory: Path, position: int) -> Path:
-    """File of the segment whose first record has this position."""
-    return directory / f"{position:020d}{SUFFIX}"
+
+def name_of(position: int) -> str:
+    """File name of the segment whose first record has this position."""
+    return f"{position:020d}{SUFFIX}"
 
 
 def pack_header(header: Header) -> bytes:
-    """The 64 bytes at the beginning of a segment."""
-    body = _HEADER.pack(_MAGIC, header.start.position, header.start.head, header.seed)
+    """The bytes at the beginning of a segment."""
+    edge = header.frontier.to_bytes()
+    body = _HEADER.pack(_MAGIC, header.seed, 0, header.time_us, len(edge)) + edge
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def read_header(path: Path) -> Header:
-    """The header of a segment. Raises StoreDamaged."""
-    with _opened(path) as file:
-        return _header(path, file)
+def read_header(file: DiskFile) -> tuple[Header, int]:
+    """The header of a segment, and the offset of its first group. Raises StoreDamaged."""
+    fixed = file.read(0, _HEADER.size)
+    if len(fixed) == _HEADER.size and fixed[: len(_MAGIC)] == _MAGIC:
+        _, seed, _, time_us, edge_bytes = _HEADER.unpack(fixed)
+        rest = file.read(_HEADER.size, edge_bytes + 4) if edge_bytes <= HEADER_BYTES_MAX else b""
+        edge, crc = rest[:edge_bytes], rest[edge_bytes:]
+        if len(crc) == 4 and zlib.crc32(edge, zlib.crc32(fixed)) == int.from_bytes(crc, "little"):
+            with suppress(ValueError):
+                header = Header(Frontier.from_bytes(edge), time_us, seed)
+                if file.path.name == name_of(header.position):
+                    return header, _HEADER.size + edge_bytes + 4
+    raise StoreDamaged(f"{file.path}: the segment's header is damaged, or not that of its name; restore the file")
 
 
-def read(path: Path, start: Start, offset: int = HEADER_BYTES) -> Iterator[Place]:
-    """Records from ``offset`` on, where ``start`` describes the first of them. Stops quietly at the end of the file.
+def group_of(drafts: Sequence[Draft], frontier: Frontier, time_us: int, end: int = 0) -> Group:
+    """The group that these records are when committed after the tree ``frontier``."""
+    records = tuple(Record(frontier.size + n, time_us, draft) for n, draft in enumerate(drafts, 1))
+    return Group(records, frontier.appended(record.leaf for record in records), end)
 
-    Raises StoreDamaged at the first bytes that are not the record expected there. A reader that follows a live log
-    must stop at the position that the log calls durable and never ask for more.
+
+def pack_group(group: Group, seed: int) -> bytes:
+    """A group's bytes."""
+    parts = [part for record in group.records for part in frames.pack(record.draft, seed)]
+    size, count = sum(map(len, parts)), len(group.records)
+    commit = Commit(group.records[0].position, count, group.time_us, size, group.frontier.root())
+    return b"".join([*parts, frames.pack_commit(commit, seed)])
+
+
+def read_group(file: DiskFile, offset: int, seed: int, frontier: Frontier) -> Group:
+    """The group at ``offset``, which must follow the tree ``frontier``. Raises BadFrame at the first thing that does not."""
+    drafts: list[Draft] = []
+    begun = offset
+    while (header := file.read(offset, frames.RECORD_BYTES))[:4] != frames.COMMIT_MAGIC:
+        found = frames.announced(header)
+        size = found.chain_bytes + found.payload_bytes
+        drafts.append(found.complete(file.read(offset + frames.RECORD_BYTES, size), seed))
+        offset += frames.RECORD_BYTES + size
+    commit = frames.unpack_commit(header[: frames.COMMIT_BYTES], seed)
+    if (commit.position, commit.count, commit.frames_bytes) != (frontier.size + 1, len(drafts), offset - begun):
+        raise BadFrame(f"its commit is for {commit.count} records from position {commit.position} on")
+    group = group_of(drafts, frontier, commit.time_us, offset + frames.COMMIT_BYTES)
+    if not drafts or group.frontier.root() != commit.root:
+        raise BadFrame("the tree's root after it is not the one that was written")
+    return group
+
+
+def is_cut_off(file: DiskFile, offset: int, seed: int, position: int) -> bool:
+    """Whether the damaged bytes from ``offset`` on are a group that a crash cut off, the one of ``position``.
+
+    They are not if a commit of a later group stands behind them: a group is only begun when the one before is durable.
     """
-    position, head = start.position, start.head
-    with _opened(path) as file:
-        seed = _header(path, file).seed
-        file.seek(offset)
-        while header := file.read(frames.HEADER_BYTES):
-            try:
-                record, length = frames.unpack(header, seed)
-                record = replace(record, payload=file.read(length))
-                if len(record.payload) < length:
-                    raise BadFrame("payload is cut off")
-                frames.check_follows(record, position, head)
-            except BadFrame as error:
-                raise StoreDamaged(
-                    f"{path}: the record at byte {offset}, position {position}, is damaged ({error}); "
-                    "restore the file from a backup"
-                ) from None
-            offset += frames.HEADER_BYTES + len(record.payload)
-            yield Place(record, offset)
-            position, head = position + 1, record.head
-
-
-def sound_end(path: Path, start: Start) -> tuple[int, Start]:
-    """Offset at which the acknowledged records of the last segment end, and what comes there.
-
-    Raises StoreDamaged where a record that was acknowledged is damaged: see "After a crash" in ``FORMAT.md``.
-    """
-    end, following = HEADER_BYTES, start
-    try:
-        for place in read(path, start):
-            end, following = place.end, Start(place.record.position + 1, place.record.head)
-    except StoreDamaged:
-        if _settled_after(path, end) >= following.position:
-            raise
-    return end, following
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise StoreDamaged(
-            f"{path}: the segment cannot be opened ({error.strerror}); restore the file from a backup"
-        ) from error
-
-
-def _header(path: Path, file: BinaryIO) -> Header:
-    header = file.read(HEADER_BYTES)
-    if len(header) < HEADER_BYTES or zlib.crc32(header[:60]) != int.from_bytes(header[60:], "little"):
-        raise StoreDamaged(f"{path}: the segment's header is damaged; restore the file from a backup")
-    magic, position, head, seed = _HEADER.unpack(header[:60])
-    if magic != _MAGIC or path.name != path_of(path.parent, position).name:
-        raise StoreDamaged(f"{path}: this is not the segment that its name says; restore the file from a backup")
-    return Header(Start(position, head), seed)
-
-
-def _settled_after(path: Path, offset: int) -> int:
-    """The highest position that any intact record header after ``offset`` calls settled."""
-    seed, data = read_header(path).seed, path.read_bytes()
-    settled = 0
-    found = data.find(frames.MAGIC, offset + 1)
-    while found >= 0:
-        with suppress(BadFrame):
-            record, _ = frames.unpack(data[found : found + frames.HEADER_BYTES], seed)
-            settled = max(settled, record.settled)
-        found = data.find(frames.MAGIC, found + 1)
-    return settled
+    tail, size = b"", file.size
+    while offset < size:
+        data = tail + file.read(offset, _SEARCH_BYTES)
+        found = data.find(frames.COMMIT_MAGIC)
+        while found >= 0:
+            with suppress(BadFrame):
+                if frames.unpack_commit(data[found : found + frames.COMMIT_BYTES], seed).position > position:
+                    return False
+            found = data.find(frames.COMMIT_MAGIC, found + 1)
+        offset += _SEARCH_BYTES
+        tail = data[-frames.COMMIT_BYTES :]
+    return True

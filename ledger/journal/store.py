@@ -10,19 +10,11 @@ import fcntl
 import os
 from pathlib import Path
 
+from ledger.journal.disk import sync_directory
 from ledger.journal.errors import StoreInUse, StoreRefused
 
-VERSION_LINE = "meterbook journal 1\n"
+VERSION_LINE = "meterbook journal 2\n"
 _NEW_FORMAT = "FORMAT.new"
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable: a file that was synced can still lose its name without this."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class StoreDirectory:

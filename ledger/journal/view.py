@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from ledger.journal.record import Head
+
 #: The year 9999: the latest time that every part of the book can write down.
 LATEST_US = 253_402_300_799 * 1_000_000
 
@@ -190,6 +192,26 @@ class View:
             " sum(samples)::BIGINT AS samples, sum(events)::BIGINT AS events, epoch_us(max(time)) AS last_us"
             " FROM batches WHERE position <= ? GROUP BY agent, epoch ORDER BY agent, epoch",
             [self.position],
+        )
+
+    def heads(self) -> dict[str, Head]:
+        """The last record of every chain."""
+        found = self.tables.query(
+            "SELECT chain, max(sequence) AS sequence, arg_max(hash, sequence) AS hash,"
+            " arg_max(position, sequence) AS position FROM records WHERE position <= ? GROUP BY chain",
+            [self.position],
+        )
+        return {
+            row["chain"]: Head(row["sequence"], bytes.fromhex(row["hash"]), row["position"])
+            for row in found.to_pylist()
+        }
+
+    def acts(self, after: int = 0) -> pa.Table:
+        """What operators did, of positions beyond ``after``: kind, name, document, author, position; oldest first."""
+        return self.tables.query(
+            "SELECT kind, name, document, author, position FROM acts WHERE position <= ? AND position > ?"
+            " ORDER BY position",
+            [self.position, after],
         )
 
     def batch(self, agent: str, epoch: int, sequence: int) -> tuple[str, int] | None:

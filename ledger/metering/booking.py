@@ -17,9 +17,9 @@ from ledger.directory.catalog import Catalog
 from ledger.directory.meter import Meter
 from ledger.directory.standing import catalog_of
 from ledger.journal.errors import JournalError
-from ledger.journal.frames import Kind
 from ledger.journal.journal import Journal
 from ledger.journal.quantity import from_decimal
+from ledger.journal.record import Kind, runs_chain
 from ledger.journal.view import View
 from ledger.metering.aggregations import AGGREGATIONS
 from ledger.metering.measure import NOTHING, Amount, Measured, measure
@@ -95,7 +95,11 @@ def difference(measured: Measured, standing: Measured) -> Measured:
 
 
 class Booker:
-    """Runs the meters of a journal. One run at a time: two at once would each book the same difference."""
+    """Runs the meters of a journal, one run at a time.
+
+    Two at once would each book the same difference. Against another process the chain of the meter's runs is the guard:
+    whoever comes second is overtaken.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -111,7 +115,7 @@ class Booker:
     def book(self, closed_us: int | None = None) -> tuple[int, int]:
         """Book all hours that begin before ``closed_us``, or all hours there are, the open one included.
 
-        Gives the position of the last run and the number of entries. Raises JournalError.
+        Gives the position of the last run and the number of entries. Raises JournalError, Overtaken among them.
         """
         with self._running:
             self._check_open()
@@ -119,10 +123,12 @@ class Booker:
             catalog = catalog_of(view)
             position = entries = 0
             for name in catalog.names("meter"):
+                chain = runs_chain(name)
+                head = self._journal.head(chain, view)
                 for run in _runs(view, catalog, name, _hour_up(view.time_us) if closed_us is None else closed_us):
                     self._check_open()
-                    record = self._journal.append(Kind.RUN, run.SerializeToString()).result()
-                    position, entries = record.position, entries + len(run.entries)
+                    head = self._journal.extend(Kind.RUN, chain, head, run.SerializeToString())
+                    position, entries = head.position, entries + len(run.entries)
             return position or view.position, entries
 
     def _check_open(self) -> None:

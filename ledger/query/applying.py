@@ -1,20 +1,26 @@
 """Applying definitions: validated all together, written as one record, or not at all.
 
-Two applies at once could both find a name free and both write its version 1, so they are made one after the other.
+Two applies at once could both find a name free and both write its version 1. So an apply is written only if nothing was
+added to the definitions since it read them; else it reads them again and decides anew.
 """
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Sequence
 
-from ledger.directory.applying import Application, plan_changes
+from ledger.directory.applying import plan_changes
+from ledger.directory.documents import Document, Fault
 from ledger.directory.manifest import parse_manifests
-from ledger.journal.frames import Kind
+from ledger.journal.errors import Overtaken
 from ledger.journal.journal import Journal
+from ledger.journal.record import DEFINITIONS_CHAIN, Kind
 from ledger.query.questions import BadQuestion, Book
 from meterbook.ledger.v1 import admin_pb2, journal_pb2
 
 _FAULTS_SHOWN = 50
+
+
+_TRIES = 10
 
 
 class Applier:
@@ -22,30 +28,42 @@ class Applier:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._applying = threading.Lock()
 
     def apply(self, request: admin_pb2.ApplyRequest) -> admin_pb2.ApplyResponse:
         """Write what changed. Raises BadQuestion with every fault of every file, JournalError."""
         if not request.author:
             raise BadQuestion("author: say who applies")
         manifest = parse_manifests((each.name, each.text) for each in request.manifests)
-        with self._applying:
-            book = Book.at(self._journal, 0)
-            found = (
-                Application(faults=manifest.faults)
-                if manifest.faults
-                else plan_changes(book.catalog, manifest.documents)
+        if manifest.faults:
+            raise _bad(manifest.faults)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return self._apply_once(manifest.documents, request.author, request.dry_run)
+            except Overtaken:
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _apply_once(self, documents: Sequence[Document], author: str, dry_run: bool) -> admin_pb2.ApplyResponse:
+        book = Book.at(self._journal, 0)
+        found = plan_changes(book.catalog, documents)
+        if found.faults:
+            raise _bad(found.faults)
+        position = book.view.position
+        if found.versions and not dry_run:
+            record = journal_pb2.DefinitionsRecord(
+                author=author,
+                versions=[journal_pb2.DefinitionVersion(**vars(version)) for version in found.versions],
             )
-            if found.faults:
-                shown = [str(fault) for fault in found.faults[:_FAULTS_SHOWN]]
-                left = len(found.faults) - len(shown)
-                raise BadQuestion("\n".join([*shown, *([f"and {left} more"] if left else [])]))
-            position = book.view.position
-            if found.versions and not request.dry_run:
-                record = journal_pb2.DefinitionsRecord(
-                    author=request.author,
-                    versions=[journal_pb2.DefinitionVersion(**vars(version)) for version in found.versions],
-                )
-                position = self._journal.append(Kind.DEFINITIONS, record.SerializeToString()).result().position
+            head = self._journal.head(DEFINITIONS_CHAIN, book.view)
+            position = self._journal.extend(
+                Kind.DEFINITIONS, DEFINITIONS_CHAIN, head, record.SerializeToString()
+            ).position
         changes = [admin_pb2.Change(**vars(change)) for change in found.changes]
         return admin_pb2.ApplyResponse(position=position, changes=changes)
+
+
+def _bad(faults: Sequence[Fault]) -> BadQuestion:
+    shown = [str(fault) for fault in faults[:_FAULTS_SHOWN]]
+    left = len(faults) - len(shown)
+    return BadQuestion("\n".join([*shown, *([f"and {left} more"] if left else [])]))

@@ -70,9 +70,16 @@ class Book:
             raise BadQuestion(f"at: {instants.text(at_us)} has no billing period; give a time of the years 2 to 9998")
         return at_us
 
-    def tenants(self, asked: Iterable[str]) -> set[str]:
-        """The tenants that are asked for. Raises BadQuestion for one that is neither defined nor was ever heard of."""
+    def tenants(self, asked: Iterable[str], seen: frozenset[str] | None = None) -> set[str]:
+        """The tenants that are asked for, empty for all; ``seen`` are those that the caller may see, None for all.
+
+        Raises BadQuestion for one that is neither defined nor was ever heard of; of others than ``seen`` nothing is told.
+        """
         found = set(asked)
+        if seen is not None:
+            if found - seen or not seen:
+                raise BadQuestion(f"tenants: there is no tenant {min(found - seen, default='')!r}")
+            return found or set(seen)
         unheard = found.difference(self.catalog.names("tenant"), (SHARED, UNASSIGNED))
         if unheard and (unknown := sorted(unheard.difference(heard := self.view.tenants()))):
             known = sorted({*self.catalog.names("tenant"), *heard})

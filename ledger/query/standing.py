@@ -9,6 +9,7 @@ from ledger.directory.documents import KINDS
 from ledger.journal.journal import Journal
 from ledger.metering.observation import Observation
 from ledger.query.questions import BadQuestion, Book, suggestion
+from ledger.query.scope import sources_of
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 
@@ -34,14 +35,21 @@ def answer_agents(journal: Journal, request: query_pb2.AgentsRequest) -> query_p
     return query_pb2.AgentsResponse(as_of=view.position, rows=rows)
 
 
-def answer_coverage(journal: Journal, request: query_pb2.CoverageRequest) -> query_pb2.CoverageResponse:
-    """Observed and expected time per source, and every interval that was not wholly observed."""
+def answer_coverage(
+    journal: Journal, request: query_pb2.CoverageRequest, seen: frozenset[str] | None = None
+) -> query_pb2.CoverageResponse:
+    """Observed and expected time per source, and every interval that was not wholly observed.
+
+    Who may see only some tenants gets the sources that these have usage from, and no reasons, which may name others.
+    """
     book = Book.at(journal, request.as_of)
     start_us, end_us = book.hours(request.range)
     observation = Observation(book.view, start_us, end_us)
-    unknown = sorted(set(request.sources) - set(observation.sources))
+    sources = observation.sources if seen is None else sources_of(book.view, seen).intersection(observation.sources)
+    unknown = sorted(set(request.sources).difference(sources))
     if unknown:
-        raise BadQuestion(f"sources: there is no source {unknown[0]!r}; {suggestion(unknown[0], observation.sources)}")
+        known = suggestion(unknown[0], sorted(sources))
+        raise BadQuestion(f"sources: there is no source {unknown[0]!r}; {known}")
     gaps: dict[str, list[query_pb2.CoverageGap]] = {}
     for row in observation.records.to_pylist():
         if row["status"] != "complete":
@@ -49,11 +57,11 @@ def answer_coverage(journal: Journal, request: query_pb2.CoverageRequest) -> que
                 start=instants.text(row["start_us"]),
                 end=instants.text(row["end_us"]),
                 status=row["status"],
-                reason=row["reason"],
+                reason=row["reason"] if seen is None else "",
             )
             gaps.setdefault(row["source"], []).append(gap)
     rows = []
-    for source in sorted(set(request.sources)) or observation.sources:
+    for source in sorted(set(request.sources)) or sorted(sources):
         observed_us, expected_us = observation.between(source, start_us, end_us)
         share = portion(observed_us, expected_us)
         rows.append(

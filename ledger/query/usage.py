@@ -13,8 +13,13 @@ from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 
 
-def answer_usage(journal: Journal, request: query_pb2.UsageRequest) -> query_pb2.UsageResponse:
-    """Quantities per meter, tenant, dimensions and window. Raises BadQuestion, JournalError."""
+def answer_usage(
+    journal: Journal, request: query_pb2.UsageRequest, seen: frozenset[str] | None = None
+) -> query_pb2.UsageResponse:
+    """Quantities per meter, tenant, dimensions and window, of the tenants ``seen`` (None for all).
+
+    Raises BadQuestion, JournalError.
+    """
     window = request.window or "total"
     if window not in WINDOWS:
         raise BadQuestion(f"window: {window!r} is not one of {', '.join(WINDOWS)}")
@@ -27,13 +32,14 @@ def answer_usage(journal: Journal, request: query_pb2.UsageRequest) -> query_pb2
             start_us,
             end_us,
             meters=set(request.meters),
-            tenants=book.tenants(request.tenants),
+            tenants=book.tenants(request.tenants, seen),
             window=window,
         )
     except UnknownMeter as error:
         unknown = str(error)
-        known = suggestion(unknown, book.catalog.names("meter"))
-        raise BadQuestion(f"meters: there is no meter {unknown!r}; {known}") from error
+        # Names of meters may tell of other tenants.
+        known = f"; {suggestion(unknown, book.catalog.names('meter'))}" if seen is None else ""
+        raise BadQuestion(f"meters: there is no meter {unknown!r}{known}") from error
     return query_pb2.UsageResponse(as_of=book.view.position, rows=[_row(row) for row in rows])
 
 

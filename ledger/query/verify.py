@@ -12,22 +12,21 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from ledger.directory.decimals import plain_text
-from ledger.journal.derive import TABLES, Rows, decode_batch, derive
+from ledger.journal.derive import TABLES, Rows, decode_batch, derive, initial_state
 from ledger.journal.errors import JournalError
-from ledger.journal.frames import Kind, Record
 from ledger.journal.journal import Journal
 from ledger.journal.quantity import to_decimal
-from ledger.journal.screening import KnownSeries
+from ledger.journal.record import NO_HEAD, Head, Kind, Record, agent_of
 from ledger.journal.view import View
 from ledger.metering.booking import MeterVersion, booked, difference, meter_versions
 from ledger.metering.measure import Measured, measure
 from ledger.query.questions import Book
 from meterbook.ledger.v1 import journal_pb2, query_pb2
 from meterbook.wire import instants
-from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
+from meterbook.wire.seal import ChainPlace, batch_hash
 from meterbook.wire.sections import MalformedSection
 
-_GROUP_RECORDS, _GROUP_BYTES = 500, 32 << 20
+_GROUP_BYTES = 32 << 20
 _FAULTS_MAX = 100
 
 
@@ -40,7 +39,6 @@ def verify(journal: Journal) -> Iterator[query_pb2.VerifyResponse]:
     try:
         for group in _groups(journal, view.position):
             check.group(group)
-            verdict.head = group[-1].head.hex()
             yield query_pb2.VerifyResponse(stage="log and tables", done=group[-1].position, total=view.position)
     except JournalError as error:
         check.faults.append(str(error))
@@ -52,21 +50,18 @@ def verify(journal: Journal) -> Iterator[query_pb2.VerifyResponse]:
     verdict.batches, verdict.samples = view.count("batches"), view.count("samples")
     verdict.events, verdict.entries = view.count("events"), view.count("entries")
     verdict.faults.extend(check.faults[:_FAULTS_MAX])
+    verdict.root = check.root.hex()
     verdict.holds = not check.faults
     yield query_pb2.VerifyResponse(stage="done", done=view.position, total=view.position, verdict=verdict)
 
 
 def _groups(journal: Journal, until: int) -> Iterator[list[Record]]:
-    group: list[Record] = []
-    size = 0
-    for record, _ in journal.log.read(journal.log.cursor(0), until):
-        group.append(record)
-        size += len(record.payload)
-        if len(group) >= _GROUP_RECORDS or size >= _GROUP_BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+    reader = journal.log.reader(stored=True)
+    try:
+        while records := [record for record in reader.read(_GROUP_BYTES) if record.position <= until]:
+            yield records
+    finally:
+        reader.close()
 
 
 class _Check:
@@ -75,35 +70,51 @@ class _Check:
     def __init__(self, view: View) -> None:
         self.faults: list[str] = []
         self._view = view
-        self._known = KnownSeries.of(TABLES["series"].empty_table())
-        self._heads: dict[tuple[str, int], tuple[int, bytes]] = {}
+        self._state = initial_state()
+        self._heads: dict[str, Head] = {}
+
+    @property
+    def root(self) -> bytes:
+        """Root of the Merkle tree over what was read."""
+        return self._state.frontier.root()
 
     def group(self, records: list[Record]) -> None:
-        parts: dict[str, list[pa.Table]] = {}
         for record in records:
+            self._link(record)
             if record.kind is Kind.BATCH:
                 self._batch(record)
-            rows, self._known = derive(record, self._known)
-            for name, table in rows.items():
-                parts.setdefault(name, []).append(table)
-        self._tables({name: pa.concat_tables(tables) for name, tables in parts.items()}, records)
+        rows, self._state = derive(records, self._state)
+        self._tables(rows, records)
+
+    def _link(self, record: Record) -> None:
+        draft = record.draft
+        head = self._heads.get(draft.chain, NO_HEAD)
+        what = f"position {record.position}: record {draft.sequence} of {draft.chain}"
+        if draft.sequence != head.sequence + 1:
+            self.faults.append(f"{what} does not follow {head.sequence}")
+        if draft.previous != head.hash:
+            self.faults.append(f"{what} is not sealed to the one before it")
+        if not draft.check_hash():
+            self.faults.append(f"{what} has another content than its hash says")
+        self._heads[draft.chain] = Head(draft.sequence, draft.hash, record.position)
 
     def _batch(self, record: Record) -> None:
+        draft = record.draft
+        what = f"position {record.position}: record {draft.sequence} of {draft.chain}"
         stored = journal_pb2.BatchRecord.FromString(record.payload)
-        batch, chain = stored.batch, (stored.agent, stored.epoch)
-        sequence, head = self._heads.get(chain, (0, GENESIS))
-        what = f"position {record.position}: batch {batch.sequence} of {stored.agent}/{stored.epoch}"
-        if batch.sequence != sequence + 1:
-            self.faults.append(f"{what} does not follow {sequence}")
-        if batch.previous_hash != head:
-            self.faults.append(f"{what} is not sealed to the batch before it")
+        agent, epoch = agent_of(draft.chain)
+        batch = stored.batch
+        if (stored.agent, stored.epoch, batch.sequence, batch.previous_hash, batch.hash) != (
+            *(agent, epoch),
+            *(draft.sequence, draft.previous, draft.hash),
+        ):
+            self.faults.append(f"{what} says of itself that it is {batch.sequence} of {stored.agent}/{stored.epoch}")
         try:
-            place = ChainPlace(stored.agent, stored.epoch, batch.sequence, batch.previous_hash)
-            if batch_hash(place, decode_batch(batch)) != batch.hash:
+            place = ChainPlace(agent, epoch, draft.sequence, draft.previous)
+            if batch_hash(place, decode_batch(batch)) != draft.hash:
                 self.faults.append(f"{what} has another content than its hash says")
         except MalformedSection as error:
             self.faults.append(f"{what} cannot be read: {error}")
-        self._heads[chain] = (batch.sequence, batch.hash)
 
     def _tables(self, expected: Rows, records: list[Record]) -> None:
         first, last = records[0].position, records[-1].position

@@ -1,4 +1,5 @@
 """The server: gRPC in front of intake, query and admin, and the loop that books closed hours.
 
-Reading order: ``config``, ``intake_service``, ``query_service``, ``admin_service``, ``selfmetrics``, ``process``.
+Reading order: ``config``, ``tls``, ``authentication``, ``intake_service``, ``query_service``, ``access_service``,
+``selfmetrics``, ``process``.
 """

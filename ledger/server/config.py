@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -26,6 +26,26 @@ class Tls(BaseModel):
 
     cert_file: Path = Field(description="PEM file with the certificate chain.")
     key_file: Path = Field(description="PEM file with the private key.")
+    client_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities that sign clients' certificates; given, every client needs one.",
+    )
+
+
+class Access(BaseModel):
+    """Who may do what."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    anonymous: Literal["none", "admin"] | None = Field(
+        default=None,
+        description="What callers without a credential are: nobody, or an admin. By default an admin where only this "
+        "machine can reach the ledger and there is no tls, and else nobody.",
+    )
+    admin_token_file: Path | None = Field(
+        default=None,
+        description="File that holds one admin token, to begin with; read again when it changes, void when it is gone.",
+    )
 
 
 class Metering(BaseModel):
@@ -51,7 +71,10 @@ class LedgerConfig(BaseModel):
     listen: str = Field(default="127.0.0.1:9460", description="host:port of the gRPC services.")
     http: str = Field(default="127.0.0.1:9461", description="host:port of /metrics, /healthz and /readyz.")
     tls: Tls | None = Field(default=None, description="Certificate of the gRPC services; none means plain text.")
-    insecure: bool = Field(default=False, description="Allow plain text on an address that others can reach.")
+    insecure: bool = Field(
+        default=False, description="Allow plain text, or anonymous admins, on an address that others can reach."
+    )
+    access: Access = Field(default=Access(), description="Who may do what.")
     intake: IntakeLimits = Field(default=IntakeLimits(), description="How much one agent may send.")
     metering: Metering = Field(default=Metering(), description="When hours are booked.")
 
@@ -74,6 +97,22 @@ class LedgerConfig(BaseModel):
         if self.tls is None and not self.insecure and not _is_loopback(split_address(self.listen)[0]):
             raise ValueError(f"listen {self.listen!r} can be reached by others: give tls, or say insecure: true")
         return self
+
+    @model_validator(mode="after")
+    def _strangers_change_nothing(self) -> LedgerConfig:
+        if self.access.anonymous == "admin" and not self.insecure and not _is_loopback(split_address(self.listen)[0]):
+            raise ValueError(
+                f"access.anonymous admin with listen {self.listen!r} would let everybody change everything: "
+                "say none, or insecure: true"
+            )
+        return self
+
+    @property
+    def allows_anonymous(self) -> bool:
+        """Whether callers without a credential may do everything."""
+        if self.access.anonymous is not None:
+            return self.access.anonymous == "admin"
+        return self.tls is None and _is_loopback(split_address(self.listen)[0])
 
     @property
     def directory(self) -> Path:

@@ -18,11 +18,14 @@ from typing import Any
 
 import grpc
 
+from ledger.access.policy import Denied
+from ledger.access.writing import Defined, Writer
 from ledger.intake.chains import Chain, Chains
 from ledger.intake.contents import IntakeLimits
 from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
 from ledger.journal.errors import JournalError
+from ledger.server.authentication import current_session
 from ledger.server.selfmetrics import SelfMetrics
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.sections import encode
@@ -47,10 +50,10 @@ class _UnderWay:
 
 
 class IntakeService(intake_pb2_grpc.IntakeServicer):
-    """Serves the chains of a journal."""
+    """Serves the chains of a journal; ``defined`` as in ``ledger.access.writing``."""
 
-    def __init__(self, chains: Chains, limits: IntakeLimits, metrics: SelfMetrics) -> None:
-        self._chains, self._limits, self._metrics = chains, limits, metrics
+    def __init__(self, chains: Chains, limits: IntakeLimits, metrics: SelfMetrics, defined: Defined) -> None:
+        self._chains, self._limits, self._metrics, self._defined = chains, limits, metrics, defined
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="intake")
         self._open = 0
 
@@ -90,16 +93,17 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         self._workers.shutdown(wait=True, cancel_futures=True)
 
     async def _conversation(self, requests: Any) -> AsyncGenerator[intake_pb2.ServerMessage, None]:
+        writer = Writer(current_session(), self._defined)
         try:
-            chain, resume = await self._hello(requests)
-        except (Refused, JournalError) as error:
+            chain, resume = await self._hello(requests, writer)
+        except (Refused, Denied, JournalError) as error:
             yield self._refusal(0, error)
             return
         yield intake_pb2.ServerMessage(resume=resume)
         under_way: asyncio.Queue[_UnderWay | intake_pb2.ServerMessage | None] = asyncio.Queue(
             self._limits.in_flight_max
         )
-        reader = asyncio.create_task(self._read(requests, chain, under_way))
+        reader = asyncio.create_task(self._read(requests, chain, writer, under_way))
         try:
             while (item := await under_way.get()) is not None:
                 if isinstance(item, intake_pb2.ServerMessage):
@@ -117,10 +121,11 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         finally:
             reader.cancel()
 
-    async def _hello(self, requests: Any) -> tuple[Chain, intake_pb2.Resume]:
+    async def _hello(self, requests: Any, writer: Writer) -> tuple[Chain, intake_pb2.Resume]:
         first = await anext(aiter(requests), None)
         if first is None or first.WhichOneof("message") != "hello":
             raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "the first message of a stream is a hello")
+        writer.greet(first.hello)
         chain = await self._in_thread(self._chains.hello, first.hello)
         sequence, digest = await self._in_thread(self._chains.durable, chain)
         return chain, intake_pb2.Resume(
@@ -130,16 +135,16 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
             batch_bytes_max=self._limits.batch_bytes_max,
         )
 
-    async def _read(self, requests: Any, chain: Chain, under_way: asyncio.Queue[Any]) -> None:
+    async def _read(self, requests: Any, chain: Chain, writer: Writer, under_way: asyncio.Queue[Any]) -> None:
         sequence, last = 0, None
         try:
             async for message in requests:
                 sequence, batch = message.batch.sequence, message.batch
                 if message.WhichOneof("message") != "batch":
                     raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
-                position = await self._in_thread(self._chains.accept, chain, batch)
+                position = await self._in_thread(self._chains.accept, chain, batch, writer.check)
                 await under_way.put(_UnderWay(sequence, batch.hash, batch.ByteSize(), position))
-        except (Refused, JournalError) as error:
+        except (Refused, Denied, JournalError) as error:
             last = self._refusal(sequence, error)
         except Exception as error:
             logger.exception("batch %d of %s/%d could not be taken", sequence, chain.agent, chain.epoch)
@@ -151,8 +156,12 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         chain = self._chains.open(CHAIN_PREFIX + request.sender, CHAIN_EPOCH)
         return self._chains.seal(chain, content, {"events": encode(content.events)})
 
-    def _refusal(self, sequence: int, error: Refused | JournalError) -> intake_pb2.ServerMessage:
-        code = error.code if isinstance(error, Refused) else intake_pb2.REFUSAL_CODE_UNAVAILABLE
+    def _refusal(self, sequence: int, error: Refused | Denied | JournalError) -> intake_pb2.ServerMessage:
+        code = intake_pb2.REFUSAL_CODE_UNAVAILABLE
+        if isinstance(error, Refused):
+            code = error.code
+        elif isinstance(error, Denied):
+            code = intake_pb2.REFUSAL_CODE_FORBIDDEN
         self._metrics.refused(code)
         refusal = intake_pb2.Refusal(sequence=sequence, code=code, message=str(error))
         return intake_pb2.ServerMessage(refusal=refusal)

@@ -12,27 +12,36 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from ledger.access.book import JournalActs
+from ledger.access.issuing import Issuer
+from ledger.access.register import Register
 from ledger.intake.chains import Chains
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
 from ledger.metering.booking import Booker
-from ledger.server.config import LedgerConfig, Tls
+from ledger.server.access_service import AccessService
+from ledger.server.authentication import Authentication
+from ledger.server.config import LedgerConfig
 from ledger.server.intake_service import IntakeService
 from ledger.server.query_service import AdminService, QueryService
 from ledger.server.selfmetrics import SelfMetrics
+from ledger.server.tls import Certificates, Unusable
 from meterbook.health import HealthServer
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
-from meterbook.ledger.v1 import admin_pb2, admin_pb2_grpc, query_pb2, query_pb2_grpc
+from meterbook.ledger.v1 import access_pb2, access_pb2_grpc, admin_pb2, admin_pb2_grpc, query_pb2, query_pb2_grpc
 from meterbook.wire.instants import SECOND_US, now_us
 
 logger = logging.getLogger(__name__)
 
 _MESSAGE_SLACK_BYTES = 1 << 16
 _GRACE_S = 5.0
+#: How long what another replica wrote about access may go unnoticed.
+_CURRENT_S = 2.0
 _SERVICES = (
     intake_pb2.DESCRIPTOR.services_by_name["Intake"].full_name,
     query_pb2.DESCRIPTOR.services_by_name["Query"].full_name,
     admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name,
+    access_pb2.DESCRIPTOR.services_by_name["Access"].full_name,
 )
 
 
@@ -59,7 +68,13 @@ class LedgerProcess:
             self._metrics = SelfMetrics(self._journal)
             door = self._door()
             opened.push_async_callback(asyncio.to_thread, door.stop)
-            self._intake = IntakeService(Chains(self._journal, config.intake), config.intake, self._metrics)
+            self._acts = JournalActs(self._journal)
+            self._register = Register(self._acts, config.access.admin_token_file)
+            await asyncio.to_thread(self._register.refresh)
+            self._certificates = self._certified()
+            self._intake = IntakeService(
+                Chains(self._journal, config.intake), config.intake, self._metrics, self._acts.defined_series
+            )
             opened.push_async_callback(asyncio.to_thread, self._intake.close)
             self._server = self._grpc_server()
             await self._server.start()
@@ -67,11 +82,13 @@ class LedgerProcess:
             self._opened = opened.pop_all()
         door.start()
         self._booking = asyncio.create_task(self._book_closed_hours())
+        self._watching = asyncio.create_task(self._stay_current())
         logger.info("serving %s on %s, /metrics on port %d", config.directory, config.listen, self.http_port)
 
     async def stop(self) -> None:
         """Finish what is under way, within seconds, and close the store."""
         self._booking.cancel()
+        self._watching.cancel()
         await self._server.stop(_GRACE_S)
         await self._opened.aclose()
 
@@ -87,11 +104,13 @@ class LedgerProcess:
         limit = self._config.intake.batch_bytes_max + _MESSAGE_SLACK_BYTES
         # Without this a second ledger could share the port, and each would get some of the agents.
         server = grpc.aio.server(
+            interceptors=[Authentication(self._register, self._metrics, allow_anonymous=self._config.allows_anonymous)],
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limit)],
         )
         intake_pb2_grpc.add_IntakeServicer_to_server(self._intake, server)
         query_pb2_grpc.add_QueryServicer_to_server(QueryService(self._journal), server)
         admin_pb2_grpc.add_AdminServicer_to_server(AdminService(self._journal, self._booker), server)
+        access_pb2_grpc.add_AccessServicer_to_server(AccessService(Issuer(self._acts, self._register)), server)
         serving = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(serving, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -102,15 +121,37 @@ class LedgerProcess:
         return server
 
     def _bind(self, server: grpc.aio.Server) -> int:
-        listen, tls = self._config.listen, self._config.tls
+        listen = self._config.listen
         try:
-            if tls is None:
+            if self._certificates is None:
                 return server.add_insecure_port(listen)
-            return server.add_secure_port(listen, grpc.ssl_server_credentials([_key_and_certificate(tls)]))
+            return server.add_secure_port(listen, self._certificates.credentials)
         except RuntimeError as error:
             raise CannotServe(
                 f"listen: cannot listen on {listen}; stop what listens there or choose another address"
             ) from error
+
+    def _certified(self) -> Certificates | None:
+        if self._config.tls is None:
+            return None
+        try:
+            certificates = Certificates(self._config.tls)
+        except Unusable as error:
+            raise CannotServe(str(error)) from error
+        self._metrics.watch(certificates)
+        return certificates
+
+    async def _stay_current(self) -> None:
+        """Credentials and certificates change while the ledger runs."""
+        while True:
+            await asyncio.sleep(_CURRENT_S)
+            if self._certificates is not None:
+                self._certificates.look()
+            try:
+                await asyncio.to_thread(self._register.refresh)
+            except Exception as error:  # noqa: BLE001 - what was known goes on to hold, and the loop must outlive it
+                self._metrics.access_failures.inc()
+                logger.warning("credentials could not be read again: %s", error)
 
     async def _book_closed_hours(self) -> None:
         metering = self._config.metering
@@ -130,21 +171,3 @@ class LedgerProcess:
     def _failed(self, error: Any) -> None:
         self._metrics.booking_failures.inc()
         logger.warning("nothing was booked this time: %s", error)
-
-
-def _key_and_certificate(tls: Tls) -> tuple[bytes, bytes]:
-    """What gRPC wants to have. It says nothing of files that it cannot use, so they are tried before."""
-    try:
-        pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
-        # An encrypted key must not make the process ask at a terminal that nobody looks at.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert_file, tls.key_file, password="")
-    except ssl.SSLError as error:
-        raise CannotServe(
-            f"tls: {tls.cert_file} and {tls.key_file} are not a certificate and its unencrypted key, both in PEM; "
-            "give files that belong together"
-        ) from error
-    except OSError as error:
-        raise CannotServe(
-            f"tls: {error.filename} cannot be read ({error.strerror}); give files that the ledger may read"
-        ) from error
-    return pair

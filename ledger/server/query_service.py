@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import grpc
 
+from ledger.access.issuing import BadRequest
+from ledger.access.policy import Denied, tenants_of
 from ledger.directory.versions import UnreadableDefinition
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
@@ -20,6 +22,7 @@ from ledger.query import money, standing, usage
 from ledger.query.applying import Applier
 from ledger.query.questions import BadQuestion
 from ledger.query.verify import verify
+from ledger.server.authentication import current_session
 from meterbook.ledger.v1 import admin_pb2, admin_pb2_grpc, query_pb2, query_pb2_grpc
 
 Response = TypeVar("Response")
@@ -28,12 +31,14 @@ logger = logging.getLogger(__name__)
 
 _STATUS: dict[type[Exception], grpc.StatusCode] = {
     BadQuestion: grpc.StatusCode.INVALID_ARGUMENT,
+    BadRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    Denied: grpc.StatusCode.PERMISSION_DENIED,
     JournalError: grpc.StatusCode.UNAVAILABLE,
     UnreadableDefinition: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 
-async def _answered(context: Any, function: Callable[..., Response], *arguments: Any) -> Response:
+async def answered(context: Any, function: Callable[..., Response], *arguments: Any) -> Response:
     """The answer of a function, or the status that its error stands for."""
     try:
         return await asyncio.to_thread(function, *arguments)
@@ -46,6 +51,11 @@ async def _answered(context: Any, function: Callable[..., Response], *arguments:
         raise AssertionError("abort does not return") from error
 
 
+def _seen() -> frozenset[str] | None:
+    """The tenants whose rows the caller may see; None for all."""
+    return tenants_of(current_session().caller)
+
+
 class QueryService(query_pb2_grpc.QueryServicer):
     """Answers from the book of a journal; see ``query.proto`` for what each call gives."""
 
@@ -54,40 +64,40 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
     async def Usage(self, request: query_pb2.UsageRequest, context: Any) -> query_pb2.UsageResponse:
         """Metered quantities."""
-        return await _answered(context, usage.answer_usage, self._journal, request)
+        return await answered(context, usage.answer_usage, self._journal, request, _seen())
 
     async def Cost(self, request: query_pb2.CostRequest, context: Any) -> query_pb2.CostResponse:
         """Cost to serve."""
-        return await _answered(context, money.answer_cost, self._journal, request)
+        return await answered(context, money.answer_cost, self._journal, request)
 
     async def Margin(self, request: query_pb2.MarginRequest, context: Any) -> query_pb2.MarginResponse:
         """Revenue less cost."""
-        return await _answered(context, money.answer_margin, self._journal, request)
+        return await answered(context, money.answer_margin, self._journal, request)
 
     async def Invoice(self, request: query_pb2.InvoiceRequest, context: Any) -> query_pb2.InvoiceResponse:
         """Draft invoices."""
-        return await _answered(context, money.answer_invoice, self._journal, request)
+        return await answered(context, money.answer_invoice, self._journal, request)
 
     async def Agents(self, request: query_pb2.AgentsRequest, context: Any) -> query_pb2.AgentsResponse:
         """Chains."""
-        return await _answered(context, standing.answer_agents, self._journal, request)
+        return await answered(context, standing.answer_agents, self._journal, request)
 
     async def Coverage(self, request: query_pb2.CoverageRequest, context: Any) -> query_pb2.CoverageResponse:
         """Observed and expected time."""
-        return await _answered(context, standing.answer_coverage, self._journal, request)
+        return await answered(context, standing.answer_coverage, self._journal, request, _seen())
 
     async def DeadLetters(self, request: query_pb2.DeadLettersRequest, context: Any) -> query_pb2.DeadLettersResponse:
         """What could not be used."""
-        return await _answered(context, standing.answer_dead_letters, self._journal, request)
+        return await answered(context, standing.answer_dead_letters, self._journal, request)
 
     async def Definitions(self, request: query_pb2.DefinitionsRequest, context: Any) -> query_pb2.DefinitionsResponse:
         """Definitions."""
-        return await _answered(context, standing.answer_definitions, self._journal, request)
+        return await answered(context, standing.answer_definitions, self._journal, request)
 
     async def Verify(self, request: query_pb2.VerifyRequest, context: Any) -> AsyncIterator[query_pb2.VerifyResponse]:
         """Progress of a check, and its verdict."""
         steps = verify(self._journal)
-        while (step := await _answered(context, next, steps, None)) is not None:
+        while (step := await answered(context, next, steps, None)) is not None:
             yield step
 
 
@@ -100,9 +110,9 @@ class AdminService(admin_pb2_grpc.AdminServicer):
 
     async def Apply(self, request: admin_pb2.ApplyRequest, context: Any) -> admin_pb2.ApplyResponse:
         """Definitions, all or none."""
-        return await _answered(context, self._applier.apply, request)
+        return await answered(context, self._applier.apply, request)
 
     async def Book(self, request: admin_pb2.BookRequest, context: Any) -> admin_pb2.BookResponse:
         """A metering run up to now."""
-        position, entries = await _answered(context, self._booker.book)
+        position, entries = await answered(context, self._booker.book)
         return admin_pb2.BookResponse(position=position, entries=entries)

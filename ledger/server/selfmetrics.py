@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
 
 from ledger.journal.journal import Journal
+from ledger.server.tls import Certificates
 from meterbook.intake.v1 import intake_pb2
 
 
@@ -20,10 +21,21 @@ class SelfMetrics:
         self.refusals = self._counter("refusals", "Batches and messages refused.", "code")
         self.entries = self._counter("entries", "Entries booked.")
         self.booking_failures = self._counter("booking_failures", "Looks for something to book that failed.")
+        self.access_refusals = self._counter("access_refusals", "Calls that were turned away, by reason.", "reason")
+        self.access_failures = self._counter("access_read_failures", "Times that credentials could not be read again.")
         self.streams = Gauge("meterbook_ledger_streams", "Streams open.", registry=self.registry)
         self._gauge("log_position", "Position of the last durable record.").set_function(lambda: journal.log.end)
         self._gauge("tables_position", "Position up to which the tables hold the log.").set_function(
             lambda: journal.materialiser.watermark
+        )
+
+    def watch(self, certificates: Certificates) -> None:
+        """Show how long the certificate is good for, and how often its files could not be used."""
+        self._gauge("certificate_not_after_seconds", "When the certificate ends, Unix time.").set_function(
+            lambda: certificates.current.not_after_s
+        )
+        self._gauge("certificate_failures", "Changes of the certificate's files that could not be used.").set_function(
+            lambda: certificates.failures
         )
 
     def refused(self, code: intake_pb2.RefusalCode.ValueType) -> None:

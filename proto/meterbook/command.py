@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 _COMMANDS = {
+    "access": ("ledger.cli.access", "access", "Issue, list, rotate and revoke credentials."),
     "agent": ("agent.cli", "agent", "Run an agent, or check its configuration."),
     "agents": ("ledger.cli.standing", "agents", "List the agents' chains."),
     "apply": ("ledger.cli.changes", "apply", "Write definitions from YAML files."),

@@ -16,13 +16,15 @@ import pyarrow as pa
 from ledger.directory.documents import Document
 from ledger.directory.manifest import parse_manifests
 from ledger.directory.spec import canonical
-from ledger.journal.derive import TABLES, derive
-from ledger.journal.frames import GENESIS_HEAD, Kind, Record, next_head
-from ledger.journal.screening import KnownSeries
+from ledger.journal.derive import TABLES, derive, initial_state
+from ledger.journal.errors import Overtaken
+from ledger.journal.fence import admit
+from ledger.journal.record import DEFINITIONS_CHAIN, NO_HEAD, Draft, Head, Kind, Record, follow
 from ledger.journal.view import View
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
-from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
+from meterbook.proof.leaf import agent_chain
+from meterbook.wire.seal import ChainPlace, batch_hash
 from meterbook.wire.sections import Sections, encode
 
 _TYPES = {"int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "timestamp[us]": "TIMESTAMP"}
@@ -78,23 +80,37 @@ class MemoryJournal:
         self.tables = tables
         self.now_us = now_us
         self.records: list[Record] = []
-        self._known = KnownSeries.of(TABLES["series"].empty_table())
-        self._heads: dict[tuple[str, int], tuple[int, bytes]] = {}
+        self._state = initial_state()
+        self._heads: dict[str, Head] = {}
         self._lock = threading.Lock()
 
-    def append(self, kind: Kind, payload: bytes, after: object = None) -> Future[Record]:
+    @property
+    def log(self) -> MemoryJournal:
+        return self
+
+    def append(self, draft: Draft) -> Future[int]:
+        future: Future[int] = Future()
         with self._lock:
-            position = len(self.records) + 1
-            head = next_head(
-                self.records[-1].head if self.records else GENESIS_HEAD, kind, position, self.now_us, payload
-            )
-            record = Record(kind, position, self.now_us, position - 1, head, payload)
-            rows, self._known = derive(record, self._known)
-            self.tables.apply(rows, position)
-            self.records.append(record)
-        future: Future[Record] = Future()
-        future.set_result(record)
+            admitted = admit([draft], self._heads, len(self.records) + 1)
+            (outcome,) = admitted.outcomes
+            if admitted.drafts:
+                record = Record(len(self.records) + 1, self.now_us, draft)
+                rows, self._state = derive([record], self._state)
+                self.tables.apply(rows, record.position)
+                self.records.append(record)
+                self._heads.update(admitted.heads)
+        if isinstance(outcome, Overtaken):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
         return future
+
+    def head(self, chain: str, view: View | None = None) -> Head:
+        return self._heads.get(chain, NO_HEAD)
+
+    def extend(self, kind: Kind, chain: str, head: Head, payload: bytes) -> Head:
+        draft = follow(kind, chain, head, payload)
+        return Head(draft.sequence, draft.hash, self.append(draft).result())
 
     def view(self, position: int = 0) -> View:
         if not 0 <= position <= len(self.records):
@@ -103,7 +119,8 @@ class MemoryJournal:
 
     def send(self, agent: str, content: Sections) -> int:
         """Accept a batch; gives its position."""
-        sequence, head = self._heads.get((agent, 1), (0, GENESIS))
+        chain = agent_chain(agent, 1)
+        sequence, head, _ = self.head(chain)
         place = ChainPlace(agent, 1, sequence + 1, head)
         batch = intake_pb2.Batch(
             sequence=sequence + 1,
@@ -111,9 +128,8 @@ class MemoryJournal:
             hash=batch_hash(place, content),
             **{name: encode(table) for name, table in content.tables().items()},
         )
-        self._heads[agent, 1] = (sequence + 1, batch.hash)
         payload = journal_pb2.BatchRecord(agent=agent, epoch=1, batch=batch).SerializeToString()
-        return self.append(Kind.BATCH, payload).result().position
+        return self.append(Draft(Kind.BATCH, chain, sequence + 1, head, batch.hash, payload)).result()
 
     def define(self, text: str, versions: Mapping[str, int] | None = None) -> int:
         """Write the definitions of some YAML; ``versions`` are by name, 1 for those left out."""
@@ -121,7 +137,8 @@ class MemoryJournal:
         assert not manifest.faults, manifest.faults
         written = [_version(each, (versions or {}).get(each.name, 1)) for each in manifest.documents]
         record = journal_pb2.DefinitionsRecord(author="test", versions=written)
-        return self.append(Kind.DEFINITIONS, record.SerializeToString()).result().position
+        head = self.head(DEFINITIONS_CHAIN)
+        return self.extend(Kind.DEFINITIONS, DEFINITIONS_CHAIN, head, record.SerializeToString()).position
 
 
 def _version(document: Document, version: int) -> journal_pb2.DefinitionVersion:

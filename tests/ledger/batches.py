@@ -12,10 +12,12 @@ import pyarrow as pa
 
 from ledger.intake.chains import Chains
 from ledger.intake.contents import IntakeLimits
-from ledger.journal.frames import Kind, Record
+from ledger.journal.derive import TABLES
 from ledger.journal.journal import Journal
+from ledger.journal.record import DEFINITIONS_CHAIN, NO_HEAD, Draft, Head, Kind, Record, follow
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
+from meterbook.proof.leaf import agent_chain
 from meterbook.wire import instants, sections
 from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
 from meterbook.wire.sections import SCHEMAS, Sections
@@ -133,10 +135,20 @@ def payload(batch: intake_pb2.Batch, agent: str = AGENT, epoch: int = EPOCH) -> 
     return journal_pb2.BatchRecord(agent=agent, epoch=epoch, batch=batch).SerializeToString()
 
 
+def draft(batch: intake_pb2.Batch, agent: str = AGENT, epoch: int = EPOCH) -> Draft:
+    """A batch as intake offers it to the log."""
+    chain, data = agent_chain(agent, epoch), payload(batch, agent, epoch)
+    return Draft(Kind.BATCH, chain, batch.sequence, batch.previous_hash, batch.hash, data)
+
+
 def record(what: Sections, position: int = 1, time_us: int = DAY + instants.DAY_US) -> Record:
     """A batch as a record of the log."""
-    batch = sealed(ChainPlace(AGENT, EPOCH, position, GENESIS), what)
-    return Record(Kind.BATCH, position, time_us, 0, bytes(32), payload(batch))
+    return Record(position, time_us, draft(sealed(ChainPlace(AGENT, EPOCH, position, GENESIS), what)))
+
+
+def own(kind: Kind, data: bytes, chain: str = DEFINITIONS_CHAIN, head: Head = NO_HEAD) -> Draft:
+    """A record of the ledger's own."""
+    return follow(kind, chain, head, data)
 
 
 def append(journal: Journal, *contents: Sections, sender: Sender | None = None) -> int:
@@ -144,9 +156,13 @@ def append(journal: Journal, *contents: Sections, sender: Sender | None = None) 
     sender = sender or Sender()
     position = 0
     for what in contents:
-        data = payload(sender.next(what), sender.agent, sender.epoch)
-        position = journal.append(Kind.BATCH, data).result().position
+        position = journal.append(draft(sender.next(what), sender.agent, sender.epoch)).result()
     return position
+
+
+def extend(journal: Journal, kind: Kind, chain: str, data: bytes) -> int:
+    """Append a record of the ledger's own; gives its position."""
+    return journal.extend(kind, chain, journal.log.head(chain), data).position
 
 
 @contextmanager
@@ -168,7 +184,7 @@ def everything(journal: Journal) -> dict[str, list[dict[str, Any]]]:
     """All rows of all tables, sorted."""
     view = journal.view()
     found = {}
-    for name in ("series", "samples", "events", "coverage", "dead_letters", "records", "batches", "definitions"):
+    for name in TABLES:
         rows = view.rows(name, 0, view.position).to_pylist()
         found[name] = sorted(rows, key=repr)
     return found

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from meterbook.proof.leaf import batch_seal
 from meterbook.wire.sections import SCHEMA_VERSION, Sections
 
 #: The hash before the first batch of an epoch.
@@ -40,14 +41,8 @@ class ChainPlace:
 
 def batch_hash(place: ChainPlace, content: Sections) -> bytes:
     """The 32-byte hash that seals ``content`` at ``place``."""
-    name = place.agent.encode()
-    hasher = hashlib.sha256(b"meterbook batch v1\0")
-    hasher.update(struct.pack("<H", len(name)) + name)
-    hasher.update(struct.pack("<qqi", place.epoch, place.sequence, SCHEMA_VERSION))
-    hasher.update(place.previous_hash)
-    for section, table in content.tables().items():
-        hasher.update(section_hash(section, table))
-    return hasher.digest()
+    sections = (section_hash(section, table) for section, table in content.tables().items())
+    return batch_seal(place.agent, place.epoch, place.sequence, SCHEMA_VERSION, place.previous_hash, sections)
 
 
 def section_hash(name: str, table: pa.Table) -> bytes:

@@ -94,6 +94,11 @@ class Sections:
         """Rows in all sections together."""
         return sum(table.num_rows for table in self.tables().values())
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all sections in memory."""
+        return sum(table.nbytes for table in self.tables().values() if table.num_rows)
+
     def tables(self) -> dict[str, pa.Table]:
         """The sections by name, in the order of the wire."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -42,6 +42,8 @@ class _RefusalCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The batch or the message exceeds a limit."""
     REFUSAL_CODE_UNAVAILABLE: _RefusalCode.ValueType  # 6
     """The ledger cannot write just now (disk full, for example): keep the batch and try again later."""
+    REFUSAL_CODE_FORBIDDEN: _RefusalCode.ValueType  # 7
+    """The sender may not write this: keep the batch until somebody has granted it, or mended what is sent."""
 
 class RefusalCode(_RefusalCode, metaclass=_RefusalCodeEnumTypeWrapper):
     """RefusalCode says what the agent can do about a refusal."""
@@ -59,6 +61,8 @@ REFUSAL_CODE_TOO_LARGE: RefusalCode.ValueType  # 5
 """The batch or the message exceeds a limit."""
 REFUSAL_CODE_UNAVAILABLE: RefusalCode.ValueType  # 6
 """The ledger cannot write just now (disk full, for example): keep the batch and try again later."""
+REFUSAL_CODE_FORBIDDEN: RefusalCode.ValueType  # 7
+"""The sender may not write this: keep the batch until somebody has granted it, or mended what is sent."""
 global___RefusalCode = RefusalCode
 
 @typing.final

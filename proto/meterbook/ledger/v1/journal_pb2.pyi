@@ -168,3 +168,33 @@ class Entry(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["dimensions", b"dimensions", "estimated_nano", b"estimated_nano", "expected_us", b"expected_us", "hour_us", b"hour_us", "observed_us", b"observed_us", "quantity_nano", b"quantity_nano", "tenant", b"tenant"]) -> None: ...
 
 global___Entry = Entry
+
+@typing.final
+class ActRecord(google.protobuf.message.Message):
+    """ActRecord is one act of an operator, such as issuing a credential."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AUTHOR_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    DOCUMENT_FIELD_NUMBER: builtins.int
+    author: builtins.str
+    """Who acted, for people to read."""
+    kind: builtins.str
+    """What was done, such as "access.issued"; each kind says what its document holds."""
+    name: builtins.str
+    """What it was done to, such as the public id of a credential."""
+    document: builtins.str
+    """Canonical JSON. Never holds a secret."""
+    def __init__(
+        self,
+        *,
+        author: builtins.str = ...,
+        kind: builtins.str = ...,
+        name: builtins.str = ...,
+        document: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "document", b"document", "kind", b"kind", "name", b"name"]) -> None: ...
+
+global___ActRecord = ActRecord

@@ -859,7 +859,7 @@ class Verdict(google.protobuf.message.Message):
 
     HOLDS_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
-    HEAD_FIELD_NUMBER: builtins.int
+    ROOT_FIELD_NUMBER: builtins.int
     BATCHES_FIELD_NUMBER: builtins.int
     SAMPLES_FIELD_NUMBER: builtins.int
     EVENTS_FIELD_NUMBER: builtins.int
@@ -867,8 +867,8 @@ class Verdict(google.protobuf.message.Message):
     FAULTS_FIELD_NUMBER: builtins.int
     holds: builtins.bool
     position: builtins.int
-    head: builtins.str
-    """Head of the log's own hash chain, hexadecimal."""
+    root: builtins.str
+    """Root of the Merkle tree over all records, hexadecimal."""
     batches: builtins.int
     samples: builtins.int
     events: builtins.int
@@ -882,13 +882,13 @@ class Verdict(google.protobuf.message.Message):
         *,
         holds: builtins.bool = ...,
         position: builtins.int = ...,
-        head: builtins.str = ...,
+        root: builtins.str = ...,
         batches: builtins.int = ...,
         samples: builtins.int = ...,
         events: builtins.int = ...,
         entries: builtins.int = ...,
         faults: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batches", b"batches", "entries", b"entries", "events", b"events", "faults", b"faults", "head", b"head", "holds", b"holds", "position", b"position", "samples", b"samples"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batches", b"batches", "entries", b"entries", "events", b"events", "faults", b"faults", "holds", b"holds", "position", b"position", "root", b"root", "samples", b"samples"]) -> None: ...
 
 global___Verdict = Verdict

@@ -1,0 +1,89 @@
+"""The files of a log: the few calls to the operating system on which its promises rest, all in one place.
+
+Everything else about the log is arithmetic. Tests put a disk under it that fails, tears writes and loses what was
+not synced.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class DiskFile:
+    """An open file, appended to and read at any offset. Methods raise OSError."""
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self.path = path
+        self._fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return os.fstat(self._fd).st_size
+
+    @property
+    def has_name(self) -> bool:
+        """Whether the file can still be found in a directory: one that was deleted goes with this process."""
+        return os.fstat(self._fd).st_nlink > 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes from an offset on; fewer only where the file ends."""
+        data = os.pread(self._fd, length, offset)
+        while len(data) < length and (more := os.pread(self._fd, length - len(data), offset + len(data))):
+            data += more
+        return data
+
+    def append(self, data: bytes) -> None:
+        """Write everything at the end: a disk that fills up may take only a part, and say so by a smaller number."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def truncate(self, size: int) -> None:
+        """Cut the file off."""
+        os.ftruncate(self._fd, size)
+
+    def sync(self) -> None:
+        """Make the bytes survive a power loss."""
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+class Disk:
+    """The directory of a log."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def names(self) -> list[str]:
+        """Names of the files, sorted."""
+        return sorted(entry.name for entry in self.directory.iterdir())
+
+    def create(self, name: str) -> DiskFile:
+        """A new, empty file, in place of one that may be there."""
+        return DiskFile(self.directory / name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC)
+
+    def open(self, name: str, *, to_append: bool = False) -> DiskFile:
+        """A file that is there."""
+        return DiskFile(self.directory / name, os.O_RDWR | os.O_APPEND if to_append else os.O_RDONLY)
+
+    def remove(self, name: str) -> None:
+        """Delete a file."""
+        (self.directory / name).unlink(missing_ok=True)
+
+    def sync(self) -> None:
+        """Make the names durable: a file that was synced can still lose its name without this."""
+        sync_directory(self.directory)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,59 @@
+"""The newest groups of the log, kept in memory until the tables have them or they are too many.
+
+They save the materialiser from reading and decoding what was decoded a moment ago; what is no longer here is read from
+the files.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+from ledger.journal.segment import Group
+
+BYTES_MAX = 192 << 20
+
+
+class Kept(NamedTuple):
+    """A group, and the name of the segment that it stands in."""
+
+    segment: str
+    group: Group
+
+
+class Tail:
+    """Groups by the position that they follow, oldest first."""
+
+    def __init__(self, bytes_max: int = BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._kept: dict[int, tuple[Kept, int]] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def add(self, segment: str, group: Group) -> None:
+        """Keep a group; the oldest go where there are too many."""
+        size = sum(len(record.payload) + _content_bytes(record.draft.content) for record in group.records)
+        with self._lock:
+            self._kept[group.records[0].position - 1] = Kept(segment, group), size
+            self._bytes += size
+            while self._bytes > self._bytes_max:
+                self._drop_first()
+
+    def after(self, position: int) -> Kept | None:
+        """The group that follows a position, if it is still here."""
+        found = self._kept.get(position)
+        return found[0] if found else None
+
+    def drop(self, until: int) -> None:
+        """Let go of the groups whose records have positions up to ``until``."""
+        with self._lock:
+            while self._kept and next(iter(self._kept)) < until:
+                self._drop_first()
+
+    def _drop_first(self) -> None:
+        _, size = self._kept.pop(next(iter(self._kept)))
+        self._bytes -= size
+
+
+def _content_bytes(content: object) -> int:
+    return int(getattr(content, "nbytes", 0))

@@ -1,0 +1,56 @@
+"""Ends a server whose test process is gone, however it went.
+
+Run as ``python guard.py PID DIRECTORY [PATH...]`` with a pipe as standard input that the test process holds open and never
+writes to: the kernel closes it also after ``kill -9``. The guard then kills the server with everything it started, stopped
+or not, and removes what it left on disk. It needs Linux, for /proc, and nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+
+def family(pid: int) -> list[int]:
+    """A process and everything that descends from it, parents first; empty where it is gone.
+
+    PostgreSQL gives each child a session of its own, so a signal to the process group does not reach them.
+    """
+    children: dict[int, list[int]] = {}
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdigit():
+            with suppress(OSError):
+                # The name in parentheses may hold anything; what follows it are the state and the parent.
+                parent = int((directory / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(directory.name))
+    found = [pid] if Path(f"/proc/{pid}").exists() else []
+    for each in found:
+        found.extend(children.get(each, []))
+    return found
+
+
+def signal_family(pid: int, number: signal.Signals) -> None:
+    """Send a signal to all of them, the eldest first, so that none is started anew meanwhile."""
+    for each in family(pid):
+        with suppress(ProcessLookupError):
+            os.kill(each, number)
+
+
+def main() -> None:
+    """Wait for the end of standard input; then clear up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    pid, directory, *paths = sys.argv[1:]
+    sys.stdin.buffer.read()
+    signal_family(int(pid), signal.SIGKILL)
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
