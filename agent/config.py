@@ -42,12 +42,20 @@ class TlsConfig(_Part):
     ca_file: Path | None = Field(
         default=None, description="PEM file with the authorities that may vouch for the ledger; the system's if unset."
     )
+    cert_file: Path | None = Field(
+        default=None, description="PEM file with the agent's own certificate, where the ledger wants one."
+    )
+    key_file: Path | None = Field(default=None, description="PEM file with the key of that certificate.")
     insecure: bool = Field(default=False, description="Whether usage may travel unencrypted to another machine.")
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> TlsConfig:
+    def _fits_together(self) -> TlsConfig:
         if self.insecure and self.ca_file is not None:
             raise ValueError("ca_file and insecure: true exclude each other: remove one of them")
+        if self.insecure and self.cert_file is not None:
+            raise ValueError("cert_file and insecure: true exclude each other: remove one of them")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together: give both or none")
         return self
 
 
@@ -56,6 +64,13 @@ class LedgerConfig(_Part):
 
     endpoint: str = Field(description="Address of the ledger's intake, host:port.")
     tls: TlsConfig = Field(default=TlsConfig(), description="Encryption; off only to this machine, unless insecure.")
+    key_file: Path | None = Field(
+        default=None,
+        description="File with the agent's own key, which the agent writes when it enrols; none for a ledger that asks for none.",
+    )
+    enrolment_token_file: Path | None = Field(
+        default=None, description="File with a one-time invitation, read while there is no key; needs key_file."
+    )
     in_flight_max: int = Field(
         default=64,
         ge=1,
@@ -68,10 +83,17 @@ class LedgerConfig(_Part):
 
     _endpoint_is_address = field_validator("endpoint")(_address)
 
+    @model_validator(mode="after")
+    def _key_has_a_place(self) -> LedgerConfig:
+        if self.enrolment_token_file is not None and self.key_file is None:
+            raise ValueError("enrolment_token_file needs key_file: say where the key is to be kept")
+        return self
+
     @property
     def plaintext(self) -> bool:
         """Whether the connection is not encrypted."""
-        return self.tls.insecure or (self.tls.ca_file is None and _is_loopback(split_address(self.endpoint)[0]))
+        has_tls = self.tls.ca_file is not None or self.tls.cert_file is not None
+        return self.tls.insecure or (not has_tls and _is_loopback(split_address(self.endpoint)[0]))
 
 
 class SpoolConfig(_Part):

@@ -11,6 +11,9 @@ Everything that can go wrong is one of two things, and differs in how long to wa
 * :class:`_Stuck`: the same batch will be refused again until somebody acts. Said once in the log, shown on /readyz,
   tried again every minute. Nothing is dropped: an accountant would rather have a late book than a wrong one.
 
+Certificates and the agent's key are read anew for every connection, so both can be changed without a restart. Without a key, but
+with an invitation, the uplink enrols first (see ``enrolment``).
+
 gRPC sends from a thread of its own, which pulls batches out of ``_outgoing``; this module's thread reads answers.
 Lanes are never kept waiting: an append only wakes the sender. This is the agent's only module that knows gRPC.
 """
@@ -23,15 +26,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import grpc
 
 from agent.config import LedgerConfig
+from agent.enrolment import Key, KeyFiles
 from agent.errors import AgentError, ChainBroken, StartError
 from agent.selfmetrics import SelfMetrics
 from agent.sendwindow import SendWindow
 from agent.spool import SealedBatch, Spool
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
+from meterbook.ledger.v1 import access_pb2, access_pb2_grpc
 from meterbook.wire.sections import SCHEMA_VERSION
 
 BACKOFF_FIRST_S = 0.1
@@ -40,6 +46,7 @@ STUCK_S = 60.0
 
 _MESSAGE_BYTES_MAX = 64 << 20
 _POLL_S = 0.5
+_ENROL_S = 30.0
 _OPTIONS = [
     ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
@@ -56,6 +63,7 @@ _LASTING_REFUSALS = frozenset(
         intake_pb2.REFUSAL_CODE_BROKEN_CHAIN,
         intake_pb2.REFUSAL_CODE_CONFLICT,
         intake_pb2.REFUSAL_CODE_TOO_LARGE,
+        intake_pb2.REFUSAL_CODE_FORBIDDEN,
     }
 )
 _LASTING_STATUSES = frozenset(
@@ -86,11 +94,12 @@ class Uplink:
     """Sends the spool to the ledger from threads of its own."""
 
     def __init__(self, config: LedgerConfig, spool: Spool, metrics: SelfMetrics) -> None:
-        """Raises StartError where the authorities' file cannot be read. Connects only when started."""
+        """Raises StartError where a certificate's file cannot be read. Connects only when started."""
         self._config = config
         self._spool = spool
         self._metrics = metrics
-        self._credentials = _credentials(config)
+        _credentials(config)
+        self._keys = None if config.key_file is None else KeyFiles(config.key_file, config.enrolment_token_file)
         self._stopping = threading.Event()
         self._is_trying = False
         self._has_progress = False
@@ -172,7 +181,9 @@ class Uplink:
         window = SendWindow(self._spool.after)
         with self._channel() as channel:
             calls: list[grpc.Call] = []
-            call = intake_pb2_grpc.IntakeStub(channel).Stream(self._outgoing(window, calls, ends))
+            identity = self._identity(channel)
+            outgoing = self._outgoing(window, calls, ends)
+            call = intake_pb2_grpc.IntakeStub(channel).Stream(outgoing, metadata=identity)
             calls.append(call)
             self._window, self._end_stream = window, call.cancel
             if self._stopping.is_set():
@@ -257,22 +268,59 @@ class Uplink:
         raise (_Stuck if refusal.code in _LASTING_REFUSALS else _Interrupted)(text)
 
     def _channel(self) -> grpc.Channel:
-        if self._credentials is None:
+        try:
+            credentials = _credentials(self._config)
+        except StartError as error:
+            raise _Stuck(str(error)) from error
+        if credentials is None:
             return grpc.insecure_channel(self._config.endpoint, options=_OPTIONS)
-        return grpc.secure_channel(self._config.endpoint, self._credentials, options=_OPTIONS)
+        return grpc.secure_channel(self._config.endpoint, credentials, options=_OPTIONS)
+
+    def _identity(self, channel: grpc.Channel) -> tuple[tuple[str, str], ...]:
+        """What tells the ledger who this is; enrols first where there is no key yet."""
+        if self._keys is None:
+            return ()
+        try:
+            key = self._keys.key()
+            if key is None:
+                key = self._keys.enrol(lambda invitation, key: self._enrol(channel, invitation, key))
+                _log.info("enrolled at %s with key %s", self._config.endpoint, key.id)
+        except AgentError as error:
+            raise _Stuck(str(error)) from error
+        return _bearer(key.text)
+
+    def _enrol(self, channel: grpc.Channel, invitation: str, key: Key) -> None:
+        request = access_pb2.EnrolRequest(agent=self._spool.agent, key_id=key.id, secret_hash=key.secret_hash)
+        call = access_pb2_grpc.AccessStub(channel).Enrol.future(request, timeout=_ENROL_S, metadata=_bearer(invitation))
+        self._end_stream = call.cancel
+        if self._stopping.is_set():
+            call.cancel()
+        try:
+            call.result()
+        except grpc.FutureCancelledError as error:
+            raise _Interrupted("stopped while enrolling") from error
+        except grpc.RpcError as error:
+            raise _outcome(error, self._config.endpoint) from error
 
 
 def _credentials(config: LedgerConfig) -> grpc.ChannelCredentials | None:
     if config.plaintext:
         return None
-    if config.tls.ca_file is None:
-        return grpc.ssl_channel_credentials()
+    tls = config.tls
+    return grpc.ssl_channel_credentials(
+        _file(tls.ca_file, "ca_file"), _file(tls.key_file, "key_file"), _file(tls.cert_file, "cert_file")
+    )
+
+
+def _file(path: Path | None, name: str) -> bytes | None:
     try:
-        return grpc.ssl_channel_credentials(config.tls.ca_file.read_bytes())
+        return None if path is None else path.read_bytes()
     except OSError as error:
-        raise StartError(
-            f"ledger.tls.ca_file {config.tls.ca_file} cannot be read: {error.strerror or error}"
-        ) from error
+        raise StartError(f"ledger.tls.{name} {path} cannot be read: {error.strerror or error}") from error
+
+
+def _bearer(credential: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {credential}"),)
 
 
 def _outcome(error: grpc.RpcError, endpoint: str) -> Exception:

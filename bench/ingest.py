@@ -33,9 +33,10 @@ from ledger.journal.frames import Kind
 from ledger.journal.log import Log
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.ledger.v1 import journal_pb2
+from meterbook.proof.leaf import batch_seal
 from meterbook.wire.instants import now_us
-from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
-from meterbook.wire.sections import SAMPLES, SERIES, Sections, encode, sections
+from meterbook.wire.seal import GENESIS, section_hash
+from meterbook.wire.sections import SAMPLES, SCHEMA_VERSION, SERIES, Sections, encode, sections
 from meterbook.wire.series import Series
 
 GOAL = 10_000_000
@@ -51,7 +52,9 @@ def batch_of(agent: str, rows: int) -> Sections:
     ids = np.sort(np.array([each.series_id for each in series], dtype=np.int64))
     since = now_us() - SAMPLES_PER_SERIES * 15_000_000
     times = np.tile(since + np.arange(SAMPLES_PER_SERIES) * 15_000_000, len(ids))
-    values = np.tile(np.arange(SAMPLES_PER_SERIES) * 7.0, len(ids))
+    # Counters that go up by what nobody can foresee, so that they compress as real ones do.
+    steps = np.random.default_rng(len(ids)).geometric(0.01, (len(ids), SAMPLES_PER_SERIES))
+    values = np.cumsum(steps, axis=1, dtype=np.float64).ravel()
     samples = pa.table(
         [np.repeat(ids, SAMPLES_PER_SERIES), pa.array(times).cast(SAMPLES.field("time").type), values], schema=SAMPLES
     )
@@ -78,13 +81,15 @@ class Chain:
         rest = sections(samples=first.samples)
         self._contents = (first, rest)
         self._encoded = [{name: encode(table) for name, table in each.tables().items()} for each in self._contents]
+        self._sections = [
+            [section_hash(name, table) for name, table in each.tables().items()] for each in self._contents
+        ]
         self._hash = GENESIS
 
     def batch(self, sequence: int) -> intake_pb2.Batch:
         """The batch of a sequence; sequences must be asked for in order."""
         which = 0 if sequence == 1 else 1
-        place = ChainPlace(self.agent, self.epoch, sequence, self._hash)
-        sealed = batch_hash(place, self._contents[which])
+        sealed = batch_seal(self.agent, self.epoch, sequence, SCHEMA_VERSION, self._hash, self._sections[which])
         batch = intake_pb2.Batch(sequence=sequence, previous_hash=self._hash, hash=sealed, **self._encoded[which])
         self._hash = sealed
         return batch

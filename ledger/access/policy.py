@@ -30,7 +30,7 @@ class Denied(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """What a decision depends on besides the method: the agent that writes (if any), and tenants by name."""
+    """What a decision depends on besides the method: the agent that writes or enrols (if any), and tenants by name."""
 
     agent: str | None = None
     tenants: frozenset[str] = frozenset()
@@ -69,7 +69,7 @@ RULES: Mapping[str, Rule] = {
     f"{_QUERY}Verify": _rule(*_SEES_ALL),
     f"{_ADMIN}Apply": _rule(*_SEES_ALL),
     f"{_ADMIN}Book": _rule(*_SEES_ALL),
-    ENROL: _rule("enrol"),
+    ENROL: _rule("enrol", subject=lambda asked: Subject(asked.agent)),
     f"{_ACCESS}IssueToken": _rule(*_RULES_ACCESS),
     f"{_ACCESS}InviteAgent": _rule(*_RULES_ACCESS),
     f"{_ACCESS}Revoke": _rule(*_RULES_ACCESS),
@@ -100,8 +100,8 @@ def allow(caller: Caller, action: str, subject: Subject | None = None) -> None:
         raise Denied(f"{caller} may not call {method}" + (f": that takes the role {takes}" if takes else ""))
     if subject is None:
         return
-    if caller.role == "agent" and subject.agent is not None and subject.agent != caller.name:
-        raise Denied(f"{caller} may write only as itself, not as {subject.agent[:80]!r}")
+    if caller.role in ("agent", "enrol") and subject.agent is not None and subject.agent != caller.name:
+        raise Denied(f"{caller} may act only for itself, not for {subject.agent[:80]!r}")
     if caller.role in ("agent", "viewer"):
         granted = writable_tenants(caller) if caller.role == "agent" else caller.tenants
         refused = sorted(each for each in subject.tenants if not granted.allow(each))

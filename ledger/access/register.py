@@ -65,6 +65,7 @@ class Register:
         self._file_stamp: tuple[int, int, int] | None = None
         self._read_s = float("-inf")
         self._reading = threading.Lock()
+        self._closed = False
 
     @property
     def standing(self) -> Standing:
@@ -86,12 +87,17 @@ class Register:
     def catch_up(self, since_s: float) -> None:
         """See to it that a reading began after ``since_s`` (monotonic); those who wait for one share it."""
         with self._reading:
-            if self._read_s > since_s:
+            if self._closed or self._read_s > since_s:
                 return
             began_s = time.monotonic()
             self._read_file()
             self._standing = self._standing.after(self._book.acts(self._standing.position))
             self._read_s = began_s
+
+    def close(self) -> None:
+        """Read no more; waits for a reading that is under way."""
+        with self._reading:
+            self._closed = True
 
     def _caller(self, presented: Presented) -> Caller:
         in_file = self._in_file

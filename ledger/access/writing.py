@@ -24,7 +24,6 @@ Defined = Callable[[str, int], pa.Table]
 
 _TENANTS = (("series", "tenant"), ("events", "tenant"))
 _SOURCES = (("series", "source"), ("events", "origin"), ("coverage", "source"), ("dead_letters", "source"))
-_SERIES_PARTS = ("source", "metric", "kind", "unit", "labels", "attributes")
 
 
 class Writer:
@@ -59,21 +58,27 @@ class Writer:
         self._check_samples(content)
 
     def _check_numbers(self, series: pa.Table) -> None:
-        rows = series.set_column(series.column_names.index("start"), "start", series["start"].cast(pa.int64()))
-        for row in rows.to_pylist():
-            genuine = Series(**{part: row[part] for part in _SERIES_PARTS}, start_us=row["start"])
-            if (genuine.series_id, genuine.identity) != (row["series_id"], row["identity"]):
+        """Row by row, since each is a hash of its own; but every series is defined only once in an epoch."""
+        columns = [series[name].to_pylist() for name in ("source", "metric", "kind", "unit", "labels", "attributes")]
+        columns.append(series["start"].cast(pa.int64()).to_pylist())
+        numbers = zip(series["series_id"].to_pylist(), series["identity"].to_pylist(), strict=True)
+        for (series_id, identity), *parts in zip(numbers, *columns, strict=True):
+            genuine = Series(*parts)
+            if (genuine.series_id, genuine.identity) != (series_id, identity):
                 raise Denied(
-                    f"{self._session.caller} calls a series of source {row['source'][:80]!r} {row['series_id']}, but its "
-                    f"parts give {genuine.series_id}: number series as meterbook.wire.series says"
+                    f"{self._session.caller} calls a series of source {genuine.source[:80]!r} {series_id}, but its parts "
+                    f"give {genuine.series_id}: number series as meterbook.wire.series says"
                 )
 
     def _check_samples(self, content: Sections) -> None:
         if self._ids is None:
             self._ids = self._own(self._defined(*self._chain))
-        self._ids = np.union1d(self._ids, content.series["series_id"].to_numpy())
-        used = np.unique(content.samples["series_id"].to_numpy())
-        strange = used[~np.isin(used, self._ids, assume_unique=True)]
+        if content.series.num_rows:
+            self._ids = np.union1d(self._ids, content.series["series_id"].to_numpy())
+        ids = content.samples["series_id"].to_numpy()
+        # Samples are sorted by series: the distinct ones are where the number changes.
+        used = ids[np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1))]
+        strange = used[~np.isin(used, self._ids)]
         if len(strange):
             raise Denied(
                 f"{self._session.caller} has not defined series {strange[0]} in epoch {self._chain[1]}, which "

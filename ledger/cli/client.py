@@ -1,23 +1,34 @@
-"""How commands reach a ledger, and what a person is told when that fails."""
+"""How commands reach a ledger, and what a person is told when that fails.
+
+The options that say who is asking are the same for all commands and none of their business, so they wait in click's context
+until a connection is made. The token itself is no option: command lines can be read by everybody on the machine.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 import grpc
 
 from ledger.cli.console import waiting
+from meterbook.health import split_address
+from meterbook.ledger.v1.access_pb2_grpc import AccessStub
 from meterbook.ledger.v1.admin_pb2_grpc import AdminStub
 from meterbook.ledger.v1.query_pb2_grpc import QueryStub
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
+TOKEN_VARIABLE = "METERBOOK_TOKEN"  # noqa: S105 - where it is, not what it is
+
 _OPTIONS = [("grpc.max_receive_message_length", 1 << 30)]
+_IDENTITY = "meterbook.identity"
 
 #: What gRPC says of a connection that something listens at, and what the person is told.
 _SIGNS = (
@@ -45,11 +56,28 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Who asks: the file of a token, and a client's certificate with its key."""
+
+    token_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    is_insecure: bool = False
+
+    def token(self) -> str:
+        """The token, from the file or else the environment; empty where there is none."""
+        if self.token_file is None:
+            return os.environ.get(TOKEN_VARIABLE, "").strip()
+        return _read(self.token_file, "--token-file").decode("ascii", "replace").strip()
+
+
+@dataclass(frozen=True)
 class Stubs:
     """The services of a ledger."""
 
     query: QueryStub
     admin: AdminStub
+    access: AccessStub
 
 
 def asks_ledger(function: Function) -> Function:
@@ -61,6 +89,27 @@ def asks_ledger(function: Function) -> Function:
         show_default=True,
         help="host:port of the ledger.",
     )(function)
+    for name, help_text in (
+        ("key", "PEM file of that certificate's key."),
+        ("cert", "PEM file of a client certificate, where the ledger wants one."),
+        ("token", f"File that holds a token; by default the token is taken from {TOKEN_VARIABLE}."),
+    ):
+        function = click.option(
+            f"--{name}-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar=f"METERBOOK_{name.upper()}_FILE",
+            expose_value=False,
+            callback=_remember,
+            help=help_text,
+        )(function)
+    function = click.option(
+        "--insecure",
+        "is_insecure",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember,
+        help="Send the token in plain text even to another machine.",
+    )(function)
     return click.option(
         "--ca-file",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -69,25 +118,80 @@ def asks_ledger(function: Function) -> Function:
     )(function)
 
 
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    context.meta.setdefault(_IDENTITY, {})[parameter.name] = value
+
+
 @contextmanager
 def connected(ledger: str, ca_file: Path | None, doing: str) -> Iterator[Stubs]:
     """The services of a ledger; errors end the command with one sentence. ``doing`` is shown when it takes long."""
-    address = Address(ledger, ca_file)
-    with waiting(doing), _channel(address) as channel:
+    address, identity = Address(ledger, ca_file), Identity(**click.get_current_context().meta.get(_IDENTITY, {}))
+    with waiting(doing), _channel(address, identity) as plain:
+        channel = _bearing(plain, address, identity)
         try:
-            yield Stubs(QueryStub(channel), AdminStub(channel))
+            yield Stubs(QueryStub(channel), AdminStub(channel), AccessStub(channel))
         except grpc.RpcError as error:
             raise click.ClickException(_sentence(error, address)) from error
 
 
-def _channel(address: Address) -> grpc.Channel:
+def _channel(address: Address, identity: Identity) -> grpc.Channel:
+    if (identity.cert_file is None) != (identity.key_file is None):
+        raise click.UsageError("--cert-file and --key-file go together: give both")
     if address.ca_file is None:
+        if identity.cert_file is not None:
+            raise click.UsageError("--cert-file without --ca-file: plain text has no certificates")
         return grpc.insecure_channel(address.target, _OPTIONS)
+    authority = _read(address.ca_file, "--ca-file")
+    chain = key = None
+    if identity.cert_file is not None and identity.key_file is not None:
+        chain, key = _read(identity.cert_file, "--cert-file"), _read(identity.key_file, "--key-file")
+    return grpc.secure_channel(address.target, grpc.ssl_channel_credentials(authority, key, chain), _OPTIONS)
+
+
+def _bearing(channel: grpc.Channel, address: Address, identity: Identity) -> grpc.Channel:
+    """The channel with the token on every call."""
+    token = identity.token()
+    if not token:
+        return channel
+    if not token.isascii() or not token.isprintable():
+        raise click.ClickException("the token holds characters that no token has: give the one line that was issued")
+    if address.ca_file is None and not identity.is_insecure and not _is_here(address.target):
+        raise click.ClickException(
+            f"the token would travel to {address.target} in plain text: give --ca-file, or say --insecure"
+        )
+    return grpc.intercept_channel(channel, _Bearer(token))
+
+
+class _Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Adds the authorization header."""
+
+    def __init__(self, token: str) -> None:
+        self._metadata = ("authorization", f"Bearer {token}")
+
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(self._with_token(client_call_details), request)
+
+    def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(self._with_token(client_call_details), request)
+
+    def _with_token(self, details: Any) -> Any:
+        return details._replace(metadata=[*(details.metadata or ()), self._metadata])
+
+
+def _read(path: Path, option: str) -> bytes:
     try:
-        authority = address.ca_file.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise click.ClickException(f"--ca-file {address.ca_file}: cannot be read ({error.strerror})") from error
-    return grpc.secure_channel(address.target, grpc.ssl_channel_credentials(authority), _OPTIONS)
+        raise click.ClickException(f"{option} {path}: cannot be read ({error.strerror})") from error
+
+
+def _is_here(target: str) -> bool:
+    """Whether an address is on this machine."""
+    try:
+        host = split_address(target)[0]
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _sentence(error: grpc.RpcError, address: Address) -> str:
@@ -101,6 +205,8 @@ def _sentence(error: grpc.RpcError, address: Address) -> str:
     # These texts are gRPC's own; what a ledger says is passed on as it is.
     if not details.startswith(("failed to connect", "errors resolving", "DNS resolution failed")):
         return details
+    if "Socket closed" in details and address.ca_file is not None:
+        return f"{ledger} ended the connection: give a client certificate that it accepts by --cert-file and --key-file"
     for sign, sentence in _SIGNS:
         if sign in details:
             return sentence.format(ledger=ledger, ca_file=address.ca_file)

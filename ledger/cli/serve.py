@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from ledger.cli.stores import backup, rebuild, restore
 from ledger.journal.errors import JournalError
 from ledger.server.config import ConfigError, LedgerConfig, load
+from ledger.server.memory import keep_freed_memory
 from ledger.server.process import CannotServe, LedgerProcess
 
 
@@ -31,6 +33,7 @@ def ledger() -> None:
 def serve(config: Path | None, log_level: str, **changes: Any) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    keep_freed_memory()
     try:
         found = load(config, {name: value for name, value in changes.items() if value is not None})
         asyncio.run(_serve(found))
@@ -49,3 +52,7 @@ async def _serve(config: LedgerConfig) -> None:
         await stopping.wait()
     finally:
         await process.stop()
+
+
+for _command in (backup, restore, rebuild):
+    ledger.add_command(_command)

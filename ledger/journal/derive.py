@@ -110,9 +110,11 @@ TABLES: dict[str, pa.Schema] = {
 def decode_batch(batch: intake_pb2.Batch, rows_max: int = _ROWS_MAX) -> Sections:
     """The sections of a batch, which share one bound on their bytes in memory. Raises sections.MalformedSection."""
     found: dict[str, pa.Table] = {}
+    left = sections.DECODED_BYTES_MAX
     for name in SCHEMAS:
-        left = sections.DECODED_BYTES_MAX - sum(table.nbytes for table in found.values())
         found[name] = sections.decode(name, getattr(batch, name), rows_max, left)
+        # Asking an empty table for its size costs as much as decoding a small one.
+        left -= found[name].nbytes if found[name].num_rows else 0
     return Sections(**found)
 
 

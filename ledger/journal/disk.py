@@ -36,6 +36,15 @@ class DiskFile:
 
     def append(self, data: bytes) -> None:
         """Write everything at the end: a disk that fills up may take only a part, and say so by a smaller number."""
+        os.lseek(self._fd, 0, os.SEEK_END)
+        self._write(data)
+
+    def rewrite(self, offset: int, data: bytes) -> None:
+        """Write bytes again that stand there already, so that the next sync is about them too."""
+        os.lseek(self._fd, offset, os.SEEK_SET)
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
@@ -65,11 +74,11 @@ class Disk:
 
     def create(self, name: str) -> DiskFile:
         """A new, empty file, in place of one that may be there."""
-        return DiskFile(self.directory / name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC)
+        return DiskFile(self.directory / name, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 
-    def open(self, name: str, *, to_append: bool = False) -> DiskFile:
+    def open(self, name: str, *, to_write: bool = False) -> DiskFile:
         """A file that is there."""
-        return DiskFile(self.directory / name, os.O_RDWR | os.O_APPEND if to_append else os.O_RDONLY)
+        return DiskFile(self.directory / name, os.O_RDWR if to_write else os.O_RDONLY)
 
     def remove(self, name: str) -> None:
         """Delete a file."""

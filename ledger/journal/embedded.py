@@ -3,7 +3,8 @@
 A group is one write and one ``fdatasync``; only then are its futures resolved. A write that fails (disk full) is taken
 back by truncating to the last durable byte, and its futures raise LogUnavailable. If a sync itself fails nobody can say
 what is on the disk any more, since the kernel may have dropped the pages: the log then refuses every append until it is
-opened, and thereby checked, again.
+opened, and thereby checked, again. Opening writes the last group once more, since the kernel may still show it though
+the disk does not have it.
 
 The newest groups are also kept in memory for a while: the materialiser, a moment behind, need not read or decode them.
 """
@@ -12,16 +13,16 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 
 from ledger.journal import segment
 from ledger.journal.disk import Disk, DiskFile
-from ledger.journal.errors import LogUnavailable, Overtaken, StoreDamaged
+from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.fence import admit
 from ledger.journal.frames import BadFrame
-from ledger.journal.grouping import GroupCommit
+from ledger.journal.grouping import GroupCommit, Outcomes
 from ledger.journal.log import Known
 from ledger.journal.record import NO_HEAD, Draft, Head
 from ledger.journal.segment import Group, Header
@@ -32,12 +33,25 @@ from meterbook.wire.instants import now_us
 
 SEGMENT_BYTES = 64 << 20
 
+Gather = Callable[[Callable[[Sequence[Draft]], Outcomes], str], GroupCommit]
+
 
 class EmbeddedLog:
-    """An opened log; see :class:`ledger.journal.log.Log`. Raises StoreDamaged where acknowledged bytes are not what they were."""
+    """An opened log; see :class:`ledger.journal.log.Log`. Raises StoreDamaged where acknowledged bytes are not what they were.
 
-    def __init__(self, disk: Disk, known: Known | None = None, segment_bytes: int = SEGMENT_BYTES) -> None:
+    ``gather`` makes what puts drafts into groups, ``clock`` tells the time in microseconds.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        known: Known | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        gather: Gather = GroupCommit,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
         self._disk = disk
+        self._clock = clock
         self._place = str(disk.directory)
         self._segment_bytes = segment_bytes
         self._changed = threading.Condition()
@@ -51,10 +65,9 @@ class EmbeddedLog:
         try:
             self._recover(known or Known())
         except BaseException:
-            if self._file is not None:
-                self._file.close()
+            self._close_file()
             raise
-        self._groups = GroupCommit(self._commit, self._place)
+        self._groups = gather(self._commit, self._place)
 
     @property
     def frontier(self) -> Frontier:
@@ -95,45 +108,64 @@ class EmbeddedLog:
     def close(self) -> None:
         """Write what waits, then stop. Safe to call twice."""
         self._groups.close()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        with self._changed:
+            self._close_file()
 
     def _recover(self, known: Known) -> None:
         """Read what the tables have not seen, cut off what a crash left, and stand at the end."""
         self._heads = dict(known.heads)
-        if not self._segments.found():
-            if known.position:
-                raise self._lost(known)
+        self._segments.find()
+        if self._segments.names:
+            self._read(known)
+        if self.end < known.position:
+            raise self._lost(known)
+        if self._segments.unfinished not in (None, segment.name_of(self.end + 1)):
+            raise StoreDamaged(
+                f"{self._place}: the log ends at position {self.end}, but {self._segments.unfinished} was begun; "
+                "restore the log from a backup"
+            )
+        if self._file is None or self._segments.unfinished:
             self._open_segment()
-            return
+
+    def _read(self, known: Known) -> None:
         first = self._segments.first
         if first > known.position + 1:
             raise StoreDamaged(
                 f"{self._place}: records {known.position + 1} to {first - 1} are missing; restore their segments from "
                 "the archive or a backup"
             )
-        # From the segment before the last at least: it must be whole, since a later one was begun.
-        for name in self._segments.since(min(known.position + 1, self._segments.last)):
-            self._recover_segment(name, known)
-        if self.end < known.position:
-            raise self._lost(known)
-        # What a killed process wrote may still be only in memory: make it durable before anybody relies on it.
-        assert self._file is not None
+        # What stands in earlier segments was durable before the next one was begun.
+        *whole, last = self._segments.since(min(known.position + 1, self._segments.last))
+        for name in whole:
+            file = self._disk.open(name)
+            try:
+                self._begin_reading(file, is_first=name == whole[0])
+                self._read_groups(file, known, is_last=False)
+            finally:
+                file.close()
+        self._file = self._disk.open(last, to_write=True)
+        doubtful = self._begin_reading(self._file, is_first=not whole)
+        doubtful = self._read_groups(self._file, known, is_last=not self._segments.unfinished) or doubtful
+        # It may be on the disk, or only in memory, from where no sync would write it: not after one that failed.
+        self._file.rewrite(self._size - len(doubtful), doubtful)
         self._file.sync()
+        self._disk.sync()
 
-    def _recover_segment(self, name: str, known: Known) -> None:
-        is_last = name == self._segments.names[-1]
-        file = self._disk.open(name, to_append=is_last)
-        if is_last:
-            self._file = file
+    def _begin_reading(self, file: DiskFile, *, is_first: bool) -> bytes:
+        """Stand behind the header of a segment; gives its bytes."""
         header, offset = segment.read_header(file)
-        if self._frontier.size and header.frontier != self._frontier:
+        if not is_first and header.frontier != self._frontier:
             raise StoreDamaged(f"{file.path}: does not follow from the segment before it; restore both from a backup")
         self._frontier, self._time_us, self._seed, self._size = header.frontier, header.time_us, header.seed, offset
+        return segment.pack_header(header)
+
+    def _read_groups(self, file: DiskFile, known: Known, *, is_last: bool) -> bytes:
+        """Read a segment to its end, cut off what a crash left there; gives the bytes of the last group."""
+        group: Group | None = None
         try:
             while self._size < file.size:
-                self._advance(segment.read_group(file, self._size, self._seed, self._frontier), known.position)
+                group = segment.read_group(file, self._size, self._seed, self._frontier)
+                self._advance(group, known.position)
         except BadFrame as error:
             if not is_last or not segment.is_cut_off(file, self._size, self._seed, self.end + 1):
                 raise StoreDamaged(
@@ -143,9 +175,7 @@ class EmbeddedLog:
             if self.end < known.position:
                 raise self._lost(known) from None
             file.truncate(self._size)
-        finally:
-            if not is_last:
-                file.close()
+        return segment.pack_group(group, self._seed) if group else b""
 
     def _advance(self, group: Group, known_position: int) -> None:
         for record in group.records:
@@ -174,12 +204,17 @@ class EmbeddedLog:
             with suppress(OSError):
                 self._disk.remove(name)
             raise
-        if self._file is not None:
-            self._file.close()
-        self._file, self._size, self._seed = file, len(data), header.seed
+        before, self._file, self._size, self._seed = self._file, file, len(data), header.seed
         self._segments.begin(name)
+        if before is not None:
+            before.close()
 
-    def _commit(self, offered: Sequence[Draft]) -> Sequence[int | Overtaken]:
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _commit(self, offered: Sequence[Draft]) -> Outcomes:
         admitted = admit(offered, self._heads, self.end + 1)
         if admitted.drafts:
             try:
@@ -204,7 +239,7 @@ class EmbeddedLog:
             raise OSError(0, self._failed)
         if self._size >= self._segment_bytes:
             self._open_segment()
-        group = segment.group_of(drafts, self._frontier, max(self._time_us, now_us()))
+        group = segment.group_of(drafts, self._frontier, max(self._time_us, self._clock()))
         data = segment.pack_group(group, self._seed)
         try:
             self._file.append(data)
@@ -213,8 +248,8 @@ class EmbeddedLog:
             raise
         try:
             self._file.sync()
-        except OSError as error:
-            self._failed = f"a sync failed earlier: {error.strerror}; restart the ledger"
+        except BaseException as error:
+            self._failed = f"a sync failed earlier ({error}); restart the ledger"
             raise
         return Group(group.records, group.frontier, self._size + len(data))
 

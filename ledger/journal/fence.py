@@ -34,7 +34,7 @@ def admit(offered: Sequence[Draft], heads: Mapping[str, Head], position: int) ->
             moved[draft.chain] = Head(draft.sequence, draft.hash, position + len(kept))
             outcomes.append(position + len(kept))
             kept.append(draft)
-        elif draft.sequence == head.sequence and draft.hash == head.hash:
+        elif head.position and draft.sequence == head.sequence and draft.hash == head.hash:
             outcomes.append(head.position)
         else:
             outcomes.append(_overtaken(draft, head))

@@ -76,7 +76,7 @@ class Log(Protocol):
         ...
 
     def wait_past(self, position: int, timeout_s: float) -> int:
-        """Wait until the log is known to end after ``position`` or the time is up; gives the end."""
+        """Wait until the log is known to end after ``position`` or the time is up; gives the end. Raises LogUnavailable."""
         ...
 
     def reader(self, after: int = 0, *, stored: bool = False) -> Reader:

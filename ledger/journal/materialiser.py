@@ -5,6 +5,9 @@ all of it and applies them in one transaction: the more there is to do, the larg
 rows take in memory, since a small payload can stand for many. Where little is to be done it lingers for a moment, unless
 somebody waits, since every commit leaves files behind; these are compacted now and then. What went wrong is kept for
 /readyz and tried again from where the tables then say they are; a record is never skipped.
+
+Where several processes share the tables one of them has the turn, and the others watch how far it is. One that
+sees nothing move for a while works too: the turn only spares work, the watermark's compare-and-set is what counts.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from ledger.journal.errors import TablesUnavailable
 from ledger.journal.log import Log, Reader
 from ledger.journal.record import Record
 from ledger.journal.screening import KnownSeries
-from ledger.journal.tables import Tables
+from ledger.journal.tables import OvertakenError, Tables
+from ledger.journal.turn import AlwaysMine, Turn
 
 #: Bytes of payloads that are read at a time, and of their rows that one transaction applies.
 READ_BYTES_MAX, APPLY_BYTES_MAX = 16 << 20, 128 << 20
@@ -29,6 +33,9 @@ _IDLE_S = 0.2
 _LINGER_S = 0.3
 _ALONE_S = 0.2
 _CATCH_UP_TRIES = 20
+_WATCH_S = 0.05
+#: How long the tables may stand still behind the log before it is no longer left to whoever has the turn.
+_STALLED_S = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +43,17 @@ logger = logging.getLogger(__name__)
 class Materialiser:
     """Applies the log to the tables from a thread of its own, between :meth:`start` and :meth:`stop`."""
 
-    def __init__(self, log: Log, tables: Tables) -> None:
+    def __init__(self, log: Log, tables: Tables, turn: Turn | None = None) -> None:
         self._log, self._tables = log, tables
+        self._turn = turn or AlwaysMine()
         self._state: State
         self._reader: Reader | None = None
         self._ahead: deque[Record] = deque()
         self._applied = threading.Condition()
-        self._resume()
+        self._watermark = self._wanted = 0
+        self._moved_s = time.monotonic()
+        self._helps = False
+        self._moved_to(tables.watermark)
         self._stopping = threading.Event()
         self._hurry = threading.Event()
         self._commits = 0
@@ -64,67 +75,97 @@ class Materialiser:
         self._hurry.set()
         if self._thread.is_alive():
             self._thread.join()
-        if self._reader is not None:
-            self._reader.close()
+        self._turn.pass_on()
+        self._watch_only()
 
     def catch_up(self) -> None:
-        """Apply everything that is durable now, in this thread; for use before :meth:`start`.
+        """Apply everything that is durable now, in this thread, if it is this process's turn; for use before :meth:`start`.
 
         A catalog that is busy is tried again for some seconds: a process that was killed may leave a child behind for a
-        moment. Raises TablesUnavailable where it stays so.
+        moment. Raises TablesUnavailable where it stays so, LogUnavailable.
         """
         for tries_left in reversed(range(_CATCH_UP_TRIES)):
             try:
-                while self._apply_group():
+                while self._turn.is_mine() and self._apply_group():
                     pass
                 return
             except TablesUnavailable:
+                self._watch_only()
                 if not tries_left:
                     raise
                 time.sleep(_IDLE_S)
-                self._resume()
 
     def wait_for(self, position: int, timeout_s: float) -> bool:
         """Wait until the tables hold ``position``; False when the time is up first."""
-        self._hurry.set()
         with self._applied:
+            self._wanted = max(self._wanted, position)
+            self._hurry.set()
             return self._applied.wait_for(lambda: self._watermark >= position, timeout_s)
 
     def _resume(self) -> None:
         """Take up what the tables say, whatever became of the last group."""
-        if self._reader is not None:
-            self._reader.close()
+        self._watch_only()
         watermark = self._tables.watermark
         series = self._tables.query("SELECT series_id, identity, kind FROM series ORDER BY position")
         self._reader = self._log.reader(watermark)
-        self._ahead.clear()
         self._state = State(KnownSeries.of(series), self._reader.frontier)
         self._moved_to(watermark)
 
+    def _watch_only(self) -> None:
+        """Let go of what only whoever fills the tables needs."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+        self._ahead.clear()
+
     def _moved_to(self, position: int) -> None:
         with self._applied:
+            if position != self._watermark:
+                self._moved_s = time.monotonic()
             self._watermark = position
             self._applied.notify_all()
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self.trouble is not None:
-                    # The reader has gone on past what failed.
-                    self._resume()
-                worked = self._apply_group()
+                if self._turn.is_mine() or self._helps:
+                    self._work()
+                else:
+                    self._watch()
                 self.trouble = None
-                if self._commits >= COMMITS_BETWEEN:
-                    self._compact()
+            except OvertakenError:
+                # Another process did what was to be done here.
+                self._helps = False
+                self._watch_only()
             except Exception as error:
+                self._watch_only()
                 if self.trouble is None:
                     logger.exception("the tables could not be filled; trying again every %g s", _RETRY_S)
                 self.trouble = f"the tables are not being filled: {error}"
                 self._stopping.wait(_RETRY_S)
-                continue
-            if not worked and self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
-                self._hurry.wait(_LINGER_S)
+
+    def _work(self) -> None:
+        worked = self._apply_group()
+        if self._commits >= COMMITS_BETWEEN:
+            self._compact()
+        if not worked and self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
+            self._hurry.wait(_LINGER_S)
+            self._hurry.clear()
+
+    def _watch(self) -> None:
+        """See how far the one who has the turn is."""
+        self._watch_only()
+        if self._log.wait_past(self._watermark, _IDLE_S) <= self._watermark:
+            self._moved_s = time.monotonic()
+            return
+        if self._hurry.wait(_LINGER_S):
+            self._stopping.wait(_WATCH_S)
+        self._moved_to(self._tables.watermark)
+        self._log.applied(self._watermark)
+        with self._applied:
+            if self._watermark >= self._wanted:
                 self._hurry.clear()
+        self._helps = time.monotonic() - self._moved_s > _STALLED_S
 
     def _compact(self) -> None:
         """Have the tables compacted where nobody reads them just now; else after the next group."""
@@ -135,6 +176,8 @@ class Materialiser:
 
     def _apply_group(self) -> bool:
         """Apply the next group; False where there is none. Nothing is remembered of a group that failed."""
+        if self._reader is None:
+            self._resume()
         records = self._next_records()
         if not records:
             return False

@@ -122,13 +122,26 @@ class _Bench:
     def samples(self, table: pa.Table, known: KnownSeries) -> pa.Table:
         if table.num_rows == 0:
             return table
-        places, found = known.find(table["series_id"].to_numpy())
-        table = self._keep(table, found, lambda row: f"series_id {row['series_id']} was never defined")
-        counters = known.counters[places[found]] if table.num_rows else np.zeros(0, dtype=bool)
+        table, counters = self._defined(table, known)
         values = table["value"].to_numpy()
-        fits = np.isfinite(values) & (np.abs(values) < VALUE_LIMIT) & ~(counters & (values < 0))
+        # Neither a NaN nor an infinity is less than the limit.
+        fits = (np.abs(values) < VALUE_LIMIT) & ~(counters & (values < 0))
         table = self._keep(table, fits, lambda row: f"value {row['value']} cannot be metered")
         return self._not_ahead(table, "time")
+
+    def _defined(self, table: pa.Table, known: KnownSeries) -> tuple[pa.Table, np.ndarray]:
+        """The samples of series that are defined, and whether each is a counter's."""
+        ids = table["series_id"].to_numpy()
+        # The samples of a series stand together: look for each series once.
+        first = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
+        lengths = np.diff(first, append=len(ids))
+        places, found = known.find(ids[first])
+        counters = np.repeat(known.counters[places] & found, lengths) if found.any() else np.zeros(len(ids), dtype=bool)
+        if found.all():
+            return table, counters
+        is_defined = np.repeat(found, lengths)
+        kept = self._keep(table, is_defined, lambda row: f"series_id {row['series_id']} was never defined")
+        return kept, counters[is_defined]
 
     def events(self, table: pa.Table) -> pa.Table:
         fits = pc.less(pc.abs(table["value"]), _VALUE_LIMIT)
@@ -151,11 +164,17 @@ class _Bench:
 
     def _since(self, table: pa.Table, column: str, earliest_us: int, when: str) -> pa.Table:
         """Rows whose time is not before the earliest one; no time at all is none that is wrong."""
+        least_us = pc.min(table[column].cast(pa.int64())).as_py()
+        if least_us is None or least_us >= earliest_us:
+            return table
         fits = pc.greater_equal(table[column].cast(pa.int64()).fill_null(earliest_us), earliest_us)
         return self._keep(table, fits, lambda row: f"{column} {row[column]} is before {when}")
 
     def _until(self, table: pa.Table, column: str, latest_us: int, beyond: str) -> pa.Table:
         """Rows whose time is not after the latest one; likewise."""
+        most_us = pc.max(table[column].cast(pa.int64())).as_py()
+        if most_us is None or most_us <= latest_us:
+            return table
         fits = pc.less_equal(table[column].cast(pa.int64()).fill_null(latest_us), latest_us)
         return self._keep(table, fits, lambda row: f"{column} {row[column]} is {beyond}")
 

@@ -24,7 +24,7 @@ SUFFIX = ".seg"
 _MAGIC = b"MBKSEG02"
 _HEADER = struct.Struct("<8sIIqI")
 #: No header is longer: the tree's edge has a hash for each bit of its size.
-HEADER_BYTES_MAX = 4_096
+_EDGE_BYTES_MAX = 8 + 64 * 32
 _SEARCH_BYTES = 8 << 20
 
 
@@ -61,6 +61,11 @@ def name_of(position: int) -> str:
     return f"{position:020d}{SUFFIX}"
 
 
+def position_of(name: str) -> int:
+    """Position of the first record of the segment with this file name."""
+    return int(name.removesuffix(SUFFIX))
+
+
 def pack_header(header: Header) -> bytes:
     """The bytes at the beginning of a segment."""
     edge = header.frontier.to_bytes()
@@ -73,7 +78,7 @@ def read_header(file: DiskFile) -> tuple[Header, int]:
     fixed = file.read(0, _HEADER.size)
     if len(fixed) == _HEADER.size and fixed[: len(_MAGIC)] == _MAGIC:
         _, seed, _, time_us, edge_bytes = _HEADER.unpack(fixed)
-        rest = file.read(_HEADER.size, edge_bytes + 4) if edge_bytes <= HEADER_BYTES_MAX else b""
+        rest = file.read(_HEADER.size, edge_bytes + 4) if edge_bytes <= _EDGE_BYTES_MAX else b""
         edge, crc = rest[:edge_bytes], rest[edge_bytes:]
         if len(crc) == 4 and zlib.crc32(edge, zlib.crc32(fixed)) == int.from_bytes(crc, "little"):
             with suppress(ValueError):
@@ -81,6 +86,18 @@ def read_header(file: DiskFile) -> tuple[Header, int]:
                 if file.path.name == name_of(header.position):
                     return header, _HEADER.size + edge_bytes + 4
     raise StoreDamaged(f"{file.path}: the segment's header is damaged, or not that of its name; restore the file")
+
+
+def is_unfinished(file: DiskFile) -> bool:
+    """Whether a crash came while the segment was made: its header is not whole, and nothing was ever written behind it."""
+    edge_bytes = 8 + 32 * (position_of(file.path.name) - 1).bit_count()
+    if file.size > _HEADER.size + edge_bytes + 4:
+        return False
+    try:
+        read_header(file)
+    except StoreDamaged:
+        return True
+    return False
 
 
 def group_of(drafts: Sequence[Draft], frontier: Frontier, time_us: int, end: int = 0) -> Group:

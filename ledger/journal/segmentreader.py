@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ledger.journal import segment
 from ledger.journal.disk import Disk, DiskFile
-from ledger.journal.errors import StoreDamaged
+from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.frames import BadFrame
 from ledger.journal.record import Record
-from ledger.journal.segment import SUFFIX, Group
+from ledger.journal.segment import SUFFIX, Group, position_of
 from ledger.journal.tail import Tail
 from meterbook.proof.merkle import Frontier
 
@@ -21,24 +22,29 @@ class Segments:
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self.names: list[str] = []
+        #: The one that a crash left half made; it holds nothing, but says that the one before it is whole.
+        self.unfinished: str | None = None
 
-    def found(self) -> bool:
-        """Look what there is. The last one goes if the crash came while it was made, before anything was in it."""
-        names = [name for name in self.disk.names() if name.endswith(SUFFIX)]
-        if names and self._is_unfinished(names[-1]):
-            self.disk.remove(names.pop())
-        self.names = names
-        return bool(names)
+    def find(self) -> None:
+        """Look what there is."""
+        self.names = [name for name in self.disk.names() if name.endswith(SUFFIX)]
+        if self.names:
+            file = self.disk.open(self.names[-1])
+            try:
+                if segment.is_unfinished(file):
+                    self.unfinished = self.names.pop()
+            finally:
+                file.close()
 
     @property
     def first(self) -> int:
         """Position of the first record that is kept."""
-        return _position(self.names[0])
+        return position_of(self.names[0])
 
     @property
     def last(self) -> int:
         """Position with which the last segment begins."""
-        return _position(self.names[-1])
+        return position_of(self.names[-1])
 
     def since(self, position: int) -> list[str]:
         """The segment with a position, and those after it."""
@@ -55,17 +61,6 @@ class Segments:
             self.disk.remove(name)
         self.disk.sync()
 
-    def _is_unfinished(self, name: str) -> bool:
-        file = self.disk.open(name)
-        try:
-            segment.read_header(file)
-        except StoreDamaged:
-            # A header is one small write: where more follows it, it was whole once.
-            return file.size <= segment.HEADER_BYTES_MAX
-        finally:
-            file.close()
-        return False
-
 
 class SegmentReader:
     """A place in the log that moves forward; see :class:`ledger.journal.log.Reader`. For one thread."""
@@ -74,23 +69,30 @@ class SegmentReader:
         self._segments, self._tail, self._end = segments, tail, end
         self._file: DiskFile | None = None
         self._left: list[Record] = []
-        self._edge = Frontier()
-        self._open(segments.since(after + 1)[0])
+        with _readable(segments.disk):
+            self._edge, self._offset = self._open(segments.since(after + 1)[0])
         self.frontier = self._edge
-        while self._edge.size < after:
-            before, records = self._edge, self._next()
-            skipped = [record.leaf for record in records if record.position <= after]
-            self._left = records[len(skipped) :]
-            self.frontier = before.appended(skipped)
+        try:
+            self._skip(after)
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, bytes_max: int) -> list[Record]:
-        """The records that follow, whole groups until their payloads have ``bytes_max``. Raises StoreDamaged."""
+        """The records that follow, whole groups until their payloads have ``bytes_max``.
+
+        Raises StoreDamaged, LogUnavailable; what was read until then is read again the next time.
+        """
         records, self._left = self._left, []
         size = sum(len(record.payload) for record in records)
-        while size < bytes_max and self._edge.size < self._end():
-            found = self._next()
-            records += found
-            size += sum(len(record.payload) for record in found)
+        try:
+            while size < bytes_max and self._edge.size < self._end():
+                found = self._next()
+                records += found
+                size += sum(len(record.payload) for record in found)
+        except BaseException:
+            self._left = records
+            raise
         self.frontier = self._edge
         return records
 
@@ -100,20 +102,35 @@ class SegmentReader:
             self._file.close()
             self._file = None
 
+    def _skip(self, after: int) -> None:
+        if self._edge.size > after:
+            raise StoreDamaged(
+                f"{self._segments.disk.directory}: records {after + 1} to {self._edge.size} are missing; restore their "
+                "segments from the archive or a backup"
+            )
+        while self._edge.size < after:
+            before, records = self._edge, self._next()
+            skipped = [record.leaf for record in records if record.position <= after]
+            self._left = records[len(skipped) :]
+            self.frontier = before.appended(skipped)
+
     def _next(self) -> list[Record]:
         """The next group, from memory if it is still there."""
         kept = self._tail.after(self._edge.size)
-        if kept is not None and kept.segment != self._name:
-            self._leave(kept.segment)
-        group = self._from_file() if kept is None else kept.group
+        if kept is None:
+            with _readable(self._segments.disk):
+                group = self._from_file()
+        else:
+            group = kept.group
+            if kept.segment != self._name:
+                self.close()
+                self._name = kept.segment
         self._edge, self._offset = group.frontier, group.end
         return list(group.records)
 
     def _from_file(self) -> Group:
         if self._file is None:
-            offset, edge = self._offset, self._edge
             self._open(self._name)
-            self._offset, self._edge = offset, edge
         assert self._file is not None
         if self._offset >= self._file.size:
             self._next_segment()
@@ -127,32 +144,40 @@ class SegmentReader:
 
     def _next_segment(self) -> None:
         assert self._file is not None
-        path, edge = self._file.path, self._edge
-        name = segment.name_of(edge.size + 1)
+        path = self._file.path
+        name = segment.name_of(self._edge.size + 1)
         if name not in self._segments.names:
             raise StoreDamaged(
-                f"{path}: ends before position {edge.size + 1}, which the log holds; restore it from a backup"
+                f"{path}: ends before position {self._edge.size + 1}, which the log holds; restore it from a backup"
             )
-        self._open(name)
-        if self._edge != edge:
+        edge, offset = self._open(name)
+        if edge != self._edge:
             raise StoreDamaged(f"{self._file.path}: does not follow from {path.name}; restore both from a backup")
+        self._offset = offset
 
-    def _open(self, name: str) -> None:
-        self._leave(name)
+    def _open(self, name: str) -> tuple[Frontier, int]:
+        """Open a segment in place of the one that is open; gives the edge before it and where its first group is."""
         try:
-            self._file = self._segments.disk.open(name)
-        except OSError as error:
+            file = self._segments.disk.open(name)
+        except FileNotFoundError:
             raise StoreDamaged(
-                f"{self._segments.disk.directory / name}: the segment cannot be opened ({error.strerror}); restore the "
-                "file from a backup"
-            ) from error
-        header, self._offset = segment.read_header(self._file)
-        self._edge, self._seed = header.frontier, header.seed
-
-    def _leave(self, name: str) -> None:
+                f"{self._segments.disk.directory / name}: the segment is gone; restore the file from a backup"
+            ) from None
+        try:
+            header, offset = segment.read_header(file)
+        except BaseException:
+            file.close()
+            raise
         self.close()
-        self._name = name
+        self._file, self._name, self._seed = file, name, header.seed
+        return header.frontier, offset
 
 
-def _position(name: str) -> int:
-    return int(name.removesuffix(SUFFIX))
+@contextmanager
+def _readable(disk: Disk) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LogUnavailable(
+            f"{disk.directory}: cannot be read ({error.strerror}); try again, and repair the disk if that stays so"
+        ) from error

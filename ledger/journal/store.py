@@ -17,6 +17,19 @@ VERSION_LINE = "meterbook journal 2\n"
 _NEW_FORMAT = "FORMAT.new"
 
 
+def check_version(root: Path) -> None:
+    """That a directory is a store that this software reads. Raises StoreRefused."""
+    try:
+        found = (root / "FORMAT").read_text(errors="replace")
+    except OSError as error:
+        raise StoreRefused(f"{root}: is not a store (FORMAT: {error.strerror}); give a ledger's directory") from error
+    if found != VERSION_LINE:
+        raise StoreRefused(
+            f"{root}: the store says {found.strip()[:60]!r}, this software reads {VERSION_LINE.strip()!r}; "
+            "use the version of Meterbook that wrote it"
+        )
+
+
 class StoreDirectory:
     """An opened store directory, made if it does not exist. Raises StoreRefused, StoreInUse."""
 
@@ -62,12 +75,7 @@ class StoreDirectory:
         self._check_ours()
         path = self.root / "FORMAT"
         if path.exists():
-            found = path.read_text(errors="replace")
-            if found != VERSION_LINE:
-                raise StoreRefused(
-                    f"{self.root}: the store says {found.strip()[:60]!r}, this software reads {VERSION_LINE.strip()!r}; "
-                    "use the version of Meterbook that wrote it"
-                )
+            check_version(self.root)
             return
         # By renaming, so that a crash in between does not leave a store that says nothing.
         new = self.root / _NEW_FORMAT

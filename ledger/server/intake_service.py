@@ -30,7 +30,7 @@ from ledger.server.selfmetrics import SelfMetrics
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.sections import encode
 
-_WORKERS = 4
+_WORKERS = 2
 _STATUS = {
     intake_pb2.REFUSAL_CODE_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     intake_pb2.REFUSAL_CODE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -47,6 +47,18 @@ class _UnderWay:
     hash: bytes
     size: int
     position: Future[int]
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it is known to be on the disk."""
+        return self.position.done() and self.position.exception() is None
+
+
+class _NothingYet:
+    """Nothing else is under way just now."""
+
+
+_Item = _UnderWay | intake_pb2.ServerMessage | None
 
 
 class IntakeService(intake_pb2_grpc.IntakeServicer):
@@ -100,12 +112,11 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
             yield self._refusal(0, error)
             return
         yield intake_pb2.ServerMessage(resume=resume)
-        under_way: asyncio.Queue[_UnderWay | intake_pb2.ServerMessage | None] = asyncio.Queue(
-            self._limits.in_flight_max
-        )
+        under_way: asyncio.Queue[_Item] = asyncio.Queue(self._limits.in_flight_max)
         reader = asyncio.create_task(self._read(requests, chain, writer, under_way))
         try:
-            while (item := await under_way.get()) is not None:
+            item = await under_way.get()
+            while item is not None:
                 if isinstance(item, intake_pb2.ServerMessage):
                     yield item
                     return
@@ -114,10 +125,15 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                 except JournalError as error:
                     yield self._refusal(item.sequence, error)
                     return
-                self._metrics.batches.inc()
-                self._metrics.bytes.inc(item.size)
+                self._metrics.acknowledged(item.size)
+                following = _next(under_way)
+                while isinstance(following, _UnderWay) and following.is_durable:
+                    # Acks are cumulative: one says it for everything that the same sync made durable.
+                    item, position, following = following, following.position.result(), _next(under_way)
+                    self._metrics.acknowledged(item.size)
                 ack = intake_pb2.Ack(sequence=item.sequence, hash=item.hash, position=position)
                 yield intake_pb2.ServerMessage(ack=ack)
+                item = await under_way.get() if isinstance(following, _NothingYet) else following
         finally:
             reader.cancel()
 
@@ -168,3 +184,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+
+
+def _next(under_way: asyncio.Queue[_Item]) -> _Item | _NothingYet:
+    return _NothingYet() if under_way.empty() else under_way.get_nowait()

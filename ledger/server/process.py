@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -70,6 +69,7 @@ class LedgerProcess:
             opened.push_async_callback(asyncio.to_thread, door.stop)
             self._acts = JournalActs(self._journal)
             self._register = Register(self._acts, config.access.admin_token_file)
+            opened.push_async_callback(asyncio.to_thread, self._register.close)
             await asyncio.to_thread(self._register.refresh)
             self._certificates = self._certified()
             self._intake = IntakeService(
@@ -146,7 +146,7 @@ class LedgerProcess:
         while True:
             await asyncio.sleep(_CURRENT_S)
             if self._certificates is not None:
-                self._certificates.look()
+                await asyncio.to_thread(self._certificates.look)
             try:
                 await asyncio.to_thread(self._register.refresh)
             except Exception as error:  # noqa: BLE001 - what was known goes on to hold, and the loop must outlive it

@@ -38,6 +38,11 @@ class SelfMetrics:
             lambda: certificates.failures
         )
 
+    def acknowledged(self, size: int) -> None:
+        """Count a batch of ``size`` bytes."""
+        self.batches.inc()
+        self.bytes.inc(size)
+
     def refused(self, code: intake_pb2.RefusalCode.ValueType) -> None:
         """Count a refusal under its code's name."""
         name = intake_pb2.RefusalCode.Name(code).removeprefix("REFUSAL_CODE_").lower()

@@ -80,7 +80,9 @@ class Certificates:
         #: How often changed files could not be used.
         self.failures = 0
         self._credentials = grpc.dynamic_ssl_server_credentials(
-            self.current.for_grpc(), self._fetch, require_client_authentication=tls.client_ca_file is not None
+            self.current.for_grpc(),
+            self._fetch,  # type: ignore[arg-type] # the types do not know that None means unchanged
+            require_client_authentication=tls.client_ca_file is not None,
         )
 
     @property

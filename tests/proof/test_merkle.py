@@ -205,16 +205,32 @@ def test_no_other_consistency_proof_is_accepted(leaves: list[bytes], data: st.Da
 
 
 @given(leaf_lists.filter(bool), st.data())
-def test_a_leaf_of_another_tree_size_is_refused_or_the_tree_does_not_tell(
+def test_a_path_is_refused_for_a_size_that_needs_one_of_another_length(
     leaves: list[bytes], data: st.DataObject
 ) -> None:
-    """A path alone does not bind the size (sizes 6 and 7 give leaf 0 the same steps); the signed checkpoint does."""
+    """Sizes 5 to 8 give leaf 0 the same steps, so a path alone does not tell them apart; the signed checkpoint does."""
     size, other = len(leaves), data.draw(st.integers(1, 80))
     index = data.draw(st.integers(0, min(size, other) - 1))
     assume(len(trees.path(index, [b""] * other)) != len(trees.path(index, [b""] * size)))
     path = inclusion_path(index, size, nodes_of(hashed(leaves)))
     with pytest.raises(Refuted):
         verify_inclusion(leaf_hash(leaves[index]), index, other, path, root_of(leaves))
+
+
+def test_a_root_is_not_reached_by_going_on_past_it() -> None:
+    """The last leaf of a tree stands right at every step, so steps past the root of a smaller tree would fit too."""
+    leaves = hashed(REFERENCE_LEAVES)
+    path = inclusion_path(7, 8, nodes_of(leaves))
+    for index, size in ((0, 1), (1, 2), (3, 4)):
+        with pytest.raises(Refuted, match="longer than it can be"):
+            verify_inclusion(leaves[7], index, size, path, REFERENCE_ROOTS[7])
+
+
+def test_bytes_cannot_slip_from_one_hash_to_the_next() -> None:
+    leaves = hashed(REFERENCE_LEAVES)
+    sibling, *path = inclusion_path(7, 8, nodes_of(leaves))
+    with pytest.raises(Refuted, match="a hash has 31 bytes, all must have 32"):
+        verify_inclusion(sibling[31:] + leaves[7], 7, 8, [sibling[:31], *path], REFERENCE_ROOTS[7])
 
 
 def test_a_changed_history_is_inconsistent_at_every_size() -> None:

@@ -93,7 +93,7 @@ class BatchFacts:
 
     @classmethod
     def from_json(cls, text: bytes) -> BatchFacts:
-        """What :meth:`to_json` wrote. Raises :class:`Malformed`."""
+        """What :meth:`to_json` wrote, to the letter: JSON could say one name twice. Raises :class:`Malformed`."""
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
@@ -109,7 +109,10 @@ class BatchFacts:
         document["section_hashes"] = tuple(
             _hash_from_hex(item, "section_hashes") for item in document["section_hashes"]
         )
-        return cls(**document)
+        facts = cls(**document)
+        if facts.to_json().encode() != text:
+            raise Malformed("the extra data are not in the one form that a proof file gives them")
+        return facts
 
 
 @dataclass(frozen=True)
@@ -172,17 +175,18 @@ def check_bundle(
     """
     bundle = Bundle.parse(text)
     facts = bundle.facts
-    report(
-        f"batch {facts.sequence} of agent {facts.agent}, epoch {facts.epoch}, has the hash {facts.batch_hash().hex()}"
-    )
+    place = f"batch {facts.sequence} of agent {facts.agent}, epoch {facts.epoch}"
+    report(f"the section hashes in the file give {place} the hash {facts.batch_hash().hex()}")
     leaf = facts.leaf_hash()
-    report(f"taken by the ledger {_when(facts.time_us)} at position {bundle.index + 1}, its leaf hash is {leaf.hex()}")
+    report(f"taken {_when(facts.time_us)}, it has the leaf hash {leaf.hex()}")
     signed = open_checkpoint(bundle.checkpoint, keys, origin)
     checkpoint = signed.checkpoint
     signers = " and ".join(key.hint for key in signed.signers)
     report(f"checkpoint of {origin} at {checkpoint.size} records: root {checkpoint.root.hex()}, signed by {signers}")
     verify_inclusion(leaf, bundle.index, checkpoint.size, bundle.path, checkpoint.root)
-    report(f"the batch is in that tree: a path of {len(bundle.path)} hashes leads from its leaf to the signed root")
+    report(
+        f"the batch is in that tree at position {bundle.index + 1}: {len(bundle.path)} hashes lead to the signed root"
+    )
     if older_checkpoint is not None:
         older = open_checkpoint(older_checkpoint, keys, origin).checkpoint
         if older.size > checkpoint.size:

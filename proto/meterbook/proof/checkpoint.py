@@ -34,7 +34,7 @@ class Checkpoint:
     def __post_init__(self) -> None:
         for line in (self.origin, *self.extensions):
             if not line or "\n" in line:
-                raise Malformed(f"a line of a checkpoint is {line!r}: neither empty nor more than one line may it be")
+                raise Malformed(f"{line!r} is not one line of a checkpoint: it is empty, or has a line break")
         if not 0 <= self.size <= NUMBER_MAX:
             raise Malformed(f"the size of a checkpoint is {self.size}, not from 0 to {NUMBER_MAX}")
         if len(self.root) != HASH_BYTES:

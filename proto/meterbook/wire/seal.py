@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from meterbook.proof.leaf import batch_seal
-from meterbook.wire.sections import SCHEMA_VERSION, Sections
+from meterbook.wire.sections import EMPTY, SCHEMA_VERSION, Sections
 
 #: The hash before the first batch of an epoch.
 GENESIS = bytes(32)
@@ -41,7 +41,10 @@ class ChainPlace:
 
 def batch_hash(place: ChainPlace, content: Sections) -> bytes:
     """The 32-byte hash that seals ``content`` at ``place``."""
-    sections = (section_hash(section, table) for section, table in content.tables().items())
+    sections = (
+        section_hash(section, table) if table.num_rows else _EMPTY[section]
+        for section, table in content.tables().items()
+    )
     return batch_seal(place.agent, place.epoch, place.sequence, SCHEMA_VERSION, place.previous_hash, sections)
 
 
@@ -87,3 +90,6 @@ def _text_parts(array: pa.Array) -> list[np.ndarray]:
     offsets = np.frombuffer(offset_buffer, dtype="<i4")[array.offset : array.offset + len(array) + 1]
     data = np.frombuffer(data_buffer or b"", dtype=np.uint8)[offsets[0] : offsets[-1]]
     return [np.diff(offsets), data]
+
+
+_EMPTY = {name: section_hash(name, table) for name, table in EMPTY.items()}

@@ -65,6 +65,9 @@ SCHEMAS = {
     "dead_letters": DEAD_LETTERS,
 }
 
+#: Every section without rows, made once: a batch is mostly sections that it does not use.
+EMPTY = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
+
 #: What a coverage record may say of its interval.
 STATUSES = ("complete", "partial", "failed", "throttled", "lost")
 
@@ -72,6 +75,8 @@ STATUSES = ("complete", "partial", "failed", "throttled", "lost")
 DECODED_BYTES_MAX = 256 << 20
 
 _WRITE = pa.ipc.IpcWriteOptions(compression="zstd")
+# Batches come many at a time, each in a thread already.
+_READ = pa.ipc.IpcReadOptions(use_threads=False)
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
@@ -106,7 +111,7 @@ class Sections:
 
 def sections(**tables: pa.Table) -> Sections:
     """Sections from the tables given; the others are empty."""
-    return Sections(**{name: tables.get(name, schema.empty_table()) for name, schema in SCHEMAS.items()})
+    return Sections(**{name: tables.get(name, empty) for name, empty in EMPTY.items()})
 
 
 def encode(table: pa.Table) -> bytes:
@@ -123,10 +128,10 @@ def decode(name: str, data: bytes, rows_max: int, bytes_max: int = DECODED_BYTES
     """The table behind the bytes of the section ``name``. Raises MalformedSection."""
     schema = SCHEMAS[name]
     if not data:
-        return schema.empty_table()
+        return EMPTY[name]
     try:
         _check_frames(name, data, rows_max, bytes_max)
-        with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+        with pa.ipc.open_stream(pa.py_buffer(data), options=_READ) as reader:
             if not reader.schema.equals(schema):
                 raise MalformedSection(f"section {name}: columns {_columns(reader.schema)} are not {_columns(schema)}")
             table = pa.Table.from_arrays(reader.read_all().columns, schema=schema)

@@ -22,7 +22,7 @@ from meterbook.wire.seal import GENESIS
 from tests.ledger.batches import AGENT, EPOCH, Sender, content, event, minute, sealed
 from tests.ledger.intake.failing import WAIT_S, Disk
 
-SERVICES = {"meterbook.intake.v1.Intake", "meterbook.ledger.v1.Query", "meterbook.ledger.v1.Admin"}
+SERVICES = {"meterbook.intake.v1.Intake", *(f"meterbook.ledger.v1.{name}" for name in ("Query", "Admin", "Access"))}
 
 
 class Client:

@@ -124,7 +124,8 @@ def test_tls(tmp_path: Path) -> None:
         assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
         return result.stderr.removeprefix("Error: ").strip()
 
-    with serving(tmp_path / "store", tls={"cert_file": cert, "key_file": key}) as running:
+    tls = {"cert_file": cert, "key_file": key}
+    with serving(tmp_path / "store", tls=tls, access={"anonymous": "admin"}) as running:
         at = running.address
         trusted = run_cli("agents", "--ledger", at, "--ca-file", str(cert))
         assert (trusted.exit_code, trusted.stderr) == (0, "") and "as of position 0" in trusted.stdout

@@ -98,22 +98,26 @@ class ServerMessage(google.protobuf.message.Message):
     RESUME_FIELD_NUMBER: builtins.int
     ACK_FIELD_NUMBER: builtins.int
     REFUSAL_FIELD_NUMBER: builtins.int
+    WITNESS_FIELD_NUMBER: builtins.int
     @property
     def resume(self) -> global___Resume: ...
     @property
     def ack(self) -> global___Ack: ...
     @property
     def refusal(self) -> global___Refusal: ...
+    @property
+    def witness(self) -> global___Witness: ...
     def __init__(
         self,
         *,
         resume: global___Resume | None = ...,
         ack: global___Ack | None = ...,
         refusal: global___Refusal | None = ...,
+        witness: global___Witness | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["ack", b"ack", "message", b"message", "refusal", b"refusal", "resume", b"resume"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["ack", b"ack", "message", b"message", "refusal", b"refusal", "resume", b"resume"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["resume", "ack", "refusal"] | None: ...
+    def HasField(self, field_name: typing.Literal["ack", b"ack", "message", b"message", "refusal", b"refusal", "resume", b"resume", "witness", b"witness"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["ack", b"ack", "message", b"message", "refusal", b"refusal", "resume", b"resume", "witness", b"witness"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["resume", "ack", "refusal", "witness"] | None: ...
 
 global___ServerMessage = ServerMessage
 
@@ -127,6 +131,7 @@ class Hello(google.protobuf.message.Message):
     EPOCH_FIELD_NUMBER: builtins.int
     SCHEMA_FIELD_NUMBER: builtins.int
     SOFTWARE_FIELD_NUMBER: builtins.int
+    CHECKPOINT_SIZE_FIELD_NUMBER: builtins.int
     agent: builtins.str
     """Name of the agent, stable over restarts: lower-case letters, digits, dots and hyphens."""
     epoch: builtins.int
@@ -137,6 +142,8 @@ class Hello(google.protobuf.message.Message):
     """Version of the section schemas below. This file describes version 1."""
     software: builtins.str
     """Version of the agent's software, for people to read."""
+    checkpoint_size: builtins.int
+    """Size of the last checkpoint that the agent holds; 0 for none."""
     def __init__(
         self,
         *,
@@ -144,8 +151,9 @@ class Hello(google.protobuf.message.Message):
         epoch: builtins.int = ...,
         schema: builtins.int = ...,
         software: builtins.str = ...,
+        checkpoint_size: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agent", b"agent", "epoch", b"epoch", "schema", b"schema", "software", b"software"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "checkpoint_size", b"checkpoint_size", "epoch", b"epoch", "schema", b"schema", "software", b"software"]) -> None: ...
 
 global___Hello = Hello
 
@@ -159,6 +167,7 @@ class Resume(google.protobuf.message.Message):
     HASH_FIELD_NUMBER: builtins.int
     IN_FLIGHT_MAX_FIELD_NUMBER: builtins.int
     BATCH_BYTES_MAX_FIELD_NUMBER: builtins.int
+    WITNESS_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """Sequence of the last batch that the ledger holds durably; 0 for none."""
     hash: builtins.bytes
@@ -167,6 +176,10 @@ class Resume(google.protobuf.message.Message):
     """Most batches that may be under way without an Ack."""
     batch_bytes_max: builtins.int
     """Most bytes of one encoded Batch."""
+    @property
+    def witness(self) -> global___Witness:
+        """What the ledger signs just now, where it can say so at once; else a Witness message follows."""
+
     def __init__(
         self,
         *,
@@ -174,10 +187,92 @@ class Resume(google.protobuf.message.Message):
         hash: builtins.bytes = ...,
         in_flight_max: builtins.int = ...,
         batch_bytes_max: builtins.int = ...,
+        witness: global___Witness | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batch_bytes_max", b"batch_bytes_max", "hash", b"hash", "in_flight_max", b"in_flight_max", "sequence", b"sequence"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["witness", b"witness"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch_bytes_max", b"batch_bytes_max", "hash", b"hash", "in_flight_max", b"in_flight_max", "sequence", b"sequence", "witness", b"witness"]) -> None: ...
 
 global___Resume = Resume
+
+@typing.final
+class Witness(google.protobuf.message.Message):
+    """Witness makes the agent a witness of the ledger: it comes with Resume or soon after, and now and then while batches are
+    acknowledged. The agent keeps the checkpoint, and sends nothing to a ledger whose next one does not go on from it.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHECKPOINT_FIELD_NUMBER: builtins.int
+    VERIFIER_KEYS_FIELD_NUMBER: builtins.int
+    ROTATIONS_FIELD_NUMBER: builtins.int
+    CONSISTENT_WITH_SIZE_FIELD_NUMBER: builtins.int
+    CONSISTENCY_PATH_FIELD_NUMBER: builtins.int
+    INCLUSION_FIELD_NUMBER: builtins.int
+    checkpoint: builtins.str
+    """A signed note, c2sp.org/tlog-checkpoint."""
+    consistent_with_size: builtins.int
+    """Size of the older tree that the path begins from: Hello.checkpoint_size or that of the Witness before."""
+    @property
+    def verifier_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Verifier keys that have signed it, for an agent that knows none yet."""
+
+    @property
+    def rotations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Statements by which the ledger's keys were handed over, oldest first (meterbook/proof/keys.py)."""
+
+    @property
+    def consistency_path(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """RFC 9162 section 2.1.4; empty where the older tree is empty, or the same, or the ledger's is smaller."""
+
+    @property
+    def inclusion(self) -> global___Inclusion:
+        """Last batch of this chain that the checkpoint is known to cover; absent where there is none."""
+
+    def __init__(
+        self,
+        *,
+        checkpoint: builtins.str = ...,
+        verifier_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        rotations: collections.abc.Iterable[builtins.str] | None = ...,
+        consistent_with_size: builtins.int = ...,
+        consistency_path: collections.abc.Iterable[builtins.bytes] | None = ...,
+        inclusion: global___Inclusion | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["inclusion", b"inclusion"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "consistency_path", b"consistency_path", "consistent_with_size", b"consistent_with_size", "inclusion", b"inclusion", "rotations", b"rotations", "verifier_keys", b"verifier_keys"]) -> None: ...
+
+global___Witness = Witness
+
+@typing.final
+class Inclusion(google.protobuf.message.Message):
+    """Inclusion shows a batch in the tree of a checkpoint (meterbook/proof/leaf.py). Its hash is the agent's to know."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: builtins.int
+    TIME_US_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    PATH_FIELD_NUMBER: builtins.int
+    sequence: builtins.int
+    time_us: builtins.int
+    """When the ledger committed the batch. Microseconds since the Unix epoch."""
+    position: builtins.int
+    """Place in the journal, counted from 1."""
+    @property
+    def path(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """RFC 9162 section 2.1.3, the leaf's side first."""
+
+    def __init__(
+        self,
+        *,
+        sequence: builtins.int = ...,
+        time_us: builtins.int = ...,
+        position: builtins.int = ...,
+        path: collections.abc.Iterable[builtins.bytes] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["path", b"path", "position", b"position", "sequence", b"sequence", "time_us", b"time_us"]) -> None: ...
+
+global___Inclusion = Inclusion
 
 @typing.final
 class Batch(google.protobuf.message.Message):

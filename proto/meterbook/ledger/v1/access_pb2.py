@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n meterbook/ledger/v1/access.proto\x12\x13meterbook.ledger.v1\"\xca\x01\n\nCredential\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0f\n\x07tenants\x18\x05 \x03(\t\x12\x0f\n\x07sources\x18\x06 \x03(\t\x12\x0f\n\x07\x63reated\x18\x07 \x01(\t\x12\x0f\n\x07\x65xpires\x18\x08 \x01(\t\x12\x0f\n\x07revoked\x18\t \x01(\t\x12\x0f\n\x07rotated\x18\n \x01(\t\x12\x11\n\told_until\x18\x0b \x01(\t\x12\r\n\x05state\x18\x0c \x01(\t\"3\n\x0c\x45nrolRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x13\n\x0bsecret_hash\x18\x02 \x01(\x0c\"@\n\rEnrolResponse\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0f\n\x07tenants\x18\x02 \x03(\t\x12\x0f\n\x07sources\x18\x03 \x03(\t\"S\n\x11IssueTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07tenants\x18\x03 \x03(\t\x12\x11\n\texpires_s\x18\x04 \x01(\x03\"X\n\x12IssueTokenResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.meterbook.ledger.v1.Credential\x12\r\n\x05token\x18\x02 \x01(\t\"X\n\x12InviteAgentRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0f\n\x07tenants\x18\x02 \x03(\t\x12\x0f\n\x07sources\x18\x03 \x03(\t\x12\x11\n\texpires_s\x18\x04 \x01(\x03\"Y\n\x13InviteAgentResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.meterbook.ledger.v1.Credential\x12\r\n\x05token\x18\x02 \x01(\t\"\x1b\n\rRevokeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"E\n\x0eRevokeResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.meterbook.ledger.v1.Credential\".\n\rRotateRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\toverlap_s\x18\x02 \x01(\x03\"T\n\x0eRotateResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.meterbook.ledger.v1.Credential\x12\r\n\x05token\x18\x02 \x01(\t\"\r\n\x0bListRequest\"=\n\x0cListResponse\x12-\n\x04rows\x18\x01 \x03(\x0b\x32\x1f.meterbook.ledger.v1.Credential2\x8c\x04\n\x06\x41\x63\x63\x65ss\x12N\n\x05\x45nrol\x12!.meterbook.ledger.v1.EnrolRequest\x1a\".meterbook.ledger.v1.EnrolResponse\x12]\n\nIssueToken\x12&.meterbook.ledger.v1.IssueTokenRequest\x1a\'.meterbook.ledger.v1.IssueTokenResponse\x12`\n\x0bInviteAgent\x12\'.meterbook.ledger.v1.InviteAgentRequest\x1a(.meterbook.ledger.v1.InviteAgentResponse\x12Q\n\x06Revoke\x12\".meterbook.ledger.v1.RevokeRequest\x1a#.meterbook.ledger.v1.RevokeResponse\x12Q\n\x06Rotate\x12\".meterbook.ledger.v1.RotateRequest\x1a#.meterbook.ledger.v1.RotateResponse\x12K\n\x04List\x12 .meterbook.ledger.v1.ListRequest\x1a!.meterbook.ledger.v1.ListResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n meterbook/ledger/v1/access.proto\x12\x13meterbook.ledger.v1\"\xca\x01\n\nCredential\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0f\n\x07tenants\x18\x05 \x03(\t\x12\x0f\n\x07sources\x18\x06 \x03(\t\x12\x0f\n\x07\x63reated\x18\x07 \x01(\t\x12\x0f\n\x07\x65xpires\x18\x08 \x01(\t\x12\x0f\n\x07revoked\x18\t \x01(\t\x12\x0f\n\x07rotated\x18\n \x01(\t\x12\x11\n\told_until\x18\x0b \x01(\t\x12\r\n\x05state\x18\x0c \x01(\t\"B\n\x0c\x45nrolRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x13\n\x0bsecret_hash\x18\x03 \x01(\x0c\"@\n\rEnrolResponse\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0f\n\x07tenants\x18\x02 \x03(\t\x12\x0f\n\x07sources\x18\x03 \x03(\t\"S\n\x11IssueTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07tenants\x18\x03 \x03(\t\x12\x11\n\texpires_s\x18\x04 \x01(\x03\"X\n\x12IssueTokenResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.meterbook.ledger.v1.Credential\x12\r\n\x05token\x18\x02 \x01(\t\"X\n\x12InviteAgentRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0f\n\x07tenants\x18\x02 \x03(\t\x12\x0f\n\x07sources\x18\x03 \x03(\t\x12\x11\n\texpires_s\x18\x04 \x01(\x03\"Y\n\x13InviteAgentResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.meterbook.ledger.v1.Credential\x12\r\n\x05token\x18\x02 \x01(\t\"\x1b\n\rRevokeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"E\n\x0eRevokeResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.meterbook.ledger.v1.Credential\".\n\rRotateRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\toverlap_s\x18\x02 \x01(\x03\"T\n\x0eRotateResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.meterbook.ledger.v1.Credential\x12\r\n\x05token\x18\x02 \x01(\t\"\r\n\x0bListRequest\"=\n\x0cListResponse\x12-\n\x04rows\x18\x01 \x03(\x0b\x32\x1f.meterbook.ledger.v1.Credential2\x8c\x04\n\x06\x41\x63\x63\x65ss\x12N\n\x05\x45nrol\x12!.meterbook.ledger.v1.EnrolRequest\x1a\".meterbook.ledger.v1.EnrolResponse\x12]\n\nIssueToken\x12&.meterbook.ledger.v1.IssueTokenRequest\x1a\'.meterbook.ledger.v1.IssueTokenResponse\x12`\n\x0bInviteAgent\x12\'.meterbook.ledger.v1.InviteAgentRequest\x1a(.meterbook.ledger.v1.InviteAgentResponse\x12Q\n\x06Revoke\x12\".meterbook.ledger.v1.RevokeRequest\x1a#.meterbook.ledger.v1.RevokeResponse\x12Q\n\x06Rotate\x12\".meterbook.ledger.v1.RotateRequest\x1a#.meterbook.ledger.v1.RotateResponse\x12K\n\x04List\x12 .meterbook.ledger.v1.ListRequest\x1a!.meterbook.ledger.v1.ListResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,29 +34,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREDENTIAL']._serialized_start=58
   _globals['_CREDENTIAL']._serialized_end=260
   _globals['_ENROLREQUEST']._serialized_start=262
-  _globals['_ENROLREQUEST']._serialized_end=313
-  _globals['_ENROLRESPONSE']._serialized_start=315
-  _globals['_ENROLRESPONSE']._serialized_end=379
-  _globals['_ISSUETOKENREQUEST']._serialized_start=381
-  _globals['_ISSUETOKENREQUEST']._serialized_end=464
-  _globals['_ISSUETOKENRESPONSE']._serialized_start=466
-  _globals['_ISSUETOKENRESPONSE']._serialized_end=554
-  _globals['_INVITEAGENTREQUEST']._serialized_start=556
-  _globals['_INVITEAGENTREQUEST']._serialized_end=644
-  _globals['_INVITEAGENTRESPONSE']._serialized_start=646
-  _globals['_INVITEAGENTRESPONSE']._serialized_end=735
-  _globals['_REVOKEREQUEST']._serialized_start=737
-  _globals['_REVOKEREQUEST']._serialized_end=764
-  _globals['_REVOKERESPONSE']._serialized_start=766
-  _globals['_REVOKERESPONSE']._serialized_end=835
-  _globals['_ROTATEREQUEST']._serialized_start=837
-  _globals['_ROTATEREQUEST']._serialized_end=883
-  _globals['_ROTATERESPONSE']._serialized_start=885
-  _globals['_ROTATERESPONSE']._serialized_end=969
-  _globals['_LISTREQUEST']._serialized_start=971
-  _globals['_LISTREQUEST']._serialized_end=984
-  _globals['_LISTRESPONSE']._serialized_start=986
-  _globals['_LISTRESPONSE']._serialized_end=1047
-  _globals['_ACCESS']._serialized_start=1050
-  _globals['_ACCESS']._serialized_end=1574
+  _globals['_ENROLREQUEST']._serialized_end=328
+  _globals['_ENROLRESPONSE']._serialized_start=330
+  _globals['_ENROLRESPONSE']._serialized_end=394
+  _globals['_ISSUETOKENREQUEST']._serialized_start=396
+  _globals['_ISSUETOKENREQUEST']._serialized_end=479
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=481
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=569
+  _globals['_INVITEAGENTREQUEST']._serialized_start=571
+  _globals['_INVITEAGENTREQUEST']._serialized_end=659
+  _globals['_INVITEAGENTRESPONSE']._serialized_start=661
+  _globals['_INVITEAGENTRESPONSE']._serialized_end=750
+  _globals['_REVOKEREQUEST']._serialized_start=752
+  _globals['_REVOKEREQUEST']._serialized_end=779
+  _globals['_REVOKERESPONSE']._serialized_start=781
+  _globals['_REVOKERESPONSE']._serialized_end=850
+  _globals['_ROTATEREQUEST']._serialized_start=852
+  _globals['_ROTATEREQUEST']._serialized_end=898
+  _globals['_ROTATERESPONSE']._serialized_start=900
+  _globals['_ROTATERESPONSE']._serialized_end=984
+  _globals['_LISTREQUEST']._serialized_start=986
+  _globals['_LISTREQUEST']._serialized_end=999
+  _globals['_LISTRESPONSE']._serialized_start=1001
+  _globals['_LISTRESPONSE']._serialized_end=1062
+  _globals['_ACCESS']._serialized_start=1065
+  _globals['_ACCESS']._serialized_end=1589
 # @@protoc_insertion_point(module_scope)

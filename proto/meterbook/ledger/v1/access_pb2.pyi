@@ -5,6 +5,9 @@ Who may do what: credentials are issued, enrolled, rotated and revoked here.
 
 A credential is text of the form mb_<kind>_<id>_<secret> and travels as "authorization: Bearer <credential>". The ledger
 keeps the SHA-256 of the secret and nothing else of it, so a credential is shown once, when it is made.
+
+Whoever holds a credential can use it, on any connection: TLS protects it on the way, and a ledger that demands client
+certificates asks for more than it.
 """
 
 import builtins
@@ -86,8 +89,11 @@ class EnrolRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    AGENT_FIELD_NUMBER: builtins.int
     KEY_ID_FIELD_NUMBER: builtins.int
     SECRET_HASH_FIELD_NUMBER: builtins.int
+    agent: builtins.str
+    """Name of the agent; the invitation must be for it."""
     key_id: builtins.str
     """Public id of the key: 16 ASCII letters and digits, chosen at random."""
     secret_hash: builtins.bytes
@@ -95,10 +101,11 @@ class EnrolRequest(google.protobuf.message.Message):
     def __init__(
         self,
         *,
+        agent: builtins.str = ...,
         key_id: builtins.str = ...,
         secret_hash: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["key_id", b"key_id", "secret_hash", b"secret_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "key_id", b"key_id", "secret_hash", b"secret_hash"]) -> None: ...
 
 global___EnrolRequest = EnrolRequest
 

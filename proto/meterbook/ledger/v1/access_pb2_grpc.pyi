@@ -5,6 +5,9 @@ Who may do what: credentials are issued, enrolled, rotated and revoked here.
 
 A credential is text of the form mb_<kind>_<id>_<secret> and travels as "authorization: Bearer <credential>". The ledger
 keeps the SHA-256 of the secret and nothing else of it, so a credential is shown once, when it is made.
+
+Whoever holds a credential can use it, on any connection: TLS protects it on the way, and a ledger that demands client
+certificates asks for more than it.
 """
 
 import abc

@@ -810,13 +810,32 @@ global___DefinitionsResponse = DefinitionsResponse
 
 @typing.final
 class VerifyRequest(google.protobuf.message.Message):
-    """VerifyRequest asks for a check of the whole book."""
+    """VerifyRequest asks for a check of the whole book, or of a part of it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    FROM_POSITION_FIELD_NUMBER: builtins.int
+    TO_POSITION_FIELD_NUMBER: builtins.int
+    AGAINST_FIELD_NUMBER: builtins.int
+    VERIFIER_KEYS_FIELD_NUMBER: builtins.int
+    from_position: builtins.int
+    """First and last position to check; 0 for the first and the last one that there is. A part is checked without its entries."""
+    to_position: builtins.int
+    against: builtins.str
+    """A checkpoint that somebody kept, a signed note: the tree of its size, computed anew from the log, must have its root."""
+    @property
+    def verifier_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Verifier keys that may have signed it; empty for the keys that the book names."""
+
     def __init__(
         self,
+        *,
+        from_position: builtins.int = ...,
+        to_position: builtins.int = ...,
+        against: builtins.str = ...,
+        verifier_keys: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["against", b"against", "from_position", b"from_position", "to_position", b"to_position", "verifier_keys", b"verifier_keys"]) -> None: ...
 
 global___VerifyRequest = VerifyRequest
 
@@ -865,6 +884,9 @@ class Verdict(google.protobuf.message.Message):
     EVENTS_FIELD_NUMBER: builtins.int
     ENTRIES_FIELD_NUMBER: builtins.int
     FAULTS_FIELD_NUMBER: builtins.int
+    FROM_POSITION_FIELD_NUMBER: builtins.int
+    AGAINST_SIZE_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
     holds: builtins.bool
     position: builtins.int
     root: builtins.str
@@ -873,9 +895,17 @@ class Verdict(google.protobuf.message.Message):
     samples: builtins.int
     events: builtins.int
     entries: builtins.int
+    from_position: builtins.int
+    """First position that was checked."""
+    against_size: builtins.int
+    """Size of the older checkpoint that this book was found to go on from; 0 where none was given."""
     @property
     def faults(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What was found wrong, a sentence each."""
+
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is worth knowing and no fault, a sentence each."""
 
     def __init__(
         self,
@@ -888,7 +918,10 @@ class Verdict(google.protobuf.message.Message):
         events: builtins.int = ...,
         entries: builtins.int = ...,
         faults: collections.abc.Iterable[builtins.str] | None = ...,
+        from_position: builtins.int = ...,
+        against_size: builtins.int = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batches", b"batches", "entries", b"entries", "events", b"events", "faults", b"faults", "holds", b"holds", "position", b"position", "root", b"root", "samples", b"samples"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["against_size", b"against_size", "batches", b"batches", "entries", b"entries", "events", b"events", "faults", b"faults", "from_position", b"from_position", "holds", b"holds", "notes", b"notes", "position", b"position", "root", b"root", "samples", b"samples"]) -> None: ...
 
 global___Verdict = Verdict

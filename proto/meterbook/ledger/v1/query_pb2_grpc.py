@@ -143,7 +143,7 @@ class QueryServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Verify(self, request, context):
-        """Verify checks the whole book and streams its progress; the last message holds the verdict.
+        """Verify checks the book and streams its progress; the last message holds the verdict.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

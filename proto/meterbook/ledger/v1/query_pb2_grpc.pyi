@@ -78,7 +78,7 @@ class QueryStub:
         meterbook.ledger.v1.query_pb2.VerifyRequest,
         meterbook.ledger.v1.query_pb2.VerifyResponse,
     ]
-    """Verify checks the whole book and streams its progress; the last message holds the verdict."""
+    """Verify checks the book and streams its progress; the last message holds the verdict."""
 
 class QueryAsyncStub:
     """Query answers from the book. It never changes anything."""
@@ -135,7 +135,7 @@ class QueryAsyncStub:
         meterbook.ledger.v1.query_pb2.VerifyRequest,
         meterbook.ledger.v1.query_pb2.VerifyResponse,
     ]
-    """Verify checks the whole book and streams its progress; the last message holds the verdict."""
+    """Verify checks the book and streams its progress; the last message holds the verdict."""
 
 class QueryServicer(metaclass=abc.ABCMeta):
     """Query answers from the book. It never changes anything."""
@@ -210,6 +210,6 @@ class QueryServicer(metaclass=abc.ABCMeta):
         request: meterbook.ledger.v1.query_pb2.VerifyRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[meterbook.ledger.v1.query_pb2.VerifyResponse], collections.abc.AsyncIterator[meterbook.ledger.v1.query_pb2.VerifyResponse]]:
-        """Verify checks the whole book and streams its progress; the last message holds the verdict."""
+        """Verify checks the book and streams its progress; the last message holds the verdict."""
 
 def add_QueryServicer_to_server(servicer: QueryServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

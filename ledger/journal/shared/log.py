@@ -1,0 +1,148 @@
+"""The log in S3 and PostgreSQL, for several replicas: see :class:`ledger.journal.log.Log`.
+
+The object of a group is written while the groups before it are being committed; commits keep their order. A group whose
+records were all refused leaves nothing. What is kept in memory (the end that this process knows, its own newest groups) is
+never asked whether something may be written.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+
+from ledger.journal.errors import LogUnavailable, Overtaken, StoreDamaged
+from ledger.journal.grouping import GroupCommit
+from ledger.journal.log import Known
+from ledger.journal.record import NO_HEAD, Draft, Head
+from ledger.journal.shared.commit import Committed, Offer, OutcomeUnknown, commit, edge_of
+from ledger.journal.shared.database import Connection, Database
+from ledger.journal.shared.groups import packed
+from ledger.journal.shared.objects import Objects
+from ledger.journal.shared.reader import SharedReader
+from ledger.journal.tail import Tail
+from meterbook.proof.merkle import Frontier
+
+#: How long the outcome of a broken commit is looked for, and how often.
+_PATIENCE_S, _RETRY_S = 20.0, 0.5
+#: How often the end is asked for while somebody waits for it to move.
+_POLL_S = 0.1
+_FETCHES = 6
+_TAIL_BYTES = 64 << 20
+
+
+class SharedLog:
+    """An opened log. Raises StoreDamaged where it ends before what is known of it, LogUnavailable."""
+
+    def __init__(self, database: Database, objects: Objects, known: Known | None = None) -> None:
+        self._database, self._objects = database, objects
+        self._changed = threading.Condition()
+        self._frontier = Frontier()
+        self._closed = False
+        position = known.position if known else 0
+        if self.refresh() < position:
+            raise StoreDamaged(
+                f"{database.server}: the log ends at position {self.end}, but the tables have seen {position}; records "
+                "that were acknowledged are missing: restore the database from a backup"
+            )
+        self._tail = Tail(_TAIL_BYTES)
+        self._fetching = ThreadPoolExecutor(_FETCHES, "fetch")
+        self._groups = GroupCommit(self._commit, str(database.server), self._put)
+
+    @property
+    def frontier(self) -> Frontier:
+        """The tree over all records that this process knows of."""
+        return self._frontier
+
+    @property
+    def end(self) -> int:
+        """Position of the last record that this process knows of; 0 for none."""
+        return self._frontier.size
+
+    def append(self, draft: Draft) -> Future[int]:
+        """A future that gives the record's position once it is durable, or raises Overtaken, LogUnavailable."""
+        return self._groups.append(draft)
+
+    def head(self, chain: str) -> Head:
+        """The last durable record of a chain, whoever wrote it. Raises LogUnavailable."""
+
+        def ask(connection: Connection) -> Head:
+            query = "SELECT sequence, hash, position FROM chain WHERE name = %s"
+            found = connection.execute(query, [chain.encode()]).fetchone()
+            return NO_HEAD if found is None else Head(found[0], bytes(found[1]), found[2])
+
+        return self._database.run(ask)
+
+    def refresh(self) -> int:
+        """The log's end just now, whoever moved it. Raises LogUnavailable, StoreDamaged."""
+        found = self._database.run(lambda connection: connection.execute("SELECT edge FROM log").fetchone())
+        self._learn(edge_of(found[0] if found else b"", "the log's end"))
+        return self.end
+
+    def wait_past(self, position: int, timeout_s: float) -> int:
+        """Wait until the log is known to end after ``position`` or the time is up; gives the end. Raises LogUnavailable."""
+        give_up_s = time.monotonic() + timeout_s
+        while self.end <= position and (left_s := give_up_s - time.monotonic()) > 0:
+            with self._changed:
+                self._changed.wait_for(lambda: self.end > position, min(left_s, _POLL_S))
+            if self.end <= position:
+                self.refresh()
+        return self.end
+
+    def reader(self, after: int = 0, *, stored: bool = False) -> SharedReader:
+        """A reader of what follows position ``after``; with ``stored`` only from S3. Raises StoreDamaged, LogUnavailable."""
+        tail = Tail() if stored else self._tail
+        return SharedReader(self._database, self._objects, self._fetching, tail, lambda: self._frontier, after)
+
+    def applied(self, position: int) -> None:
+        """The tables have everything up to ``position``: it need not be kept in memory."""
+        self._tail.drop(position)
+
+    def close(self) -> None:
+        """Write what waits, then stop. Safe to call twice."""
+        self._groups.close()
+        self._fetching.shutdown()
+
+    def _learn(self, frontier: Frontier) -> None:
+        with self._changed:
+            if frontier.size > self._frontier.size:
+                self._frontier = frontier
+                self._changed.notify_all()
+
+    def _put(self, drafts: Sequence[Draft]) -> Offer:
+        offer, body = packed(drafts)
+        self._objects.put(offer.object, body)
+        return offer
+
+    def _commit(self, offer: Offer) -> Sequence[int | Overtaken]:
+        committed = self._settled(offer)
+        if committed.group is None:
+            # Nobody will ever name it; if it cannot be deleted just now, it is an orphan as any other.
+            with suppress(LogUnavailable):
+                self._objects.delete([offer.object])
+        else:
+            self._tail.add("", committed.group)
+        self._learn(committed.frontier)
+        return committed.outcomes
+
+    def _settled(self, offer: Offer) -> Committed:
+        """Commit, and find out whether that took effect where the connection broke."""
+        try:
+            return self._database.run(lambda connection: commit(connection, offer))
+        except OutcomeUnknown as error:
+            unknown = error
+        give_up_s = time.monotonic() + _PATIENCE_S
+        while True:
+            committed = unknown.committed
+            try:
+                return self._database.run_anew(lambda connection: commit(connection, offer, committed))  # noqa: B023
+            except OutcomeUnknown as error:
+                unknown = error
+            except LogUnavailable as error:
+                if time.monotonic() > give_up_s:
+                    raise LogUnavailable(
+                        f"{error}; whether {len(offer.drafts)} records were committed could not be found out: send them again"
+                    ) from error
+            time.sleep(_RETRY_S)

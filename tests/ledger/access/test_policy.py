@@ -1,0 +1,113 @@
+"""The policy: every method of every service is decided, and by whom it may be called stands here a second time."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from ledger.access.caller import ANONYMOUS, Caller
+from ledger.access.grants import ALL, Patterns
+from ledger.access.policy import ENROL, RULES, STREAM, Denied, Subject, allow, is_open, subject_of, tenants_of
+from meterbook.intake.v1 import intake_pb2
+from meterbook.ledger.v1 import access_pb2, admin_pb2, query_pb2
+
+CALLERS = {
+    "admin": Caller("admin", "ada", credential_id="a"),
+    "operator": Caller("operator", "oz", credential_id="o"),
+    "viewer": Caller("viewer", "vi", Patterns.of(["acme", "bcorp"]), credential_id="v"),
+    "agent": Caller("agent", "edge", Patterns.of(["acme", "shop-*"]), ALL, "e"),
+    "enrol": Caller("enrol", "edge", ALL, ALL, "i"),
+    "anonymous": ANONYMOUS,
+}
+READS = {"Usage", "Invoice", "Coverage"}
+ALLOWED = {
+    "admin": READS | {"Cost", "Margin", "Agents", "DeadLetters", "Definitions", "Verify", "Apply", "Book"}
+    | {"IssueToken", "InviteAgent", "Revoke", "Rotate", "List"},
+    "operator": READS | {"Cost", "Margin", "Agents", "DeadLetters", "Definitions", "Verify", "Apply", "Book"},
+    "viewer": READS,
+    "agent": {"Stream", "Record"},
+    "enrol": {"Enrol"},
+}  # fmt: skip
+ALLOWED["anonymous"] = ALLOWED["admin"] | ALLOWED["agent"]
+
+
+def methods() -> set[str]:
+    """Every method that the services have, as gRPC names it."""
+    files = (intake_pb2, query_pb2, admin_pb2, access_pb2)
+    return {
+        f"/{service.full_name}/{method.name}"
+        for file in files
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+
+
+def may(caller: Caller, action: str, subject: Subject | None = None) -> bool:
+    try:
+        allow(caller, action, subject)
+    except Denied:
+        return False
+    return True
+
+
+def test_every_method_is_decided_and_no_other() -> None:
+    assert set(RULES) == methods()
+
+
+@pytest.mark.parametrize("role", CALLERS)
+def test_who_may_call_what(role: str) -> None:
+    allowed = {action.rpartition("/")[2] for action in RULES if may(CALLERS[role], action)}
+    assert allowed == ALLOWED[role]
+
+
+@pytest.mark.parametrize("role", CALLERS)
+def test_what_is_not_named_is_denied(role: str) -> None:
+    for action in ("/meterbook.ledger.v1.Query/Secrets", "/meterbook.ledger.v1.Query/usage", "", "/x/Usage"):
+        assert not may(CALLERS[role], action)
+
+
+def test_health_is_open_and_reflection_is_for_those_who_are_known() -> None:
+    assert is_open("/grpc.health.v1.Health/Check")
+    assert not any(
+        is_open(action) for action in [*RULES, "/grpc.reflection.v1alpha.ServerReflection/X", "/grpc.health"]
+    )
+    assert may(CALLERS["viewer"], "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+
+
+def test_an_agent_acts_for_itself_only() -> None:
+    for role, action in itertools.product(("agent", "enrol"), (STREAM, "/meterbook.intake.v1.Intake/Record", ENROL)):
+        if may(CALLERS[role], action):
+            assert may(CALLERS[role], action, Subject("edge"))
+            for other in ("edge2", "", "EDGE", "edge\n"):
+                assert not may(CALLERS[role], action, Subject(other))
+    assert may(ANONYMOUS, STREAM, Subject("anybody"))
+
+
+def test_events_bear_only_granted_tenants() -> None:
+    action = "/meterbook.intake.v1.Intake/Record"
+
+    def recorded(*tenants: str) -> Subject:
+        events = [intake_pb2.Event(tenant=each) for each in tenants]
+        return subject_of(action, intake_pb2.RecordRequest(sender="edge", events=events))
+
+    assert may(CALLERS["agent"], action, recorded("acme", "shop-7", "", "@shared", "@unassigned"))
+    with pytest.raises(Denied, match=r"agent edge \(e\) has nothing to do with tenant 'bcorp'"):
+        allow(CALLERS["agent"], action, recorded("acme", "bcorp"))
+
+
+def test_a_viewer_asks_for_its_own_tenants_only() -> None:
+    usage, invoice = "/meterbook.ledger.v1.Query/Usage", "/meterbook.ledger.v1.Query/Invoice"
+    viewer = CALLERS["viewer"]
+    for own in ([], ["acme"], ["acme", "bcorp"]):
+        allow(viewer, usage, subject_of(usage, query_pb2.UsageRequest(tenants=own)))
+    for other in (["corp"], ["acme", "corp"], ["@shared"], ["*"], [""]):
+        assert not may(viewer, usage, subject_of(usage, query_pb2.UsageRequest(tenants=other)))
+    allow(viewer, invoice, subject_of(invoice, query_pb2.InvoiceRequest(tenant="acme")))
+    for other_tenant in ("corp", "", "acme "):
+        assert not may(viewer, invoice, subject_of(invoice, query_pb2.InvoiceRequest(tenant=other_tenant)))
+
+
+def test_which_rows_a_caller_sees() -> None:
+    assert tenants_of(CALLERS["viewer"]) == {"acme", "bcorp"}
+    assert all(tenants_of(CALLERS[role]) is None for role in ("admin", "operator", "anonymous"))

@@ -1,0 +1,19 @@
+"""What the tests of the shared log have in common: a fresh place on real servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledger.journal.place import SharedPlace
+from tests.ledger.journal.shared.places import address, credentials, place_of
+from tests.servers.fixtures import Bucket, Database, bucket, database, postgres_server, s3_server
+
+__all__ = ["bucket", "database", "postgres_server", "s3_server"]
+
+
+@pytest.fixture
+def place(database: Database, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> SharedPlace:
+    """An empty place; the environment has the credentials of its S3."""
+    for name, value in credentials(bucket.server).items():
+        monkeypatch.setenv(name, value)
+    return place_of(address(database, bucket))
