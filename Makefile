@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench proto lock clean format
+.PHONY: help setup demo test faults check bench proto lock clean format
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -48,6 +48,9 @@ demo: $(STAMP) ## Run a ledger, an agent and a shop on this machine (DEMO_ONCE=1
 
 test: $(STAMP) ## Run the tests; ARGS goes to pytest
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+faults: $(STAMP) ## Let disks fail and machines crash under the log; ARGS="--seeds 100 --from 7" chooses histories
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: check-format check-lint check-types check-imports check-proto check-breaking check-generated ## Check style, types, layers and the wire
 

@@ -5,8 +5,8 @@ do. Each agent is a process with one connection that sends the series and values
 after the other, as one shard of Prometheus does; it has encoded every request before the clock starts. Samples count
 once the answer is 2xx, and the run counts only if a query then finds each of them in three series of every agent.
 
-Neither peer has its samples on the disk when it answers: VictoriaMetrics 1.79 keeps them in memory and writes them within
-seconds, Prometheus 2.42 writes its WAL and syncs it only where a segment of 128 MiB ends.
+Neither peer has its samples on the disk when it answers: VictoriaMetrics 1.79 keeps them in memory and writes and syncs
+them every few seconds, Prometheus 2.42 writes its WAL and syncs it only where a segment of 128 MiB ends.
 
     python -m bench._peers [--agents 4] [--rows 10000] [--seconds 5]
 """
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import socket
 import statistics
@@ -29,6 +28,7 @@ from pathlib import Path
 
 import httpx
 
+from bench._procfs import cpu_s, memory_mib
 from bench._remotewrite import Requests
 from bench.ingest import SAMPLES_PER_SERIES
 from examples.demo.processes import DemoFailed, Program, free_ports
@@ -116,14 +116,14 @@ def _measure(peer: Peer, agents: int, rows: int, seconds: float, directory: Path
         for sender in senders:
             _answer(sender)
         assert program.process is not None
-        cpu_s = _cpu_s(program.process.pid)
+        before_s = cpu_s(program.process.pid)
         for sender in senders:
             assert sender.stdin is not None
             sender.stdin.write("\n")
             sender.stdin.flush()
         sent = [json.loads(_answer(sender)) for sender in senders]
-        cpu_s = _cpu_s(program.process.pid) - cpu_s
-        peak_rss_mib = _peak_rss_mib(program.process.pid)
+        taken_s = cpu_s(program.process.pid) - before_s
+        peak_rss_mib = memory_mib(program.process.pid, "VmHWM")
         _verify(url, dict(zip(_names(agents), (each["requests"] for each in sent), strict=True)), rows, since_ms)
     finally:
         for sender in senders:
@@ -135,7 +135,7 @@ def _measure(peer: Peer, agents: int, rows: int, seconds: float, directory: Path
         "samples_per_s": samples / max(each["seconds"] for each in sent),
         "p50_ms": statistics.median(each["p50_ms"] for each in sent),
         "p99_ms": max(each["p99_ms"] for each in sent),
-        "cpu_s_per_million": cpu_s * 1e6 / samples,
+        "cpu_s_per_million": taken_s * 1e6 / samples,
         "peak_rss_mib": peak_rss_mib,
     }
 
@@ -181,7 +181,7 @@ def send(address: str, bodies: Sequence[bytes], seconds: float) -> dict[str, flo
                     raise NotMeasured("the connection was closed before the answer")
                 answer += more
             if not answer.startswith(b"HTTP/1.1 2"):
-                raise NotMeasured(" ".join(answer.decode(errors="replace").split()))
+                raise NotMeasured(" ".join(answer.decode(errors="replace").split())[:300])
             now_s = time.perf_counter()
             latencies_s.append(now_s - sent_s)
             sent_s = now_s
@@ -234,17 +234,6 @@ def _verify(url: str, requests: dict[str, int], rows: int, since_ms: int) -> Non
                 f"of {sum(wanted.values())} samples acknowledged in {len(wanted)} series {sum(found.values())} are there"
             )
         time.sleep(0.2)
-
-
-def _cpu_s(pid: int) -> float:
-    """User and system time of a process."""
-    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_rss_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def _send_as(given: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from meterbook.wire.series import SHARED, UNASSIGNED
 
 _INTAKE, _QUERY = "/meterbook.intake.v1.Intake/", "/meterbook.ledger.v1.Query/"
 _ADMIN, _ACCESS = "/meterbook.ledger.v1.Admin/", "/meterbook.ledger.v1.Access/"
+_PROOF = "/meterbook.ledger.v1.Proof/"
 #: Services of gRPC itself: whoever asks is told of health, and whoever is known, what can be called.
 _OPEN, _KNOWN = "/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/"
 
@@ -69,6 +70,11 @@ RULES: Mapping[str, Rule] = {
     f"{_QUERY}Verify": _rule(*_SEES_ALL),
     f"{_ADMIN}Apply": _rule(*_SEES_ALL),
     f"{_ADMIN}Book": _rule(*_SEES_ALL),
+    f"{_PROOF}Checkpoint": _rule("viewer", *_SEES_ALL),
+    f"{_PROOF}Inclusion": _rule(*_SEES_ALL),
+    f"{_PROOF}Consistency": _rule("viewer", *_SEES_ALL),
+    f"{_PROOF}Keys": _rule("viewer", *_SEES_ALL),
+    f"{_PROOF}RotateKey": _rule(*_RULES_ACCESS),
     ENROL: _rule("enrol", subject=lambda asked: Subject(asked.agent)),
     f"{_ACCESS}IssueToken": _rule(*_RULES_ACCESS),
     f"{_ACCESS}InviteAgent": _rule(*_RULES_ACCESS),

@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from ledger.intake.contents import IntakeLimits, checked_content
+from ledger.intake.quota import SeriesQuota
 from ledger.intake.refusals import Refused
 from ledger.journal.journal import Journal
 from ledger.journal.record import Draft, Kind
@@ -28,6 +29,9 @@ from meterbook.wire.seal import ChainPlace, batch_hash
 from meterbook.wire.sections import SCHEMA_VERSION, Sections
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
+
+#: Replays that are looked up in the book at a time.
+_REPLAYS = 2
 
 
 @dataclass
@@ -59,9 +63,15 @@ class Chains:
     def __init__(self, journal: Journal, limits: IntakeLimits) -> None:
         self._journal = journal
         self._limits = limits
+        self._quota = SeriesQuota(limits.series_per_hour_max)
         # Two streams of one agent share its chain; one that nobody speaks for any more, or ever wrote to, is forgotten.
         self._chains: WeakValueDictionary[tuple[str, int], Chain] = WeakValueDictionary()
         self._opening = threading.Lock()
+        self._replays = ThreadPoolExecutor(_REPLAYS, thread_name_prefix="replays")
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._replays.shutdown(wait=True, cancel_futures=True)
 
     def hello(self, hello: intake_pb2.Hello) -> Chain:
         """The chain that a Hello names, after waiting for what is under way. Raises Refused."""
@@ -104,8 +114,8 @@ class Chains:
         """A future that gives the batch's position once it is durable. Raises Refused where it cannot be accepted.
 
         ``check`` looks at the content before it is appended, and what it raises goes through.
-        The future raises LogUnavailable where the log cannot be written just now. A replay raises TablesUnavailable
-        where the tables are so far behind that its position cannot be told.
+        The future raises LogUnavailable where the log cannot be written just now; that of a replay Refused where it has
+        another content now, TablesUnavailable where the tables are so far behind that its position cannot be told.
         """
         with chain.lock:
             if chain.failed:
@@ -129,6 +139,7 @@ class Chains:
             if batch_hash(place, content) != batch.hash:
                 raise _broken(f"batch {batch.sequence}: hash {_short(batch.hash)} does not match the content")
             check(content)
+            self._quota.take(chain.agent, content.series.num_rows)
             return self._append(chain, batch, content)
 
     def seal(self, chain: Chain, content: Sections, encoded: dict[str, bytes]) -> Future[int]:
@@ -154,26 +165,33 @@ class Chains:
         return future
 
     def _accepted_before(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
-        known, future = chain.pending.get(batch.sequence) or self._from_book(chain, batch.sequence)
-        if known != batch.hash:
-            raise Refused(
-                intake_pb2.REFUSAL_CODE_CONFLICT,
-                f"batch {batch.sequence} of {chain.agent}/{chain.epoch} was accepted before with hash {_short(known)}, "
-                f"and now comes with {_short(batch.hash)}",
-            )
+        pending = chain.pending.get(batch.sequence)
+        if pending is None:
+            # The book takes its time; whoever replays must not hold up those who send what is new.
+            return self._replays.submit(self._from_book, chain, batch)
+        known, future = pending
+        _check_same(chain, batch, known)
         return future
 
-    def _from_book(self, chain: Chain, sequence: int) -> tuple[bytes, Future[int]]:
+    def _from_book(self, chain: Chain, batch: intake_pb2.Batch) -> int:
         head = self._journal.log.head(chain.name)
-        if sequence > head.sequence:
+        if batch.sequence > head.sequence:
             # It was under way a moment ago and failed.
             raise _unwritten()
-        found = self._journal.view(head.position).batch(chain.agent, chain.epoch, sequence)
-        assert found is not None, f"the book lacks {chain.agent}/{chain.epoch}/{sequence}"
+        found = self._journal.view(head.position).batch(chain.agent, chain.epoch, batch.sequence)
+        assert found is not None, f"the book lacks {chain.agent}/{chain.epoch}/{batch.sequence}"
         digest, position = found
-        future: Future[int] = Future()
-        future.set_result(position)
-        return bytes.fromhex(digest), future
+        _check_same(chain, batch, bytes.fromhex(digest))
+        return position
+
+
+def _check_same(chain: Chain, batch: intake_pb2.Batch, known: bytes) -> None:
+    if known != batch.hash:
+        raise Refused(
+            intake_pb2.REFUSAL_CODE_CONFLICT,
+            f"batch {batch.sequence} of {chain.agent}/{chain.epoch} was accepted before with hash {_short(known)}, "
+            f"and now comes with {_short(batch.hash)}",
+        )
 
 
 def _unwritten() -> Refused:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ledger.intake.refusals import Refused
 from ledger.journal.derive import decode_batch
 from meterbook.intake.v1 import intake_pb2
-from meterbook.wire.sections import MalformedSection, Sections
+from meterbook.wire.sections import DECODED_BYTES_MAX, MalformedSection, Sections, SectionTooLarge
 
 
 class IntakeLimits(BaseModel):
@@ -25,6 +25,13 @@ class IntakeLimits(BaseModel):
     rows_max: int = Field(default=1_000_000, gt=0, description="Rows of one section of a batch.")
     in_flight_max: int = Field(default=64, gt=0, le=10_000, description="Batches of one stream that await their ack.")
     streams_max: int = Field(default=1_000, gt=0, description="Streams open at a time.")
+    streams_per_agent_max: int = Field(default=4, gt=0, description="Streams of one agent open at a time.")
+    hello_timeout_s: float = Field(
+        default=30.0, gt=0, le=3_600, description="Seconds after which a stream must have said hello."
+    )
+    series_per_hour_max: int = Field(
+        default=1_000_000, gt=0, description="Series that one agent may define in an hour; more have to wait."
+    )
 
 
 def checked_content(batch: intake_pb2.Batch, limits: IntakeLimits) -> Sections:
@@ -34,9 +41,16 @@ def checked_content(batch: intake_pb2.Batch, limits: IntakeLimits) -> Sections:
         raise Refused(
             intake_pb2.REFUSAL_CODE_TOO_LARGE,
             f"batch {batch.sequence} has {size} bytes, more than batch_bytes_max {limits.batch_bytes_max}",
+            "batch_bytes_max",
         )
     try:
         content = decode_batch(batch, limits.rows_max)
+    except SectionTooLarge as error:
+        raise Refused(
+            intake_pb2.REFUSAL_CODE_TOO_LARGE,
+            f"batch {batch.sequence}: {error}, beyond rows_max or the {DECODED_BYTES_MAX >> 20} MiB of a batch",
+            "rows_max",
+        ) from error
     except MalformedSection as error:
         raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, f"batch {batch.sequence}: {error}") from error
     if not _ordered(content.samples):

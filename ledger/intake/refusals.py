@@ -6,9 +6,10 @@ from meterbook.intake.v1.intake_pb2 import RefusalCode
 
 
 class Refused(Exception):
-    """Nothing was kept. The message names the field, the value and the place."""
+    """Nothing was kept. The message names the field, the value and the place; ``limit`` the setting that was exceeded."""
 
-    def __init__(self, code: RefusalCode.ValueType, message: str) -> None:
+    def __init__(self, code: RefusalCode.ValueType, message: str, limit: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.limit = limit

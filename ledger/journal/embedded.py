@@ -237,7 +237,8 @@ class EmbeddedLog:
             self._failed = "its files were deleted; restore them from a backup and restart the ledger"
         if self._failed is not None:
             raise OSError(0, self._failed)
-        if self._size >= self._segment_bytes:
+        # Never in place of one that has no record yet, and would have the same name.
+        if self._size >= self._segment_bytes and self.end >= self._segments.last:
             self._open_segment()
         group = segment.group_of(drafts, self._frontier, max(self._time_us, self._clock()))
         data = segment.pack_group(group, self._seed)

@@ -1,7 +1,9 @@
 """Many readers, or one that is alone.
 
-Compaction moves rows between files under the feet of whoever reads them: a snapshot that was taken before it can find
-them in neither place. So compaction happens only while no snapshot is alive, and a new one waits until it is over.
+DuckLake reads an SQLite catalog anew for every question of a transaction, so compaction moves rows under the feet of
+whoever reads: a snapshot that was taken before it counts rows that came later, or finds none at all. There, compaction
+happens only while no snapshot is alive, and a new one waits until it is over. In PostgreSQL a transaction keeps its picture
+of the catalog (REPEATABLE READ) and nobody needs to be alone; only files must not be deleted while somebody may look for them.
 It never makes readers wait for readers: if somebody is always reading, it simply does not happen this time.
 """
 

@@ -1,4 +1,4 @@
-"""The journal under one roof: open a store, append records, and see the book as it stood.
+"""The journal under one roof: open a place, append records, and see the book as it stood.
 
 Appending goes to the log and is durable when the future resolves; a view waits until the tables hold everything
 that was durable when it was asked for, so a caller always reads its own writes.
@@ -6,6 +6,7 @@ that was durable when it was asked for, so a caller always reads its own writes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ledger.journal.embedded import EmbeddedLog
 from ledger.journal.errors import Overtaken, StoreRefused, TablesUnavailable
 from ledger.journal.log import Known, Log
 from ledger.journal.materialiser import Materialiser
+from ledger.journal.place import FilePlace, Place, SharedPlace
 from ledger.journal.record import Draft, Head, Kind, follow
 from ledger.journal.store import StoreDirectory
 from ledger.journal.tables import Tables
@@ -23,22 +25,49 @@ _CATCH_UP_S_MAX = 30.0
 
 
 class Journal:
-    """An opened store. Raises StoreRefused and its kinds; close it to let the next process in."""
+    """An opened place; a path is the place of a directory. Close it to let the next process in.
 
-    def __init__(self, root: Path) -> None:
-        self.store = StoreDirectory(root)
+    Raises StoreRefused and its kinds, LogUnavailable, TablesUnavailable. ``warnings`` are sentences on what the services
+    behind it do not promise.
+    """
+
+    def __init__(self, place: Place | Path) -> None:
+        self.place: Place = FilePlace(place) if isinstance(place, Path) else place
+        self.warnings: Sequence[str] = ()
         try:
-            self.tables = Tables(self.store.tables)
-            self.log: Log = EmbeddedLog(Disk(self.store.log), self._known())
-            self.materialiser = Materialiser(self.log, self.tables)
+            if isinstance(self.place, FilePlace):
+                self._open_directory(self.place.directory)
+            else:
+                self._open_shared(self.place)
             self.materialiser.catch_up()
             self.materialiser.start()
         except OSError as error:
             self.close()
-            raise StoreRefused(f"{root}: cannot be opened ({error.strerror}); make it readable and writable") from error
+            raise StoreRefused(
+                f"{self.place}: cannot be opened ({error.strerror}); make it readable and writable"
+            ) from error
         except BaseException:
             self.close()
             raise
+
+    def _open_directory(self, root: Path) -> None:
+        self.store = StoreDirectory(root)
+        self.tables = Tables(self.store.tables)
+        self.log: Log = EmbeddedLog(Disk(self.store.log), self._known())
+        self.materialiser = Materialiser(self.log, self.tables)
+
+    def _open_shared(self, place: SharedPlace) -> None:
+        try:
+            from ledger.journal.shared.store import SharedStore
+        except ModuleNotFoundError as error:
+            raise StoreRefused(
+                f"{place}: the package {error.name} is missing; install meterbook[ledger,distributed]"
+            ) from error
+        self._services = SharedStore(place)
+        self.warnings = self._services.warnings
+        self.tables = Tables(self._services.lake())
+        self.log = self._services.log(self._known())
+        self.materialiser = Materialiser(self.log, self.tables, self._services.turn())
 
     def append(self, draft: Draft) -> Future[int]:
         """A future that gives the record's position once it is durable; see ``Log.append``."""
@@ -79,8 +108,7 @@ class Journal:
 
     def close(self) -> None:
         """Stop, in the order that loses nothing. Safe to call twice, and on a journal that failed to open."""
-        for name in ("materialiser", "log", "tables"):
+        for name in ("materialiser", "log", "tables", "store", "_services"):
             part = getattr(self, name, None)
             if part is not None:
                 (part.stop if name == "materialiser" else part.close)()
-        self.store.close()

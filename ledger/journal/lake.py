@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from ledger.journal.place import Bucket
@@ -89,13 +90,13 @@ class EmbeddedLake:
 
     directory: Path
 
-    extensions = {"duckdb_extension_ducklake": "ducklake", "duckdb_extension_sqlite_scanner": "sqlite_scanner"}
+    extensions = MappingProxyType(
+        {"duckdb_extension_ducklake": "ducklake", "duckdb_extension_sqlite_scanner": "sqlite_scanner"}
+    )
     is_shared = False
     # Nobody reads while it is compacted; the files of a crashed compaction are worth a moment.
     grace_s = 120
-    remedy = (
-        "they are derived from the log: move the directory away and start again to have them made anew"
-    )
+    remedy = "move the directory away while the ledger is down: the tables are made anew from the log"
 
     def settings(self) -> list[str]:
         """None."""
@@ -138,11 +139,13 @@ class SharedLake:
     schema: str
     keys: Callable[[], Keys] = field(repr=False, compare=False)
 
-    extensions = {
-        "duckdb_extension_ducklake": "ducklake",
-        "duckdb_extension_httpfs": "httpfs",
-        "duckdb_extension_postgres_scanner": "postgres_scanner",
-    }
+    extensions = MappingProxyType(
+        {
+            "duckdb_extension_ducklake": "ducklake",
+            "duckdb_extension_httpfs": "httpfs",
+            "duckdb_extension_postgres_scanner": "postgres_scanner",
+        }
+    )
     is_shared = True
     # As long as PostgreSQL lets a reader be idle in its transaction: nobody can still look for a file by then.
     grace_s = 900

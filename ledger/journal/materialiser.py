@@ -16,6 +16,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 
 from ledger.journal.compaction import COMMITS_BETWEEN, compact_in_child
 from ledger.journal.derive import State, decoded, derive
@@ -133,16 +134,22 @@ class Materialiser:
                 else:
                     self._watch()
                 self.trouble = None
-            except OvertakenError:
-                # Another process did what was to be done here.
-                self._helps = False
-                self._watch_only()
             except Exception as error:
                 self._watch_only()
+                if isinstance(error, OvertakenError) and self._is_overtaken():
+                    continue
                 if self.trouble is None:
                     logger.exception("the tables could not be filled; trying again every %g s", _RETRY_S)
                 self.trouble = f"the tables are not being filled: {error}"
                 self._stopping.wait(_RETRY_S)
+
+    def _is_overtaken(self) -> bool:
+        """Whether another process did what was to be done here: that is no trouble."""
+        self._helps = False
+        before = self._watermark
+        with suppress(TablesUnavailable):
+            self._moved_to(self._tables.watermark)
+        return self._watermark != before
 
     def _work(self) -> None:
         worked = self._apply_group()
@@ -202,5 +209,5 @@ class Materialiser:
                 break
             record = decoded(self._ahead.popleft())
             records.append(record)
-            size += len(record.payload) if record.draft.content is None else record.draft.content.nbytes
+            size += record.draft.held_bytes
         return records

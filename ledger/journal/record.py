@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from meterbook.proof.leaf import leaf_data
@@ -66,6 +67,11 @@ class Draft:
     def __post_init__(self) -> None:
         if len(self.payload) > PAYLOAD_BYTES_MAX:
             raise ValueError(f"payload of {len(self.payload)} bytes is over {PAYLOAD_BYTES_MAX}")
+
+    @cached_property
+    def held_bytes(self) -> int:
+        """Bytes that the payload and its content take in memory."""
+        return len(self.payload) + (0 if self.content is None else int(self.content.nbytes))
 
     def check_hash(self) -> bool:
         """Whether the hash is that of the payload; of a batch only its sections can tell."""

@@ -4,15 +4,18 @@ They are derived from the log and can be thrown away. What makes them safe to us
 *watermark* (the last position applied) change in one transaction, and the watermark moves by compare-and-set. A
 second writer, a repeated apply or a crash in between therefore cannot add a row twice or leave one out.
 
+Where they lie is told by a ``Lake``; nothing else differs between a directory and what replicas share.
+
 This is the only home of DuckDB. Its extensions come from wheels and are loaded by path: nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -22,13 +25,12 @@ import pyarrow as pa
 from ledger.journal.derive import TABLES, Rows
 from ledger.journal.errors import StoreRefused, TablesUnavailable
 from ledger.journal.gate import Gate
+from ledger.journal.lake import EmbeddedLake, Lake, quoted
 
-_EXTENSIONS = {"duckdb_extension_ducklake": "ducklake", "duckdb_extension_sqlite_scanner": "sqlite_scanner"}
-# The catalog must be in WAL mode: without it one reader blocks the writer until "database is locked".
-_ATTACH = (
-    "ATTACH 'ducklake:sqlite:{catalog}' AS book (DATA_PATH '{data}', META_JOURNAL_MODE 'WAL',"
-    " DATA_INLINING_ROW_LIMIT 0, OVERRIDE_DATA_PATH true)"
-)
+# Replicas that start at the same moment all try to make the tables; those who lose find them made.
+_OPEN_TRIES, _OPEN_RETRY_S = 5, 0.5
+# What DuckLake says where another commit came first; a connection that is lost while it commits is the same type of error.
+_CONFLICTS = ("conflict", "database is locked")
 
 
 class OvertakenError(TablesUnavailable):
@@ -42,7 +44,8 @@ class Snapshot:
     snapshot is let go of; do not keep one, since the tables are compacted only while there is none.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, gate: Gate) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, gate: Gate, lake: Lake) -> None:
+        self._lake = lake
         gate.enter()
         try:
             self._cursor = connection.cursor()
@@ -57,7 +60,7 @@ class Snapshot:
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
     ) -> pa.Table:
         """Answer of one statement as an Arrow table; ``given`` are tables it may name. Raises TablesUnavailable."""
-        with _translated():
+        with _translated(self._lake):
             for name, table in (given or {}).items():
                 self._cursor.register(name, table)
             try:
@@ -71,35 +74,68 @@ class Snapshot:
 
 
 class Tables:
-    """Opened tables. Raises StoreRefused where their files cannot be read; later reads raise TablesUnavailable."""
+    """Opened tables. Raises StoreRefused where they cannot be opened; later reads raise TablesUnavailable.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    A connection to PostgreSQL or S3 that is lost is made anew by the next question.
+    """
+
+    def __init__(self, where: Path | Lake) -> None:
+        self.lake: Lake = EmbeddedLake(where) if isinstance(where, Path) else where
+        self._writing = threading.Lock()
+        self._gate = Gate()
+        self._secrets: list[str] = []
+        self._renewing = threading.Lock()
+        for tries_left in reversed(range(_OPEN_TRIES if self.lake.is_shared else 1)):
+            try:
+                self._connection = self._opened()
+                return
+            except (duckdb.Error, OvertakenError) as error:
+                if not tries_left:
+                    raise StoreRefused(
+                        f"{self.lake}: the tables cannot be opened ({_said(error, self.lake)}); {self.lake.remedy}"
+                    ) from None
+            time.sleep(_OPEN_RETRY_S)
+
+    @property
+    def directory(self) -> Lake:
+        """Where the tables lie, for those who compact them."""
+        return self.lake
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        self._secrets = []
         self._connection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 2}
         )
-        self._writing = threading.Lock()
-        self._gate = Gate()
         try:
-            for package, name in _EXTENSIONS.items():
+            for package, name in self.lake.extensions.items():
                 file = resources.files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-                self._connection.execute(f"LOAD '{_quoted(str(file))}'")
-            catalog, data = directory / "catalog.sqlite", directory / "data"
-            self._connection.execute(_ATTACH.format(catalog=_quoted(str(catalog)), data=_quoted(str(data))))
+                self._connection.execute(f"LOAD {quoted(str(file))}")
+            for statement in self.lake.settings():
+                self._connection.execute(statement)
+            self._renew_secrets()
+            self._connection.execute(self.lake.attach())
             self._connection.execute("USE book")
             self._create()
-        except BaseException as error:
+        except BaseException:
             self._connection.close()
-            if not isinstance(error, duckdb.Error):
-                raise
-            raise StoreRefused(
-                f"{directory}: the tables cannot be opened ({str(error).splitlines()[0]}); they are derived from the "
-                "log: move the directory away and start again to have them made anew"
-            ) from error
+            raise
+        return self._connection
+
+    def _renew_secrets(self) -> None:
+        """Tell DuckDB the secrets of the lake if they are others than before."""
+        secrets = self.lake.secrets()
+        with self._renewing:
+            if secrets != self._secrets:
+                # Not on the connection itself, which may be in the middle of a transaction.
+                with self._connection.cursor() as cursor:
+                    for statement in secrets:
+                        cursor.execute(statement)
+                self._secrets = secrets
 
     def _create(self) -> None:
         """Make the tables of a new store; those of an old one are left alone."""
-        if self._connection.execute("FROM duckdb_tables() WHERE table_name = 'watermark'").fetchone() is not None:
+        made = "FROM duckdb_tables() WHERE database_name = 'book' AND table_name = 'watermark'"
+        if self._connection.execute(made).fetchone() is not None:
             return
         with self._transaction() as connection:
             for name, schema in TABLES.items():
@@ -117,8 +153,11 @@ class Tables:
         return int(row["position"])
 
     def apply(self, rows: Rows, previous: int, position: int) -> None:
-        """Add rows and move the watermark from ``previous`` to ``position``. Raises OvertakenError."""
-        with self._writing, _translated(), self._transaction() as connection:
+        """Add rows and move the watermark from ``previous`` to ``position``. Raises OvertakenError.
+
+        Any other TablesUnavailable leaves open whether it was done: the watermark tells.
+        """
+        with self._writing, _translated(self.lake), self._transaction() as connection:
             for name, table in rows.items():
                 if table.num_rows:
                     connection.register("incoming", table)
@@ -138,21 +177,25 @@ class Tables:
 
     def snapshot(self) -> Snapshot:
         """The tables as they stand now. Raises TablesUnavailable."""
-        with _translated():
-            return Snapshot(self._connection, self._gate)
+        with _translated(self.lake):
+            self._renew_secrets()
+            return Snapshot(self._connection, self._gate, self.lake)
 
     def alone(self, patience_s: float) -> AbstractContextManager[bool]:
-        """Whether no snapshot is alive; if so none is taken until the block ends."""
+        """Whether compaction cannot disturb a snapshot, until the block ends: see ``gate``."""
+        if self.lake.is_shared:
+            return nullcontext(True)
         return self._gate.alone(patience_s)
 
-    def compact(self, grace_s: int) -> None:
+    def compact(self, grace_s: int | None = None) -> None:
         """Merge small files into few; delete those that were merged away more than ``grace_s`` seconds ago.
 
-        No snapshot may be alive in any process: see ``gate``. DuckLake's own snapshots go with the files: the past is
+        Without ``grace_s`` the lake's own is taken. See ``gate`` for who may read meanwhile. DuckLake's own snapshots go with the files: the past is
         asked for by position, never by snapshot.
         """
+        seconds = int(self.lake.grace_s if grace_s is None else grace_s)
         # "now()" alone has a time zone, which the functions refuse.
-        past = f"older_than => (now() AT TIME ZONE 'UTC' - INTERVAL {int(grace_s)} SECOND)"
+        past = f"older_than => (now() AT TIME ZONE 'UTC' - INTERVAL {seconds} SECOND)"
         self._connection.execute("CALL ducklake_flush_inlined_data('book')")
         self._connection.execute("CALL ducklake_merge_adjacent_files('book')")
         self._connection.execute(f"CALL ducklake_expire_snapshots('book', {past})")
@@ -164,6 +207,7 @@ class Tables:
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self._renew_secrets()
         self._connection.execute("BEGIN")
         try:
             yield self._connection
@@ -171,8 +215,8 @@ class Tables:
         except BaseException as error:
             with _ignoring_ended_transaction():
                 self._connection.execute("ROLLBACK")
-            if isinstance(error, duckdb.TransactionException):
-                raise OvertakenError(str(error)) from error
+            if isinstance(error, duckdb.TransactionException) and any(each in str(error) for each in _CONFLICTS):
+                raise OvertakenError(_said(error, self.lake)) from error
             raise
 
 
@@ -184,25 +228,27 @@ def _let_go(cursor: duckdb.DuckDBPyConnection, gate: Gate) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(lake: Lake) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
         raise TablesUnavailable(
-            f"the tables cannot be read ({str(error).splitlines()[0]}); if that stays so, move them away while the "
-            "ledger is down: they are made anew from the log"
+            f"the tables cannot be read ({_said(error, lake)}); if that stays so, {lake.remedy}"
         ) from error
+
+
+def _said(error: Exception, lake: Lake) -> str:
+    """The line of an error that says what is wrong; for a failed commit that is the last one."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lake.hidden(lines[-1] if isinstance(error, duckdb.TransactionException) else lines[0])
 
 
 @contextmanager
 def _ignoring_ended_transaction() -> Iterator[None]:
-    # A failed COMMIT has already ended the transaction, and ROLLBACK then says that there is none.
-    with suppress(duckdb.TransactionException):
+    # A failed COMMIT has already ended the transaction, and ROLLBACK then says that there is none; a lost connection makes
+    # it fail as well.
+    with suppress(duckdb.Error):
         yield
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
 
 
 def _sql_type(kind: pa.DataType) -> str:

@@ -32,7 +32,7 @@ class Tail:
 
     def add(self, segment: str, group: Group) -> None:
         """Keep a group; the oldest go where there are too many."""
-        size = sum(len(record.payload) + _content_bytes(record.draft.content) for record in group.records)
+        size = sum(record.draft.held_bytes for record in group.records)
         with self._lock:
             self._kept[group.records[0].position - 1] = Kept(segment, group), size
             self._bytes += size
@@ -53,7 +53,3 @@ class Tail:
     def _drop_first(self) -> None:
         _, size = self._kept.pop(next(iter(self._kept)))
         self._bytes -= size
-
-
-def _content_bytes(content: object) -> int:
-    return int(getattr(content, "nbytes", 0))

@@ -45,7 +45,9 @@ class KeyFile:
         try:
             return tuple(SigningKey.parse(line.strip()) for line in text.splitlines() if line.strip())
         except Malformed as error:
-            raise self._refused(f"holds no signing keys, one a line: {error}", "put the book's key file back") from error
+            raise self._refused(
+                f"holds no signing keys, one a line: {error}", "put the book's key file back"
+            ) from error
 
     def write(self, keys: Sequence[SigningKey]) -> None:
         """Replace the file; it is durable when this returns."""

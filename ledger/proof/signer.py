@@ -8,6 +8,7 @@ replica reads its file again when the book names another key.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from meterbook.proof.note import SigningKey, VerifierKey
 from meterbook.wire.instants import DAY_US, SECOND_US, now_us
 
 OVERLAP_S = DAY_US // SECOND_US
+
+logger = logging.getLogger(__name__)
 
 
 class Signer:
@@ -70,7 +73,10 @@ class Signer:
         with self._lock:
             self._refresh()
             signing = self._succession.signing(size, self._clock())
-            return tuple(self._secrets[key.hint] for key in signing if key.hint in self._secrets)
+            held = tuple(self._secrets[key.hint] for key in signing if key.hint in self._secrets)
+            if signing and not held:
+                raise self._wrong_key(self._succession)
+            return held
 
     def rotate(self, author: str, overlap_s: int = 0) -> Succession:
         """Hand over to a new key, or to one that stands in the file and that the book does not name yet.
@@ -79,76 +85,86 @@ class Signer:
         """
         with self._lock:
             self._refresh()
-            old = self._secrets[self._succession.newest.hint]
-            named = {key.hint for key in self._succession.keys}
-            prepared = [key for key in self._key_file.read() if key.verifier.hint not in named]
-            new = prepared[-1] if prepared else SigningKey.generate(self._succession.origin)
-            if new.verifier.name != self._succession.origin:
-                raise KeyRefused(f"key_file {self._key_file.path}: the key {new.verifier.hint} is of another book")
-            if not prepared:
-                self._key_file.write([old, new])
-            head = self._journal.log.head(KEYS_CHAIN)
-            if head.position != self._position:
-                raise Overtaken(f"{KEYS_CHAIN}: the keys were changed just now; look again before rotating")
+            old = self._secrets.get(self._succession.newest.hint)
+            if old is None:
+                raise self._wrong_key(self._succession)
+            new = self._prepared() or self._generated(old)
             verifier = VerifierKey(new.verifier.name, new.verifier.public_key, self._journal.log.end)
             statement = sign_rotation(Rotation(self._succession.origin, verifier), old)
             until_us = self._clock() + (overlap_s or OVERLAP_S) * SECOND_US
-            act = rotated(verifier, statement, until_us, author)
-            self._journal.extend(Kind.ACT, KEYS_CHAIN, head, act.SerializeToString())
+            self._write(rotated(verifier, statement, until_us, author))
             self._refresh()
             return self._succession
 
+    def _prepared(self) -> SigningKey | None:
+        """A key that somebody put into the file and that the book does not name yet."""
+        named = {key.hint for key in self._succession.keys}
+        for key in self._key_file.read():
+            if key.verifier.hint not in named:
+                if key.verifier.name != self._succession.origin:
+                    raise KeyRefused(f"key_file {self._key_file.path}: the key {key.verifier.hint} is of another book")
+                return key
+        return None
+
+    def _generated(self, old: SigningKey) -> SigningKey:
+        new = SigningKey.generate(self._succession.origin)
+        self._key_file.write([old, new])
+        return new
+
     def _begin(self, origin: str | None, replaces_lost_key: bool) -> None:
         while True:
+            found = self._read()
+            held = self._key_file.read()
+            if found is not None and found.newest.hint in {key.verifier.hint for key in held}:
+                break
+            if found is not None and not replaces_lost_key:
+                raise self._wrong_key(found)
             try:
-                found = self._read()
-                if found is None or replaces_lost_key:
-                    keys = self._key_file.read()
-                    if found is None or found.newest.hint not in {key.verifier.hint for key in keys}:
-                        self._make(origin or (found.origin if found else None), keys)
-                self._refresh()
-                return
+                self._make(origin or (found.origin if found else None), held)
             except Overtaken:
                 # Another replica named its key first; it must be in our file too.
                 continue
+        self._succession, self._secrets = found, {key.verifier.hint: key for key in held}
 
-    def _make(self, origin: str | None, keys: tuple[SigningKey, ...]) -> None:
-        key = keys[-1] if keys else None
-        if key is None or (origin and key.verifier.name != origin):
+    def _make(self, origin: str | None, held: tuple[SigningKey, ...]) -> None:
+        """Name the key of the file, or a new one where it has none that fits."""
+        key = held[-1] if held and origin in (None, held[-1].verifier.name) else None
+        if key is None:
             try:
                 key = SigningKey.generate(origin or f"meterbook/{secrets.token_hex(8)}")
             except Malformed as error:
                 raise KeyRefused(f"proof.origin {origin!r}: {error}") from error
             self._key_file.write([key])
         verifier = VerifierKey(key.verifier.name, key.verifier.public_key, self._journal.log.end)
-        self._extend(made(verifier.name, verifier))
+        self._write(made(verifier.name, verifier))
 
-    def _extend(self, act: journal_pb2.ActRecord) -> None:
+    def _write(self, act: journal_pb2.ActRecord) -> None:
+        """Write an act, provided that the book names no other key than when it was read. Raises Overtaken."""
         head = self._journal.log.head(KEYS_CHAIN)
-        if head.position != max(self._position, 0):
-            raise Overtaken(f"{KEYS_CHAIN}: the keys were changed just now; look again")
+        if head.position != self._position:
+            raise Overtaken(f"{KEYS_CHAIN}: the keys were changed just now; look at them again")
         self._journal.extend(Kind.ACT, KEYS_CHAIN, head, act.SerializeToString())
 
     def _read(self) -> Succession | None:
         """What the book says now."""
-        self._position = self._journal.log.head(KEYS_CHAIN).position
-        return succession(self._journal.view(self._position).acts().to_pylist()) if self._position else None
+        position = self._journal.log.head(KEYS_CHAIN).position
+        found = succession(self._journal.view(position).acts().to_pylist()) if position else None
+        self._position = position
+        return found
 
     def _refresh(self) -> None:
         """Read the book and the file again if the book names another key."""
-        before = self._position
-        if self._journal.log.head(KEYS_CHAIN).position == before and hasattr(self, "_secrets"):
+        if self._journal.log.head(KEYS_CHAIN).position == self._position:
             return
-        try:
-            found = self._read()
-            assert found is not None, "a chain with a head has records"
-            held = {key.verifier.hint: key for key in self._key_file.read()}
-            if found.newest.hint not in held:
-                raise KeyRefused(
-                    f"key_file {self._key_file.path}: the book is signed by {found.newest.hint}, and the file holds "
-                    f"{', '.join(held) or 'nothing'}; put that key there (proof.replace_lost_key makes a new one)"
-                )
-        except BaseException:
-            self._position = before
-            raise
-        self._succession, self._secrets = found, held
+        found = self._read()
+        assert found is not None, "a chain with a head has records"
+        self._succession, self._secrets = found, {key.verifier.hint: key for key in self._key_file.read()}
+        if found.newest.hint not in self._secrets:
+            logger.error("%s", self._wrong_key(found))
+
+    def _wrong_key(self, found: Succession) -> KeyRefused:
+        held = ", ".join(key.verifier.hint for key in self._key_file.read())
+        return KeyRefused(
+            f"key_file {self._key_file.path}: the book is signed by {found.newest.hint}, and the file holds "
+            f"{held or 'nothing'}; put that key there, or have a new one made with proof.replace_lost_key"
+        )

@@ -6,12 +6,12 @@ import difflib
 import ipaddress
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ledger.intake.contents import IntakeLimits
+from ledger.journal.place import FilePlace, Place, parse
 from meterbook.health import split_address
 
 
@@ -62,12 +62,41 @@ class Metering(BaseModel):
     )
 
 
+class Proof(BaseModel):
+    """What the ledger signs, so that it cannot change what it accepted without being found out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    origin: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Name under which the book is signed, given when the book is made; meterbook/ and a number by default.",
+    )
+    key_file: Path | None = Field(
+        default=None,
+        description="File with the signing keys, made where there is none; keys/signing.key in the store by default.",
+    )
+    replace_lost_key: bool = Field(
+        default=False,
+        description="Make a new key where the file does not have the book's. Agents must then be told of the new key.",
+    )
+    witness_every_s: float = Field(
+        default=60.0, ge=0, le=86_400, description="Seconds between two checkpoints that an agent is shown."
+    )
+
+
 class LedgerConfig(BaseModel):
     """Everything that the ledger can be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    store: str = Field(default="file:./meterbook-data", description="Where the book is kept: file:PATH.")
+    store: str = Field(
+        default="file:./meterbook-data",
+        repr=False,
+        description="Where the book is kept: file:PATH, or for several replicas s3://BUCKET/PREFIX + "
+        "postgresql://USER@HOST/DATABASE, as one text or as a list of the two.",
+    )
     listen: str = Field(default="127.0.0.1:9460", description="host:port of the gRPC services.")
     http: str = Field(default="127.0.0.1:9461", description="host:port of /metrics, /healthz and /readyz.")
     tls: Tls | None = Field(default=None, description="Certificate of the gRPC services; none means plain text.")
@@ -77,13 +106,15 @@ class LedgerConfig(BaseModel):
     access: Access = Field(default=Access(), description="Who may do what.")
     intake: IntakeLimits = Field(default=IntakeLimits(), description="How much one agent may send.")
     metering: Metering = Field(default=Metering(), description="When hours are booked.")
+    proof: Proof = Field(default=Proof(), description="What the ledger signs.")
 
-    @field_validator("store")
+    @field_validator("store", mode="before")
     @classmethod
-    def _known_store(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme != "file" or parts.netloc or not parts.path:
-            raise ValueError(f"{value!r} is not file:PATH, such as file:/var/lib/meterbook")
+    def _known_store(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            value = " + ".join(map(str, value))
+        if isinstance(value, str):
+            parse(value)
         return value
 
     @field_validator("listen", "http")
@@ -114,10 +145,24 @@ class LedgerConfig(BaseModel):
             return self.access.anonymous == "admin"
         return self.tls is None and _is_loopback(split_address(self.listen)[0])
 
+    @model_validator(mode="after")
+    def _replicas_share_a_key(self) -> LedgerConfig:
+        assert self.key_file is not None
+        return self
+
     @property
-    def directory(self) -> Path:
-        """Directory of the embedded store."""
-        return Path(unquote(urlsplit(self.store).path))
+    def key_file(self) -> Path:
+        """Where the signing keys are. Raises ValueError where that must be said and is not."""
+        if self.proof.key_file is not None:
+            return self.proof.key_file
+        if isinstance(self.place, FilePlace):
+            return self.place.directory / "keys" / "signing.key"
+        raise ValueError("proof.key_file is missing: replicas that share a store sign with one key, so say where it is")
+
+    @property
+    def place(self) -> Place:
+        """Where the book is kept."""
+        return parse(self.store)
 
 
 def load(path: Path | None, changes: dict[str, Any]) -> LedgerConfig:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from ledger.intake.refusals import Refused
 from ledger.journal.errors import JournalError
 from ledger.server.authentication import current_session
 from ledger.server.selfmetrics import SelfMetrics
+from ledger.server.streamwitness import Send, StreamWitness
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.sections import encode
 
@@ -62,16 +64,29 @@ _Item = _UnderWay | intake_pb2.ServerMessage | None
 
 
 class IntakeService(intake_pb2_grpc.IntakeServicer):
-    """Serves the chains of a journal; ``defined`` as in ``ledger.access.writing``."""
+    """Serves the chains of a journal; ``defined`` as in ``ledger.access.writing``.
 
-    def __init__(self, chains: Chains, limits: IntakeLimits, metrics: SelfMetrics, defined: Defined) -> None:
+    ``witness`` makes what shows checkpoints on a stream, from the size that the agent holds and the stream's queue.
+    """
+
+    def __init__(
+        self,
+        chains: Chains,
+        limits: IntakeLimits,
+        metrics: SelfMetrics,
+        defined: Defined,
+        witness: Callable[[int, Send], StreamWitness],
+    ) -> None:
         self._chains, self._limits, self._metrics, self._defined = chains, limits, metrics, defined
+        self._witness = witness
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="intake")
         self._open = 0
+        self._per_agent: Counter[str] = Counter()
 
     async def Stream(self, request_iterator: Any, context: Any) -> AsyncIterator[intake_pb2.ServerMessage]:
         """Hello and Resume, then batches and acks until either side ends the stream."""
         if self._open >= self._limits.streams_max:
+            self._metrics.limited("streams_max")
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"streams_max {self._limits.streams_max} is reached; try again later",
@@ -93,6 +108,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
             return intake_pb2.RecordResponse(position=await asyncio.wrap_future(position))
         except Refused as refused:
             self._metrics.refused(refused.code)
+            self._metrics.limited(refused.limit)
             status = _STATUS.get(refused.code, grpc.StatusCode.INVALID_ARGUMENT)
             await context.abort(status, refused.message)
         except JournalError as error:
@@ -103,26 +119,48 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
     def close(self) -> None:
         """Let the worker threads end."""
         self._workers.shutdown(wait=True, cancel_futures=True)
+        self._chains.close()
 
     async def _conversation(self, requests: Any) -> AsyncGenerator[intake_pb2.ServerMessage, None]:
         writer = Writer(current_session(), self._defined)
         try:
-            chain, resume = await self._hello(requests, writer)
+            chain, resume, held_size = await self._hello(requests, writer)
         except (Refused, Denied, JournalError) as error:
             yield self._refusal(0, error)
             return
-        yield intake_pb2.ServerMessage(resume=resume)
+        if self._per_agent[chain.agent] >= self._limits.streams_per_agent_max:
+            yield self._refusal(0, _too_many_streams(chain.agent, self._limits.streams_per_agent_max))
+            return
+        self._per_agent[chain.agent] += 1
+        try:
+            async with aclosing(self._acknowledged(requests, chain, resume, writer, held_size)) as messages:
+                async for message in messages:
+                    yield message
+        finally:
+            self._per_agent -= Counter([chain.agent])
+
+    async def _acknowledged(
+        self, requests: Any, chain: Chain, resume: intake_pb2.Resume, writer: Writer, held_size: int
+    ) -> AsyncGenerator[intake_pb2.ServerMessage, None]:
         under_way: asyncio.Queue[_Item] = asyncio.Queue(self._limits.in_flight_max)
+        witness = self._witness(held_size, under_way.put)
+        first = await witness.first(chain.name)
+        if first is not None:
+            resume.witness.CopyFrom(first)
+        yield intake_pb2.ServerMessage(resume=resume)
         reader = asyncio.create_task(self._read(requests, chain, writer, under_way))
         try:
             item = await under_way.get()
             while item is not None:
                 if isinstance(item, intake_pb2.ServerMessage):
                     yield item
-                    return
+                    if item.HasField("refusal"):
+                        return
+                    item = await under_way.get()
+                    continue
                 try:
                     position = await asyncio.wrap_future(item.position)
-                except JournalError as error:
+                except (Refused, JournalError) as error:
                     yield self._refusal(item.sequence, error)
                     return
                 self._metrics.acknowledged(item.size)
@@ -133,23 +171,33 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                     self._metrics.acknowledged(item.size)
                 ack = intake_pb2.Ack(sequence=item.sequence, hash=item.hash, position=position)
                 yield intake_pb2.ServerMessage(ack=ack)
+                witness.acknowledged(item.sequence, position)
                 item = await under_way.get() if isinstance(following, _NothingYet) else following
         finally:
             reader.cancel()
+            witness.close()
 
-    async def _hello(self, requests: Any, writer: Writer) -> tuple[Chain, intake_pb2.Resume]:
-        first = await anext(aiter(requests), None)
+    async def _hello(self, requests: Any, writer: Writer) -> tuple[Chain, intake_pb2.Resume, int]:
+        try:
+            first = await asyncio.wait_for(anext(aiter(requests), None), self._limits.hello_timeout_s)
+        except TimeoutError:
+            raise Refused(
+                intake_pb2.REFUSAL_CODE_MALFORMED,
+                f"no hello within hello_timeout_s {self._limits.hello_timeout_s:g}",
+                "hello_timeout_s",
+            ) from None
         if first is None or first.WhichOneof("message") != "hello":
             raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "the first message of a stream is a hello")
         writer.greet(first.hello)
         chain = await self._in_thread(self._chains.hello, first.hello)
         sequence, digest = await self._in_thread(self._chains.durable, chain)
-        return chain, intake_pb2.Resume(
+        resume = intake_pb2.Resume(
             sequence=sequence,
             hash=digest,
             in_flight_max=self._limits.in_flight_max,
             batch_bytes_max=self._limits.batch_bytes_max,
         )
+        return chain, resume, first.hello.checkpoint_size
 
     async def _read(self, requests: Any, chain: Chain, writer: Writer, under_way: asyncio.Queue[Any]) -> None:
         sequence, last = 0, None
@@ -176,6 +224,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         code = intake_pb2.REFUSAL_CODE_UNAVAILABLE
         if isinstance(error, Refused):
             code = error.code
+            self._metrics.limited(error.limit)
         elif isinstance(error, Denied):
             code = intake_pb2.REFUSAL_CODE_FORBIDDEN
         self._metrics.refused(code)
@@ -184,6 +233,14 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+
+
+def _too_many_streams(agent: str, allowed: int) -> Refused:
+    return Refused(
+        intake_pb2.REFUSAL_CODE_UNAVAILABLE,
+        f"agent {agent} has {allowed} streams open, as many as streams_per_agent_max allows",
+        "streams_per_agent_max",
+    )
 
 
 def _next(under_way: asyncio.Queue[_Item]) -> _Item | _NothingYet:

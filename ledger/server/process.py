@@ -18,22 +18,46 @@ from ledger.intake.chains import Chains
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
 from ledger.metering.booking import Booker
+from ledger.proof.checkpoints import Checkpoints
+from ledger.proof.keyfile import KeyFile
+from ledger.proof.proofs import Proofs
+from ledger.proof.signer import Signer
+from ledger.proof.witnessing import Witnessing
 from ledger.server.access_service import AccessService
 from ledger.server.authentication import Authentication
 from ledger.server.config import LedgerConfig
 from ledger.server.intake_service import IntakeService
+from ledger.server.proof_service import ProofService
 from ledger.server.query_service import AdminService, QueryService
 from ledger.server.selfmetrics import SelfMetrics
+from ledger.server.streamwitness import Send, StreamWitness
 from ledger.server.tls import Certificates, Unusable
 from meterbook.health import HealthServer
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
-from meterbook.ledger.v1 import access_pb2, access_pb2_grpc, admin_pb2, admin_pb2_grpc, query_pb2, query_pb2_grpc
+from meterbook.ledger.v1 import (
+    access_pb2,
+    access_pb2_grpc,
+    admin_pb2,
+    admin_pb2_grpc,
+    proof_pb2,
+    proof_pb2_grpc,
+    query_pb2,
+    query_pb2_grpc,
+)
 from meterbook.wire.instants import SECOND_US, now_us
 
 logger = logging.getLogger(__name__)
 
 _MESSAGE_SLACK_BYTES = 1 << 16
 _GRACE_S = 5.0
+_OPTIONS = [
+    # A second ledger could share the port, and each would get some of the agents.
+    ("grpc.so_reuseport", 0),
+    # Whoever went away without a word must not hold a stream for ever.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.max_concurrent_streams", 100),
+]
 #: How long what another replica wrote about access may go unnoticed.
 _CURRENT_S = 2.0
 _SERVICES = (
@@ -41,6 +65,7 @@ _SERVICES = (
     query_pb2.DESCRIPTOR.services_by_name["Query"].full_name,
     admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name,
     access_pb2.DESCRIPTOR.services_by_name["Access"].full_name,
+    proof_pb2.DESCRIPTOR.services_by_name["Proof"].full_name,
 )
 
 
@@ -60,7 +85,7 @@ class LedgerProcess:
         """Open the store and serve. Raises StoreRefused and its kinds, CannotServe."""
         config = self._config
         async with AsyncExitStack() as opened:
-            self._journal = await asyncio.to_thread(Journal, config.directory)
+            self._journal = await asyncio.to_thread(Journal, config.place)
             opened.push_async_callback(asyncio.to_thread, self._journal.close)
             self._booker = Booker(self._journal)
             opened.push_async_callback(asyncio.to_thread, self._booker.close)
@@ -71,9 +96,15 @@ class LedgerProcess:
             self._register = Register(self._acts, config.access.admin_token_file)
             opened.push_async_callback(asyncio.to_thread, self._register.close)
             await asyncio.to_thread(self._register.refresh)
+            self._signer = await asyncio.to_thread(self._signing)
+            self._checkpoints = Checkpoints(self._journal, self._signer)
             self._certificates = self._certified()
             self._intake = IntakeService(
-                Chains(self._journal, config.intake), config.intake, self._metrics, self._acts.defined_series
+                Chains(self._journal, config.intake),
+                config.intake,
+                self._metrics,
+                self._acts.defined_series,
+                self._witness,
             )
             opened.push_async_callback(asyncio.to_thread, self._intake.close)
             self._server = self._grpc_server()
@@ -83,7 +114,7 @@ class LedgerProcess:
         door.start()
         self._booking = asyncio.create_task(self._book_closed_hours())
         self._watching = asyncio.create_task(self._stay_current())
-        logger.info("serving %s on %s, /metrics on port %d", config.directory, config.listen, self.http_port)
+        logger.info("serving %s on %s, /metrics on port %d", config.place, config.listen, self.http_port)
 
     async def stop(self) -> None:
         """Finish what is under way, within seconds, and close the store."""
@@ -102,15 +133,16 @@ class LedgerProcess:
 
     def _grpc_server(self) -> grpc.aio.Server:
         limit = self._config.intake.batch_bytes_max + _MESSAGE_SLACK_BYTES
-        # Without this a second ledger could share the port, and each would get some of the agents.
         server = grpc.aio.server(
             interceptors=[Authentication(self._register, self._metrics, allow_anonymous=self._config.allows_anonymous)],
-            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limit)],
+            options=[*_OPTIONS, ("grpc.max_receive_message_length", limit)],
         )
         intake_pb2_grpc.add_IntakeServicer_to_server(self._intake, server)
         query_pb2_grpc.add_QueryServicer_to_server(QueryService(self._journal), server)
         admin_pb2_grpc.add_AdminServicer_to_server(AdminService(self._journal, self._booker), server)
         access_pb2_grpc.add_AccessServicer_to_server(AccessService(Issuer(self._acts, self._register)), server)
+        proofs = Proofs(self._journal, self._checkpoints)
+        proof_pb2_grpc.add_ProofServicer_to_server(ProofService(self._signer, proofs), server)
         serving = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(serving, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -119,6 +151,15 @@ class LedgerProcess:
             *(serving.set(name, health_pb2.HealthCheckResponse.SERVING) for name in ("", *_SERVICES))
         )
         return server
+
+    def _signing(self) -> Signer:
+        proof = self._config.proof
+        key_file = KeyFile(self._config.key_file)
+        return Signer(self._journal, key_file, proof.origin, replaces_lost_key=proof.replace_lost_key)
+
+    def _witness(self, held_size: int, send: Send) -> StreamWitness:
+        witnessing = Witnessing(self._journal.log, self._signer, self._checkpoints)
+        return StreamWitness(witnessing, self._config.proof.witness_every_s, held_size, send)
 
     def _bind(self, server: grpc.aio.Server) -> int:
         listen = self._config.listen

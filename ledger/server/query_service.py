@@ -18,6 +18,7 @@ from ledger.directory.versions import UnreadableDefinition
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
 from ledger.metering.booking import Booker
+from ledger.proof.errors import KeyRefused, NoSuchProof
 from ledger.query import money, standing, usage
 from ledger.query.applying import Applier
 from ledger.query.questions import BadQuestion
@@ -33,6 +34,8 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     BadQuestion: grpc.StatusCode.INVALID_ARGUMENT,
     BadRequest: grpc.StatusCode.INVALID_ARGUMENT,
     Denied: grpc.StatusCode.PERMISSION_DENIED,
+    NoSuchProof: grpc.StatusCode.NOT_FOUND,
+    KeyRefused: grpc.StatusCode.FAILED_PRECONDITION,
     JournalError: grpc.StatusCode.UNAVAILABLE,
     UnreadableDefinition: grpc.StatusCode.FAILED_PRECONDITION,
 }

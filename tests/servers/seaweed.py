@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -30,7 +31,7 @@ class SeaweedServer(ServerProcess):
     secret_access_key = "a-secret-access-key"
     region = "us-east-1"
     #: Objects of some megabytes would make it grow to half a gigabyte.
-    environment = {"GOGC": "50", "GOMEMLIMIT": "192MiB"}
+    environment = MappingProxyType({"GOGC": "50", "GOMEMLIMIT": "192MiB"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +62,11 @@ class SeaweedServer(ServerProcess):
     def prepare(self) -> None:
         """Write who may come in."""
         credentials = [{"accessKey": self.access_key_id, "secretKey": self.secret_access_key}]
-        identity = {"name": "tests", "credentials": credentials, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        identity = {
+            "name": "tests",
+            "credentials": credentials,
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
         (self.directory / "s3.json").write_text(json.dumps({"identities": [identity]}))
         (self.directory / "data").mkdir()
 

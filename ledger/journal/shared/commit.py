@@ -9,17 +9,21 @@ lock only when the former session is over, and finds the group's object in the l
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 
-from ledger.journal.errors import Overtaken, StoreDamaged
+from ledger.journal.errors import LogUnavailable, Overtaken, StoreDamaged
 from ledger.journal.fence import Admitted, admit
 from ledger.journal.record import Draft, Head, Record
 from ledger.journal.segment import Group
-from ledger.journal.shared.database import Connection
+from ledger.journal.shared.database import Connection, Database
 from meterbook.proof.merkle import Frontier
+
+#: How long the outcome of a broken commit is looked for, and how often.
+_PATIENCE_S, _RETRY_S = 20.0, 0.5
 
 _LOG = """
     SELECT edge, time_us, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
@@ -68,6 +72,27 @@ class OutcomeUnknown(Exception):
     def __init__(self, committed: Committed, cause: psycopg.Error) -> None:
         super().__init__(f"the outcome of a commit is unknown: {cause}")
         self.committed = committed
+
+
+def settled(database: Database, offer: Offer) -> Committed:
+    """Commit an offer, and find out whether that took effect where the connection broke. Raises StoreDamaged, LogUnavailable."""
+    try:
+        return database.run(lambda connection: commit(connection, offer))
+    except OutcomeUnknown as error:
+        unknown = error
+    give_up_s = time.monotonic() + _PATIENCE_S
+    while True:
+        committed = unknown.committed
+        try:
+            return database.run_anew(lambda connection: commit(connection, offer, committed))  # noqa: B023
+        except OutcomeUnknown as error:
+            unknown = error
+        except LogUnavailable as error:
+            if time.monotonic() > give_up_s:
+                raise LogUnavailable(
+                    f"{error}; whether {len(offer.drafts)} records were committed could not be found out: send them again"
+                ) from error
+        time.sleep(_RETRY_S)
 
 
 def commit(connection: Connection, offer: Offer, unknown: Committed | None = None) -> Committed:

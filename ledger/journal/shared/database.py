@@ -62,7 +62,8 @@ class Database:
         self._kept: list[Connection] = []
         self._lock = threading.Lock()
         try:
-            given = conninfo_to_dict(server.url)
+            #: libpq's parameters as they were given, the password too.
+            self.given = {name: str(value) for name, value in conninfo_to_dict(server.url).items()}
         except psycopg.ProgrammingError:
             # Its message may quote the address, password and all.
             raise StoreRefused(
@@ -74,7 +75,7 @@ class Database:
             "target_session_attrs": "read-write",
             "tcp_user_timeout": _ANSWER_S * 1_000,
         }
-        self._conninfo = make_conninfo("", **{**defaults, **{name: str(value) for name, value in given.items()}})
+        self._conninfo = make_conninfo("", **{**defaults, **self.given})
 
     def run(self, work: Callable[[Connection], Answer]) -> Answer:
         """Do something with a connection. Raises LogUnavailable.

@@ -17,7 +17,7 @@ from ledger.journal.errors import LogUnavailable, Overtaken, StoreDamaged
 from ledger.journal.grouping import GroupCommit
 from ledger.journal.log import Known
 from ledger.journal.record import NO_HEAD, Draft, Head
-from ledger.journal.shared.commit import Committed, Offer, OutcomeUnknown, commit, edge_of
+from ledger.journal.shared.commit import Offer, edge_of, settled
 from ledger.journal.shared.database import Connection, Database
 from ledger.journal.shared.groups import packed
 from ledger.journal.shared.objects import Objects
@@ -25,8 +25,6 @@ from ledger.journal.shared.reader import SharedReader
 from ledger.journal.tail import Tail
 from meterbook.proof.merkle import Frontier
 
-#: How long the outcome of a broken commit is looked for, and how often.
-_PATIENCE_S, _RETRY_S = 20.0, 0.5
 #: How often the end is asked for while somebody waits for it to move.
 _POLL_S = 0.1
 _FETCHES = 6
@@ -40,7 +38,6 @@ class SharedLog:
         self._database, self._objects = database, objects
         self._changed = threading.Condition()
         self._frontier = Frontier()
-        self._closed = False
         position = known.position if known else 0
         if self.refresh() < position:
             raise StoreDamaged(
@@ -117,7 +114,7 @@ class SharedLog:
         return offer
 
     def _commit(self, offer: Offer) -> Sequence[int | Overtaken]:
-        committed = self._settled(offer)
+        committed = settled(self._database, offer)
         if committed.group is None:
             # Nobody will ever name it; if it cannot be deleted just now, it is an orphan as any other.
             with suppress(LogUnavailable):
@@ -126,23 +123,3 @@ class SharedLog:
             self._tail.add("", committed.group)
         self._learn(committed.frontier)
         return committed.outcomes
-
-    def _settled(self, offer: Offer) -> Committed:
-        """Commit, and find out whether that took effect where the connection broke."""
-        try:
-            return self._database.run(lambda connection: commit(connection, offer))
-        except OutcomeUnknown as error:
-            unknown = error
-        give_up_s = time.monotonic() + _PATIENCE_S
-        while True:
-            committed = unknown.committed
-            try:
-                return self._database.run_anew(lambda connection: commit(connection, offer, committed))  # noqa: B023
-            except OutcomeUnknown as error:
-                unknown = error
-            except LogUnavailable as error:
-                if time.monotonic() > give_up_s:
-                    raise LogUnavailable(
-                        f"{error}; whether {len(offer.drafts)} records were committed could not be found out: send them again"
-                    ) from error
-            time.sleep(_RETRY_S)

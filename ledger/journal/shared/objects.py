@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
 
 from ledger.journal.errors import LogUnavailable, StoreDamaged
+from ledger.journal.lake import Keys
 from ledger.journal.place import Bucket
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Objects:
         #: Whether names are reserved with ``If-None-Match``; a server that does not know it gets plain writes.
         self.is_conditional = True
         self._lock = threading.Lock()
+        self._session = boto3.session.Session()
         self._client: S3Client | None = None
 
     def put(self, name: str, body: bytes) -> str:
@@ -91,6 +93,21 @@ class Objects:
             if not token:
                 return
 
+    def keys(self) -> Keys:
+        """What opens the bucket just now; such keys may expire. Raises LogUnavailable where there are none."""
+        with self._translated("read"):
+            found = self._session.get_credentials()
+            if found is None:
+                raise NoCredentialsError
+            now = found.get_frozen_credentials()
+        return Keys(now.access_key or "", now.secret_key or "", now.token)
+
+    @property
+    def region(self) -> str:
+        """The region that requests name. Raises LogUnavailable."""
+        with self._translated("read"):
+            return self._s3().meta.region_name
+
     def close(self) -> None:
         """Let go of the connections."""
         if self._client is not None:
@@ -99,7 +116,7 @@ class Objects:
     def _s3(self) -> S3Client:
         with self._lock:
             if self._client is None:
-                self._client = boto3.session.Session().client(
+                self._client = self._session.client(
                     "s3",
                     endpoint_url=self.bucket.endpoint,
                     region_name=self.bucket.region,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 
 from ledger.journal.errors import StoreDamaged, StoreRefused
+from ledger.journal.lake import SharedLake
 from ledger.journal.log import Known
 from ledger.journal.place import SharedPlace
 from ledger.journal.shared import soundness
@@ -44,6 +46,11 @@ class SharedStore:
     def log(self, known: Known | None = None) -> SharedLog:
         """The log. Raises StoreDamaged, LogUnavailable."""
         return SharedLog(self.database, self.objects, known)
+
+    def lake(self) -> SharedLake:
+        """Where the tables lie: beside the log, with a catalog in a schema of its own. Raises LogUnavailable."""
+        bucket = replace(self.place.bucket, region=self.objects.region)
+        return SharedLake(bucket, self.database.given, f"{self.place.server.schema}_tables", self.objects.keys)
 
     def turn(self) -> SharedTurn:
         """Whose turn it is to fill the tables."""

@@ -72,7 +72,7 @@ EMPTY = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
 STATUSES = ("complete", "partial", "failed", "throttled", "lost")
 
 #: Bytes that one section may have in memory, unless the caller says otherwise.
-DECODED_BYTES_MAX = 256 << 20
+DECODED_BYTES_MAX = 128 << 20
 
 _WRITE = pa.ipc.IpcWriteOptions(compression="zstd")
 # Batches come many at a time, each in a thread already.
@@ -82,6 +82,10 @@ _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 class MalformedSection(ValueError):
     """Bytes that are not the section they claim to be; sending them again cannot help."""
+
+
+class SectionTooLarge(MalformedSection):
+    """More rows, or more bytes in memory, than the caller takes."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +169,9 @@ def _check_frames(name: str, data: bytes, rows_max: int, bytes_max: int) -> None
             batch_rows, batch_bytes = declared_size(message)
             rows, decoded_bytes = rows + batch_rows, decoded_bytes + batch_bytes
         if rows > rows_max:
-            raise MalformedSection(f"section {name}: more than {rows_max} rows")
+            raise SectionTooLarge(f"section {name}: more than {rows_max} rows")
         if decoded_bytes > bytes_max:
-            raise MalformedSection(f"section {name}: more than {bytes_max} bytes in memory")
+            raise SectionTooLarge(f"section {name}: more than {bytes_max} bytes in memory")
         expected = "record batch"
     if data[start:] != _END_OF_STREAM:
         raise MalformedSection(f"section {name}: the stream does not end where the bytes do")

@@ -77,6 +77,14 @@ def test_an_invitation_is_used_once(office: Office) -> None:
         office.register.session(thief.text)
 
 
+def test_a_second_invitation_does_not_take_the_key_of_the_first(office: Office) -> None:
+    key = make("agent")
+    office.issuer.enrol(office.invited("edge"), key.id, hashed(key))
+    with pytest.raises(Denied):
+        office.issuer.enrol(office.invited("core"), key.id, hashed(key))
+    assert office.register.session(key.text).caller.name == "edge"
+
+
 def test_a_key_cannot_take_the_id_of_another_credential(office: Office) -> None:
     _, token = office.issuer.issue_token(ANONYMOUS, "bob", "admin", [], 0)
     invitation, key = office.invited(), make("agent")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import pkgutil
 
 import pytest
 
+import meterbook.intake.v1
+import meterbook.ledger.v1
 from ledger.access.caller import ANONYMOUS, Caller
 from ledger.access.grants import ALL, Patterns
 from ledger.access.policy import ENROL, RULES, STREAM, Denied, Subject, allow, is_open, subject_of, tenants_of
 from meterbook.intake.v1 import intake_pb2
-from meterbook.ledger.v1 import access_pb2, admin_pb2, query_pb2
+from meterbook.ledger.v1 import query_pb2
 
 CALLERS = {
     "admin": Caller("admin", "ada", credential_id="a"),
@@ -20,27 +24,27 @@ CALLERS = {
     "enrol": Caller("enrol", "edge", ALL, ALL, "i"),
     "anonymous": ANONYMOUS,
 }
-READS = {"Usage", "Invoice", "Coverage"}
+OWN = {"Usage", "Invoice", "Coverage", "Checkpoint", "Consistency", "Keys"}
+ALL_TENANTS = OWN | {"Cost", "Margin", "Agents", "DeadLetters", "Definitions", "Verify", "Inclusion", "Apply", "Book"}
 ALLOWED = {
-    "admin": READS | {"Cost", "Margin", "Agents", "DeadLetters", "Definitions", "Verify", "Apply", "Book"}
-    | {"IssueToken", "InviteAgent", "Revoke", "Rotate", "List"},
-    "operator": READS | {"Cost", "Margin", "Agents", "DeadLetters", "Definitions", "Verify", "Apply", "Book"},
-    "viewer": READS,
+    "admin": ALL_TENANTS | {"IssueToken", "InviteAgent", "Revoke", "Rotate", "List", "RotateKey"},
+    "operator": ALL_TENANTS,
+    "viewer": OWN,
     "agent": {"Stream", "Record"},
     "enrol": {"Enrol"},
-}  # fmt: skip
+}
 ALLOWED["anonymous"] = ALLOWED["admin"] | ALLOWED["agent"]
 
 
 def methods() -> set[str]:
     """Every method that the services have, as gRPC names it."""
-    files = (intake_pb2, query_pb2, admin_pb2, access_pb2)
-    return {
-        f"/{service.full_name}/{method.name}"
-        for file in files
-        for service in file.DESCRIPTOR.services_by_name.values()
-        for method in service.methods
-    }
+    found = set()
+    for package in (meterbook.intake.v1, meterbook.ledger.v1):
+        names = [each.name for each in pkgutil.iter_modules(package.__path__) if each.name.endswith("_pb2")]
+        for file in (importlib.import_module(f"{package.__name__}.{name}").DESCRIPTOR for name in names):
+            for service in file.services_by_name.values():
+                found |= {f"/{service.full_name}/{method.name}" for method in service.methods}
+    return found
 
 
 def may(caller: Caller, action: str, subject: Subject | None = None) -> bool:

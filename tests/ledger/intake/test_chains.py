@@ -45,7 +45,7 @@ def accepted(book: Chains, sender: Sender, *batches: intake_pb2.Batch) -> list[i
 
 def refusal(book: Chains, sender: Sender, batch: intake_pb2.Batch) -> tuple[int, str]:
     with pytest.raises(Refused) as caught:
-        book.accept(book.hello(sender.hello()), batch)
+        book.accept(book.hello(sender.hello()), batch).result(WAIT_S)
     return caught.value.code, str(caught.value)
 
 
@@ -325,7 +325,6 @@ def test_whoever_only_says_hello_leaves_nothing_behind(book: Chains) -> None:
         assert resume(book, Sender(f"stranger-{number}")) == (0, GENESIS)
     gc.collect()
     assert len(book._chains) == 0
-    assert len(book._heads) == 0
 
 
 def test_sealed_by_the_ledger(book: Chains, journal: Journal) -> None:

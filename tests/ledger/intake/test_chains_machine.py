@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ledger.intake.chains import Chain, Chains
 from ledger.intake.refusals import Refused
-from ledger.journal.errors import LogUnavailable
+from ledger.journal.errors import LogUnavailable, Overtaken
 from ledger.journal.journal import Journal
 from ledger.journal.log import Log
 from meterbook.intake.v1 import intake_pb2
@@ -53,7 +53,7 @@ class ChainsMachine(RuleBasedStateMachine):
         self.streams[agent] = self.chains.hello(Sender(agent).hello())
         try:
             sequence, digest = self.chains.durable(self.streams[agent])
-        except LogUnavailable:
+        except (LogUnavailable, Overtaken):
             self.streams[agent] = self.chains.hello(Sender(agent).hello())
             sequence, digest = self.chains.durable(self.streams[agent])
         self.settle()
@@ -101,7 +101,8 @@ class ChainsMachine(RuleBasedStateMachine):
                 place = (agent, batch.sequence)
                 assert self.positions.setdefault(place, future.result()) == future.result()
             else:
-                assert isinstance(future.exception(), LogUnavailable)
+                assert isinstance(future.exception(), LogUnavailable | Overtaken | Refused)
+                assert (agent, batch.sequence) not in self.positions or isinstance(future.exception(), Overtaken)
         self.under_way.clear()
 
     @rule(full=st.booleans())
@@ -110,6 +111,7 @@ class ChainsMachine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
+        self.chains.close()
         self.journal.close()
         self.disk.full = False
         self.settle()
@@ -130,6 +132,7 @@ class ChainsMachine(RuleBasedStateMachine):
             self.check_the_log()
             view = self.journal.view()
             assert view.count("events") == view.count("batches") == view.position
+            self.chains.close()
             self.journal.close()
             self.patches.undo()
             self.folder.cleanup()
@@ -137,10 +140,11 @@ class ChainsMachine(RuleBasedStateMachine):
 
 def check(log: Log, made: dict[str, list[intake_pb2.Batch]], positions: dict[tuple[str, int], int]) -> None:
     found: dict[tuple[str, int], int] = {}
-    for record, _ in log.read(log.cursor(0)):
+    for record in log.reader(stored=True).read(1 << 30):
         stored = journal_pb2.BatchRecord.FromString(record.payload)
         sequence = stored.batch.sequence
         assert sequence == 1 + sum(agent == stored.agent for agent, _ in found)
+        assert record.draft.hash == stored.batch.hash
         assert stored.batch == made[stored.agent][sequence - 1]
         found[stored.agent, sequence] = record.position
     assert positions.items() <= found.items()

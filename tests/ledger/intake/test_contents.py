@@ -56,7 +56,10 @@ def test_a_batch_that_is_too_large() -> None:
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_section_with_too_many_rows(name: str) -> None:
     batch = intake_pb2.Batch(sequence=7, **{name: encode(one_of_each()[name])})
-    assert refusal(batch, IntakeLimits(rows_max=1)) == (MALFORMED, f"batch 7: section {name}: more than 1 rows")
+    assert refusal(batch, IntakeLimits(rows_max=1)) == (
+        TOO_LARGE,
+        f"batch 7: section {name}: more than 1 rows, beyond rows_max or the 128 MiB of a batch",
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,10 @@ def test_very_many_rows_of_nothing() -> None:
     del repeated
     before = pa.total_allocated_bytes()
     code, message = refusal(intake_pb2.Batch(sequence=7, samples=data))
-    assert (code, message) == (MALFORMED, "batch 7: section samples: more than 1000000 rows")
+    assert (code, message) == (
+        TOO_LARGE,
+        "batch 7: section samples: more than 1000000 rows, beyond rows_max or the 128 MiB of a batch",
+    )
     assert pa.total_allocated_bytes() <= before + (1 << 20)
 
 

@@ -12,13 +12,16 @@ import pytest
 
 from ledger.journal import compaction, materialiser
 from ledger.journal.journal import Journal
+from ledger.journal.lake import EmbeddedLake
 from ledger.journal.tables import Tables
 from tests.ledger.batches import Sender, append, everything, minute, opened
 
 
 def files(journal: Journal) -> int:
     """Parquet files of the samples."""
-    return len(list(journal.tables.directory.glob("data/main/samples/*.parquet")))
+    lake = journal.tables.lake
+    assert isinstance(lake, EmbeddedLake)
+    return len(list(lake.directory.glob("data/main/samples/*.parquet")))
 
 
 def filled(journal: Journal, count: int) -> Sender:
@@ -72,12 +75,14 @@ def test_a_view_that_is_held_reads_the_same_throughout(tmp_path: Path, monkeypat
 
 
 def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
+    """Whether or not it has been told yet where the tables are."""
     Tables(tmp_path).close()
-    command = [sys.executable, "-m", "ledger.journal.compaction", str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
-        assert child.stdin is not None
-        child.stdin.close()
-        assert child.wait() == 1
+    for said in (b"", EmbeddedLake(tmp_path).to_json().encode() + b"\n"):
+        with subprocess.Popen([sys.executable, "-m", "ledger.journal.compaction"], stdin=subprocess.PIPE) as child:
+            assert child.stdin is not None
+            child.stdin.write(said)
+            child.stdin.close()
+            assert child.wait() == 1
 
 
 def test_stopping_ends_the_child_and_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

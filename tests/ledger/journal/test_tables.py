@@ -1,4 +1,4 @@
-"""The tables move together with their watermark, or not at all."""
+"""The tables move together with their watermark, or not at all: one contract for both kinds of lake."""
 
 from __future__ import annotations
 
@@ -9,46 +9,52 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ledger.journal.derive import TABLES, Rows, derive
+from ledger.journal.derive import TABLES, Rows, derive, initial_state
 from ledger.journal.errors import StoreRefused, TablesUnavailable
-from ledger.journal.screening import KnownSeries
+from ledger.journal.lake import EmbeddedLake, Lake
 from ledger.journal.tables import OvertakenError, Tables
 from tests.ledger.batches import minute, record
-
-NONE_KNOWN = KnownSeries.of(TABLES["series"].empty_table())
+from tests.ledger.lakes import shared_lake
 
 
 def rows(position: int) -> Rows:
-    return derive(record(minute(1), position), NONE_KNOWN)[0]
+    return derive([record(minute(1), position)], initial_state())[0]
 
 
 def counts(tables: Tables) -> dict[str, int]:
     return {name: tables.query(f"SELECT count(*) AS n FROM {name}")["n"][0].as_py() for name in TABLES}
 
 
+@pytest.fixture(params=["embedded", "shared"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    if request.param == "embedded":
+        return EmbeddedLake(tmp_path)
+    return shared_lake(request.getfixturevalue("database"), request.getfixturevalue("bucket"))
+
+
 @pytest.fixture
-def tables(tmp_path: Path) -> Iterator[Tables]:
-    found = Tables(tmp_path)
+def tables(lake: Lake) -> Iterator[Tables]:
+    found = Tables(lake)
     yield found
     found.close()
 
 
-def test_new_tables_are_empty(tables: Tables, tmp_path: Path) -> None:
+def test_new_tables_are_empty(tables: Tables, lake: Lake) -> None:
     assert tables.watermark == 0
     assert set(counts(tables).values()) == {0}
     for name, schema in TABLES.items():
         assert tables.query(f"SELECT * FROM {name}").schema.equals(schema)
     tables.close()
     tables.close()
-    again = Tables(tmp_path)
+    again = Tables(lake)
     assert again.watermark == 0
     again.close()
 
 
-def test_what_is_applied_stays(tables: Tables, tmp_path: Path) -> None:
+def test_what_is_applied_stays(tables: Tables, lake: Lake) -> None:
     tables.apply(rows(1), 0, 1)
     tables.close()
-    again = Tables(tmp_path)
+    again = Tables(lake)
     assert again.watermark == 1
     for name, table in rows(1).items():
         assert again.query(f"SELECT * FROM {name}").cast(TABLES[name]).equals(table)
@@ -67,8 +73,8 @@ def test_a_wrong_watermark_adds_nothing(tables: Tables) -> None:
     assert tables.watermark == 2
 
 
-def test_a_second_writer_adds_nothing(tables: Tables, tmp_path: Path) -> None:
-    other = Tables(tmp_path)
+def test_a_second_writer_adds_nothing(tables: Tables, lake: Lake) -> None:
+    other = Tables(lake)
     other.apply(rows(1), 0, 1)
     with pytest.raises(OvertakenError):
         tables.apply(rows(1), 0, 1)
@@ -77,9 +83,9 @@ def test_a_second_writer_adds_nothing(tables: Tables, tmp_path: Path) -> None:
     other.close()
 
 
-def test_two_writers_at_the_same_moment(tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_writers_at_the_same_moment(tables: Tables, lake: Lake) -> None:
     """Both begin before either commits: one of them wins, whole."""
-    other = Tables(tmp_path)
+    other = Tables(lake)
     together = threading.Barrier(2, timeout=30)
     outcomes: list[str] = []
 
@@ -136,12 +142,14 @@ def test_a_question_that_fails_is_an_error_of_the_journal(tables: Tables) -> Non
         tables.query("SELECT * FROM batches")
 
 
-def test_files_that_vanish_are_an_error_of_the_journal(tables: Tables, tmp_path: Path) -> None:
+def test_files_that_vanish_are_an_error_of_the_journal(tmp_path: Path) -> None:
+    tables = Tables(tmp_path)
     tables.apply(rows(1), 0, 1)
     for path in tmp_path.rglob("*.parquet"):
         path.unlink()
     with pytest.raises(TablesUnavailable, match="made anew from the log"):
         tables.query("SELECT * FROM batches")
+    tables.close()
 
 
 def test_a_catalog_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.journal.place import FilePlace
 from ledger.server.config import ConfigError, LedgerConfig, load
 
 
@@ -23,8 +24,8 @@ def fault(folder: Path, text: str | bytes, **changes: str) -> str:
 def test_everything_has_a_default() -> None:
     config = load(None, {})
     assert config == LedgerConfig()
-    assert (config.directory, config.listen, config.http) == (
-        Path("./meterbook-data"),
+    assert (config.place, config.listen, config.http) == (
+        FilePlace(Path("./meterbook-data")),
         "127.0.0.1:9460",
         "127.0.0.1:9461",
     )
@@ -34,7 +35,7 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "ledger.yaml"
     file.write_text("store: file:/a\nlisten: 127.0.0.1:1\nmetering: {every_s: 5}\n")
     config = load(file, {"store": "file:/b%20c"})
-    assert (config.directory, config.listen, config.metering.every_s) == (Path("/b c"), "127.0.0.1:1", 5)
+    assert (config.place, config.listen, config.metering.every_s) == (FilePlace(Path("/b c")), "127.0.0.1:1", 5)
     file.write_text("")
     assert load(file, {}) == LedgerConfig()
 
