@@ -17,6 +17,7 @@ from agent import logs
 from agent.config import AgentConfig, load
 from agent.errors import AgentError, ConfigError
 from agent.process import Agent, build_sources
+from agent.spool import Spool
 
 _config_option = click.option(
     "--config",
@@ -60,6 +61,20 @@ def run(config_path: Path, log_level: str) -> None:
     _log.info("stopping: collections under way finish, then the spool is sent")
     running.stop()
     _log.info("stopped")
+
+
+@agent.command()
+@_config_option
+def forget_ledger(config_path: Path) -> None:
+    """Forget the ledger's key and checkpoint; for after it was restored, or replaced, on purpose."""
+    try:
+        config = load(config_path)
+        spool = Spool(config.spool.path, agent=config.agent, bytes_max=config.spool.bytes_max)
+        spool.keep_trust("")
+        spool.close()
+    except AgentError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"agent {config.agent} believes the next checkpoint that the ledger shows")
 
 
 @agent.command()

@@ -23,6 +23,7 @@ from agent.rules import TagsConfig
 from collector import registry
 from collector.base import SourceConfig
 from meterbook.health import split_address
+from meterbook.proof.note import VerifierKey
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
@@ -71,6 +72,10 @@ class LedgerConfig(_Part):
     enrolment_token_file: Path | None = Field(
         default=None, description="File with a one-time invitation, read while there is no key; needs key_file."
     )
+    verifier_key: str | None = Field(
+        default=None,
+        description="Key that the ledger signs with, as 'meterbook keys list' shows it; by default the first one seen is kept.",
+    )
     in_flight_max: int = Field(
         default=64,
         ge=1,
@@ -82,6 +87,13 @@ class LedgerConfig(_Part):
     )
 
     _endpoint_is_address = field_validator("endpoint")(_address)
+
+    @field_validator("verifier_key")
+    @classmethod
+    def _is_verifier_key(cls, text: str | None) -> str | None:
+        if text is not None:
+            VerifierKey.parse(text)
+        return text
 
     @model_validator(mode="after")
     def _key_has_a_place(self) -> LedgerConfig:

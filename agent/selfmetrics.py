@@ -68,6 +68,15 @@ class SelfMetrics:
             "meterbook_agent_epochs_begun", "Times that the ledger and the spool parted company.", registry=registry
         )
 
+    def watch_ledger(self, distrust: Callable[[], str], failures: Callable[[], int], size: Callable[[], int]) -> None:
+        """Shows whether the ledger is believed, how often it was not, and how large the book was that it showed last."""
+        for name, text, value in (
+            ("ledger_trusted", "1 while the ledger shows the book that it showed before.", lambda: not distrust()),
+            ("witness_failures", "Times that the ledger showed what cannot be believed.", failures),
+            ("witnessed_records", "Records in the last checkpoint of the ledger that was believed.", size),
+        ):
+            Gauge(f"meterbook_agent_{name}", text, registry=self.registry).set_function(value)
+
     def watch(self, sizes: Callable[[], Sizes]) -> None:
         """Shows what ``sizes`` gives, each time somebody asks."""
         self.registry.register(_SpoolMetrics(sizes))

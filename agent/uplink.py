@@ -36,6 +36,7 @@ from agent.errors import AgentError, ChainBroken, StartError
 from agent.selfmetrics import SelfMetrics
 from agent.sendwindow import SendWindow
 from agent.spool import SealedBatch, Spool
+from agent.witness import Witness
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.ledger.v1 import access_pb2, access_pb2_grpc
 from meterbook.wire.sections import SCHEMA_VERSION
@@ -106,6 +107,9 @@ class Uplink:
         self._problem: str | None = None
         self._batch_bytes_max = 0
         self._is_loss_told = False
+        self._witness = Witness(spool, config.verifier_key)
+        metrics.watch_ledger(lambda: self._witness.distrust, lambda: self._witness.failures, lambda: self._witness.size)
+        self._resume: intake_pb2.Resume | None = None
         self._window: SendWindow | None = None
         self._end_stream: Callable[[], object] | None = None
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
@@ -113,7 +117,7 @@ class Uplink:
     @property
     def problem(self) -> str | None:
         """Why the ledger does not take the batches and will not until somebody acts; None where all is well."""
-        return self._problem
+        return self._witness.distrust or self._problem
 
     def start(self) -> None:
         """Begin to connect and send."""
@@ -208,7 +212,11 @@ class Uplink:
     ) -> Iterator[intake_pb2.ClientMessage]:
         """What gRPC sends, pulled by a thread of its own. What is raised here would vanish: it goes to ``ends``."""
         hello = intake_pb2.Hello(
-            agent=self._spool.agent, epoch=self._spool.epoch, schema=SCHEMA_VERSION, software=_software()
+            agent=self._spool.agent,
+            epoch=self._spool.epoch,
+            schema=SCHEMA_VERSION,
+            software=_software(),
+            checkpoint_size=self._witness.size,
         )
         yield intake_pb2.ClientMessage(hello=hello)
         try:
@@ -239,23 +247,39 @@ class Uplink:
     def _hear(self, message: intake_pb2.ServerMessage, window: SendWindow) -> None:
         kind = message.WhichOneof("message")
         if kind == "resume":
-            parting = self._spool.resume(message.resume.sequence, message.resume.hash)
-            if parting is not None:
-                raise _NewEpoch(parting)
-            self._batch_bytes_max = message.resume.batch_bytes_max
-            in_flight_max = message.resume.in_flight_max or self._config.in_flight_max
-            window.open(message.resume.sequence, min(in_flight_max, self._config.in_flight_max))
-            self._metrics.connected.set(1)
-            _log.info("the ledger at %s holds sequence %d", self._config.endpoint, message.resume.sequence)
-            if not self._spool.sizes().batches:
-                self._all_is_well()
+            self._resume = message.resume
+            self._witness.resumed()
+            if message.resume.HasField("witness"):
+                self._witness.shown(message.resume.witness)
+            self._begin(window)
+        elif kind == "witness":
+            self._witness.shown(message.witness)
+            self._begin(window)
         elif kind == "ack":
             self._spool.acknowledge(message.ack.sequence, message.ack.hash)
+            self._witness.acknowledged(message.ack.sequence, message.ack.hash)
             window.acknowledged(message.ack.sequence)
             self._has_progress = True
             self._all_is_well()
         elif kind == "refusal":
             self._refused(message.refusal)
+
+    def _begin(self, window: SendWindow) -> None:
+        """Send from where the ledger stands, once it can be believed; nothing where that has begun."""
+        resume = self._resume
+        if resume is None or self._witness.distrust:
+            return
+        self._resume = None
+        parting = self._spool.resume(resume.sequence, resume.hash)
+        if parting is not None:
+            raise _NewEpoch(parting)
+        self._batch_bytes_max = resume.batch_bytes_max
+        in_flight_max = resume.in_flight_max or self._config.in_flight_max
+        window.open(resume.sequence, min(in_flight_max, self._config.in_flight_max))
+        self._metrics.connected.set(1)
+        _log.info("the ledger at %s holds sequence %d", self._config.endpoint, resume.sequence)
+        if not self._spool.sizes().batches:
+            self._all_is_well()
 
     def _all_is_well(self) -> None:
         self._problem = None

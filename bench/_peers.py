@@ -28,9 +28,9 @@ from pathlib import Path
 
 import httpx
 
+from bench._load import SAMPLES_PER_SERIES
 from bench._procfs import cpu_s, memory_mib
 from bench._remotewrite import Requests
-from bench.ingest import SAMPLES_PER_SERIES
 from examples.demo.processes import DemoFailed, Program, free_ports
 
 #: What the agents together encode for a second. A faster receiver uses it up before the time is over.

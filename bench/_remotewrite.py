@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bench.ingest import SAMPLES_PER_SERIES, batch_of
+from bench._load import SAMPLES_PER_SERIES, batch_of
 from meterbook.wire.sections import Sections
 
 _TIME_BYTES = 6

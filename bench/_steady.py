@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from agent.spool.sealing import Chain, SealedBatch, seal
-from bench.ingest import SAMPLES_PER_SERIES, batch_of
+from bench._load import SAMPLES_PER_SERIES, batch_of
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.instants import SECOND_US, now_us
 from meterbook.wire.sections import SAMPLES, SCHEMAS, Sections, sections

@@ -51,6 +51,7 @@ _TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
         },
         ("series_id", "since"),
     ),
+    "trust": ({"id": int, "document": str}, ("id",)),
 }  # fmt: skip
 
 
@@ -150,6 +151,9 @@ class SpoolFile:
                 f"spool {self.path} belongs to agent {found['agent']!r}, not {agent!r}: "
                 "name another file in spool.path, or the agent as before"
             )
+        if "trust" not in self.database.table_names():
+            # A spool from before agents were witnesses.
+            self.database.table("trust").create(*_TABLES["trust"][:1], pk="id")
         verdict = str(self.rows("PRAGMA quick_check(1)")[0]["quick_check"])
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict.replace("\n", " "))

@@ -99,6 +99,23 @@ class Spool:
         """The present epoch, in microseconds since the Unix epoch."""
         return self._chain.epoch
 
+    @property
+    def folder(self) -> Path:
+        """Where the spool's file is."""
+        return self._file.path.parent
+
+    @property
+    def trust(self) -> str:
+        """What :meth:`keep_trust` was given last; "" where it never was."""
+        with self._mutex, self._file.translated():
+            rows = self._file.rows("SELECT document FROM trust")
+        return rows[0]["document"] if rows else ""
+
+    def keep_trust(self, document: str) -> None:
+        """Keeps what is known of the ledger, whatever it says."""
+        with self._mutex, self._file.transaction():
+            self._file.write("INSERT OR REPLACE INTO trust VALUES (0, ?)", document)
+
     def listen(self, listener: Callable[[], None]) -> None:
         """``listener`` is called, from the thread that appends, after every append that stored a batch."""
         self._listeners.append(listener)
@@ -184,6 +201,11 @@ class Spool:
             self._acked = replace(self._chain, sequence=sequence, hash=batch_hash)
             self._batches, self._bytes = self._batches - gone["batches"], self._bytes - gone["bytes"]
             self._oldest_us = oldest_us
+
+    def hash_of(self, sequence: int) -> bytes | None:
+        """Hash of a batch of the present epoch that waits, or was acknowledged last; None for others."""
+        with self._mutex:
+            return self._hash_at(sequence)
 
     def resume(self, sequence: int, batch_hash: bytes) -> str | None:
         """Reconciles with what the ledger says it holds of this chain.

@@ -18,25 +18,17 @@ from ledger.journal.place import FilePlace, Place, SharedPlace, parse
 from meterbook.proof.merkle import Frontier
 
 
-class _PlaceType(click.ParamType):
+def place(text: str) -> Place:
     """A place, as the setting ``store`` names it."""
-
-    name = "place"
-
-    def convert(self, value: str | Place, param: click.Parameter | None, ctx: click.Context | None) -> Place:
-        if not isinstance(value, str):
-            return value
-        try:
-            return parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command()
-@click.option("--from", "source", type=_PlaceType(), required=True, help="The store in files: file:PATH.")
-@click.option(
-    "--to", "target", type=_PlaceType(), required=True, help="s3://BUCKET/PREFIX + postgresql://USER@HOST/DATABASE"
-)
+@click.option("--from", "source", type=place, required=True, help="The store in files: file:PATH.")
+@click.option("--to", "target", type=place, required=True, help="s3://BUCKET/PREFIX + postgresql://USER@HOST/DATABASE")
 def migrate(source: Place, target: Place) -> None:
     """Copy the book of a ledger that is stopped to a store that replicas share.
 
@@ -59,7 +51,7 @@ def migrate(source: Place, target: Place) -> None:
 
 
 @click.command()
-@click.option("--store", type=_PlaceType(), required=True, help="s3://BUCKET/PREFIX + postgresql://USER@HOST/DATABASE")
+@click.option("--store", type=place, required=True, help="s3://BUCKET/PREFIX + postgresql://USER@HOST/DATABASE")
 @click.option("--older-than", "hours", type=click.IntRange(min=24), default=24, show_default=True, help="Hours.")
 @click.option("--at-most", type=click.IntRange(min=1), default=1_000, show_default=True, help="Objects at a time.")
 @click.option("--delete", is_flag=True, help="Delete them; without it they are only listed.")
@@ -95,4 +87,6 @@ def _reported() -> Iterator[None]:
     except JournalError as error:
         raise click.ClickException(str(error)) from error
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"the package {error.name} is missing: install meterbook[ledger,distributed]") from error
+        raise click.ClickException(
+            f"the package {error.name} is missing: install meterbook[ledger,distributed]"
+        ) from error

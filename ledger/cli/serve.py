@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ledger.cli.migrate import migrate, orphans
 from ledger.cli.stores import backup, rebuild, restore
 from ledger.journal.errors import JournalError
 from ledger.server.config import ConfigError, LedgerConfig, load
@@ -24,7 +25,7 @@ def ledger() -> None:
 
 @ledger.command()
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; all defaults without one.")
-@click.option("--store", help="Where the book is kept: file:PATH.")
+@click.option("--store", help="Where the book is kept: file:PATH, or s3://BUCKET/PREFIX + postgresql://...")
 @click.option("--listen", help="host:port of the gRPC services.")
 @click.option("--http", help="host:port of /metrics, /healthz and /readyz.")
 @click.option(
@@ -54,5 +55,5 @@ async def _serve(config: LedgerConfig) -> None:
         await process.stop()
 
 
-for _command in (backup, restore, rebuild):
+for _command in (backup, restore, rebuild, migrate, orphans):
     ledger.add_command(_command)

@@ -25,9 +25,9 @@ class SelfMetrics:
         self.access_refusals = self._counter("access_refusals", "Calls that were turned away, by reason.", "reason")
         self.access_failures = self._counter("access_read_failures", "Times that credentials could not be read again.")
         self.streams = Gauge("meterbook_ledger_streams", "Streams open.", registry=self.registry)
-        self._gauge("store_warnings", "Promises that the store's services do not keep; the log of the start names them.").set(
-            len(journal.warnings)
-        )
+        self._gauge(
+            "store_warnings", "Promises that the store's services do not keep; the log of the start names them."
+        ).set(len(journal.warnings))
         self._gauge("log_position", "Position of the last durable record.").set_function(lambda: journal.log.end)
         self._gauge("tables_position", "Position up to which the tables hold the log.").set_function(
             lambda: journal.materialiser.watermark

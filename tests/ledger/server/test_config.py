@@ -9,6 +9,11 @@ import pytest
 from ledger.journal.place import FilePlace
 from ledger.server.config import ConfigError, LedgerConfig, load
 
+NO_PLACE = (
+    "is neither file:PATH, such as file:/var/lib/meterbook, nor s3://BUCKET/PREFIX and postgresql://USER@HOST/DATABASE with "
+    "' + ' between them"
+)
+
 
 def fault(folder: Path, text: str | bytes, **changes: str) -> str:
     """What is said of a file, without its name."""
@@ -50,8 +55,16 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ("metering: {every_s: 0}", "metering.every_s: Input should be greater than or equal to 1"),
         ("listen: localhost", "listen: address 'localhost' is not host:port, such as 127.0.0.1:9464"),
         ("http: 127.0.0.1:99999", "http: address '127.0.0.1:99999' is not host:port, such as 127.0.0.1:9464"),
-        ("store: /var/lib", "store: '/var/lib' is not file:PATH, such as file:/var/lib/meterbook"),
-        ("store: s3://bucket", "store: 's3://bucket' is not file:PATH, such as file:/var/lib/meterbook"),
+        ("store: /var/lib", f"store: '/var/lib' {NO_PLACE}"),
+        ("store: s3://bucket", f"store: 's3://bucket' {NO_PLACE}"),
+        (
+            "store: s3://bucket/book + postgresql://u:secret@h/db",
+            "proof.key_file is missing: replicas that share a store sign with one key, so say where it is",
+        ),
+        (
+            "store: [s3://bucket/book, 'postgresql://u:secret@h']",
+            "store: postgresql: the address names no database; say postgresql://USER@HOST/DATABASE",
+        ),
         ("listen: 0.0.0.0:9460", "listen '0.0.0.0:9460' can be reached by others: give tls, or say insecure: true"),
         ("listen: '[::]:9460'", "listen '[::]:9460' can be reached by others: give tls, or say insecure: true"),
         ("listen: ledger.example:9460", "listen 'ledger.example:9460' can be reached by others: give tls, or say insecure: true"),

@@ -1,0 +1,46 @@
+"""The tables: do they hold exactly the rows that the log's records give, and nothing of any other record?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from ledger.journal.derive import TABLES, State, derive
+from ledger.journal.record import Record
+from ledger.journal.view import Reader, View
+
+_ADVICE = "make the tables anew from the log"
+
+
+class RowCheck:
+    """What has been compared so far, and what differs; ``state`` is what the records before have left."""
+
+    def __init__(self, state: State) -> None:
+        self.faults: list[str] = []
+        self._state = state
+
+    def group(self, records: Sequence[Record], tables: Reader) -> None:
+        """Compare the rows of these records."""
+        expected, self._state = derive(records, self._state)
+        first, last = records[0].position, records[-1].position
+        view = View(tables, last, records[-1].time_us)
+        for name, schema in TABLES.items():
+            stand = view.rows(name, first, last).cast(schema)
+            derived = expected.get(name, schema.empty_table())
+            if not _sorted(stand).equals(_sorted(derived)):
+                self.faults.append(
+                    f"table {name} holds {stand.num_rows} rows of positions {first} to {last} that are not the "
+                    f"{derived.num_rows} that follow from the log; {_ADVICE}"
+                )
+
+    def strays(self, tables: Reader) -> None:
+        """Rows of the tables that belong to no record, and so to none of the groups."""
+        view = View(tables, 0, 0)
+        for name in TABLES:
+            if found := view.stray(name):
+                self.faults.append(f"table {name} holds {found} rows of no record; {_ADVICE}")
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    return table.sort_by([(name, "ascending") for name in table.column_names]).combine_chunks()

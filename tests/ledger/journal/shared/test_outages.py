@@ -1,0 +1,101 @@
+"""A service that is down or hangs is said to be so, in time and without its secrets; when it is back, all goes on by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from ledger.journal.errors import LogUnavailable, StoreRefused
+from ledger.journal.place import SharedPlace
+from ledger.journal.shared import database as databases
+from ledger.journal.shared import objects
+from ledger.journal.shared.store import SharedStore
+from tests.ledger.journal.shared.places import WAIT_S, address, batch, place_of, records_of, replica
+from tests.servers.fixtures import Bucket, Database
+from tests.servers.process import ServerProcess, free_ports
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_READ_S", 1)
+    monkeypatch.setattr(objects, "_CONNECT_S", 1)
+    monkeypatch.setattr(databases, "_ANSWER_S", 1)
+    monkeypatch.setattr(databases, "_CONNECT_S", 2)
+
+
+def check_outage(place: SharedPlace, server: ServerProcess, what: str, end: Callable[[], None]) -> None:
+    begin = server.resume if what == "hangs" else server.start
+    with replica(place) as log:
+        first = batch("a", 1)
+        second = batch("a", 2, first.hash)
+        log.append(first).result(WAIT_S)
+        end()
+        for _ in range(2):
+            with pytest.raises(LogUnavailable) as told:
+                log.append(second).result(WAIT_S)
+            assert server.name == "SeaweedFS" or "postgresql://127.0.0.1:" in str(told.value)
+            assert server.name == "PostgreSQL" or "s3://" in str(told.value)
+            assert "\n" not in str(told.value)
+            for secret in ("a-password", "a-secret", "a-key"):
+                assert secret not in str(told.value)
+        begin()
+        assert not isinstance(log.append(batch("b", 1)).exception(WAIT_S), KeyError)
+        assert server.is_running
+        while isinstance(failed := log.append(second).exception(WAIT_S), LogUnavailable):
+            pass
+        assert failed is None
+        found = {(record.draft.chain, record.draft.sequence) for record in records_of(log, stored=True)}
+        assert {("a", 1), ("a", 2)} <= found
+        assert len(found) == log.end
+
+
+@pytest.mark.parametrize("what", ["hangs", "is gone"])
+def test_s3(what: str, place: SharedPlace, bucket: Bucket) -> None:
+    check_outage(place, bucket.server, what, bucket.server.pause if what == "hangs" else bucket.server.kill)
+
+
+@pytest.mark.parametrize("what", ["hangs", "is gone"])
+def test_postgresql(what: str, place: SharedPlace, database: Database) -> None:
+    check_outage(place, database.server, what, database.server.pause if what == "hangs" else database.server.kill)
+
+
+def test_questions_while_postgresql_is_gone(place: SharedPlace, database: Database) -> None:
+    with replica(place) as log:
+        log.append(batch("a", 1)).result(WAIT_S)
+        database.server.kill()
+        for ask in (log.refresh, lambda: log.head("a"), lambda: log.wait_past(1, 5), lambda: log.reader(1)):
+            with pytest.raises(LogUnavailable, match="postgresql://"):
+                ask()
+        database.server.start()
+        assert log.refresh() == log.head("a").position == 1
+
+
+def test_places_that_cannot_be_opened(
+    place: SharedPlace,
+    database: Database,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "ledger")
+    (closed,) = free_ports(1)
+    text = address(database, bucket)
+    cases = [
+        (address(database, bucket, port=closed), "refused"),
+        (address(database, bucket, s3_port=closed), "cannot be reached"),
+        (text.replace("a-password-of-postgres", "a-password-of-nobody"), "password authentication failed"),
+        (text.replace(f"/{database.name}", "/nowhere"), "does not exist"),
+        (text.replace(bucket.name, "no-such-bucket-here"), "NoSuchBucket"),
+        (text + "?sslmode=verify", "does not understand the address"),
+    ]
+    for case, said in cases:
+        with pytest.raises((LogUnavailable, StoreRefused), match=said) as told:
+            SharedStore(place_of(case))
+        assert "password-of" not in str(told.value) + repr(place_of(case)) + str(place_of(case))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
+    with pytest.raises(LogUnavailable, match="SignatureDoesNotMatch"):
+        SharedStore(place)
+    assert "password-of" not in caplog.text
+    assert "secret" not in caplog.text
