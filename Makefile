@@ -106,7 +106,7 @@ bench: $(STAMP) ## Measure every figure, one bench after another
 	@failed=; \
 	for file in bench/*.py; do \
 		name=$${file#bench/}; name=$${name%.py}; \
-		case $$name in '*'|_*) continue ;; esac; \
+		case $$name in '*'|_*|soak|fuzz) continue ;; esac; \
 		echo "== bench.$$name"; \
 		$(BIN)/python -m "bench.$$name" || failed="$$failed $$name"; \
 	done; \

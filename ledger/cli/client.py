@@ -21,6 +21,7 @@ from ledger.cli.console import waiting
 from meterbook.health import split_address
 from meterbook.ledger.v1.access_pb2_grpc import AccessStub
 from meterbook.ledger.v1.admin_pb2_grpc import AdminStub
+from meterbook.ledger.v1.proof_pb2_grpc import ProofStub
 from meterbook.ledger.v1.query_pb2_grpc import QueryStub
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -78,6 +79,7 @@ class Stubs:
     query: QueryStub
     admin: AdminStub
     access: AccessStub
+    proof: ProofStub
 
 
 def asks_ledger(function: Function) -> Function:
@@ -129,7 +131,7 @@ def connected(ledger: str, ca_file: Path | None, doing: str) -> Iterator[Stubs]:
     with waiting(doing), _channel(address, identity) as plain:
         channel = _bearing(plain, address, identity)
         try:
-            yield Stubs(QueryStub(channel), AdminStub(channel), AccessStub(channel))
+            yield Stubs(QueryStub(channel), AdminStub(channel), AccessStub(channel), ProofStub(channel))
         except grpc.RpcError as error:
             raise click.ClickException(_sentence(error, address)) from error
 

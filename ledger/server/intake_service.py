@@ -1,8 +1,8 @@
 """The Intake service: one stream per agent, batches in, acks out.
 
-A reader task takes batches off the stream, has each checked and appended in a worker thread, and queues its future; the
-stream itself awaits the futures in order and writes an ack for each. The queue's bound is the number of batches
-under way: when the disk is slow the reader stops reading, and gRPC's flow control holds the agent back. However the reader
+Batches arrive in an inbox; a worker thread takes what is there, checks and appends it, and queues the futures; the
+stream itself awaits the futures in order and writes acks. The queue's bound is the number of batches under way: when the
+disk is slow nothing is taken from the inbox, and gRPC's flow control holds the agent back. However the reader
 ends, the last thing in the queue says so: a stream must never wait for a reader that is no more.
 """
 
@@ -27,6 +27,7 @@ from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
 from ledger.journal.errors import JournalError
 from ledger.server.authentication import current_session
+from ledger.server.inbox import Inbox
 from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
@@ -200,20 +201,37 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         return chain, resume, first.hello.checkpoint_size
 
     async def _read(self, requests: Any, chain: Chain, writer: Writer, under_way: asyncio.Queue[Any]) -> None:
-        sequence, last = 0, None
+        inbox = Inbox()
+        reading = asyncio.create_task(inbox.fill(requests))
+        last = None
         try:
-            async for message in requests:
-                sequence, batch = message.batch.sequence, message.batch
+            while last is None and (messages := await inbox.take()):
+                accepted, last = await self._in_thread(self._accept, messages, chain, writer)
+                for item in accepted:
+                    await under_way.put(item)
+        finally:
+            reading.cancel()
+        await under_way.put(last)
+
+    def _accept(
+        self, messages: list[intake_pb2.ClientMessage], chain: Chain, writer: Writer
+    ) -> tuple[list[_UnderWay], intake_pb2.ServerMessage | None]:
+        """Check and append batches, up to the first that is refused: its refusal comes last."""
+        accepted: list[_UnderWay] = []
+        for message in messages:
+            batch = message.batch
+            try:
                 if message.WhichOneof("message") != "batch":
                     raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
-                position = await self._in_thread(self._chains.accept, chain, batch, writer.check)
-                await under_way.put(_UnderWay(sequence, batch.hash, batch.ByteSize(), position))
-        except (Refused, Denied, JournalError) as error:
-            last = self._refusal(sequence, error)
-        except Exception as error:
-            logger.exception("batch %d of %s/%d could not be taken", sequence, chain.agent, chain.epoch)
-            last = self._refusal(sequence, JournalError(f"the ledger failed: {error}; its log has the details"))
-        await under_way.put(last)
+                position = self._chains.accept(chain, batch, writer.check)
+            except (Refused, Denied, JournalError) as error:
+                return accepted, self._refusal(batch.sequence, error)
+            except Exception as error:
+                logger.exception("batch %d of %s/%d could not be taken", batch.sequence, chain.agent, chain.epoch)
+                failed = JournalError(f"the ledger failed: {error}; its log has the details")
+                return accepted, self._refusal(batch.sequence, failed)
+            accepted.append(_UnderWay(batch.sequence, batch.hash, batch.ByteSize(), position))
+        return accepted, None
 
     def _record(self, request: intake_pb2.RecordRequest) -> Future[int]:
         content = recorded(request, self._limits.rows_max)

@@ -22,7 +22,7 @@ from ledger.proof.errors import KeyRefused, NoSuchProof
 from ledger.query import money, standing, usage
 from ledger.query.applying import Applier
 from ledger.query.questions import BadQuestion
-from ledger.query.verify import verify
+from ledger.query.verify import kept_checkpoint, verify
 from ledger.server.authentication import current_session
 from meterbook.ledger.v1 import admin_pb2, admin_pb2_grpc, query_pb2, query_pb2_grpc
 
@@ -99,7 +99,12 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
     async def Verify(self, request: query_pb2.VerifyRequest, context: Any) -> AsyncIterator[query_pb2.VerifyResponse]:
         """Progress of a check, and its verdict."""
-        steps = verify(self._journal)
+        against = None
+        if request.against:
+            against = await answered(
+                context, kept_checkpoint, self._journal, request.against, list(request.verifier_keys)
+            )
+        steps = verify(self._journal, request.from_position, request.to_position, against)
         while (step := await answered(context, next, steps, None)) is not None:
             yield step
 

@@ -11,8 +11,11 @@ import os
 import shutil
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
+
+_POLL_S = 0.02
 
 
 def family(pid: int) -> list[int]:
@@ -54,7 +57,10 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     pid, directory, *paths = sys.argv[1:]
     sys.stdin.buffer.read()
+    ending = family(int(pid))
     signal_family(int(pid), signal.SIGKILL)
+    while any(lives(each) for each in ending):
+        time.sleep(_POLL_S)
     for path in paths:
         Path(path).unlink(missing_ok=True)
     shutil.rmtree(directory, ignore_errors=True)

@@ -25,22 +25,23 @@ from meterbook.proof.merkle import Frontier
 #: How long the outcome of a broken commit is looked for, and how often.
 _PATIENCE_S, _RETRY_S = 20.0, 0.5
 
-_LOG = """
-    SELECT edge, time_us, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-    FROM log FOR UPDATE
+# Each is sent as one message of PostgreSQL's simple protocol: one round trip, and, unlike a pipeline, the server's clock for a
+# session that is idle in its transaction runs as soon as the answer is sent.
+_LOOK = """
+    BEGIN;
+    SELECT edge, time_us, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM log FOR UPDATE;
+    SELECT name, sequence, hash, position FROM chain WHERE name = ANY(%(names)s);
+    SELECT 1 FROM log_group WHERE object = %(object)s
 """
-_HEADS = "SELECT name, sequence, hash, position FROM chain WHERE name = ANY(%s)"
-_FOUND = "SELECT 1 FROM log_group WHERE object = %s"
-_MOVE_CHAINS = """
-    INSERT INTO chain SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bytea[], %s::bigint[])
+_WRITE = """
+    INSERT INTO chain
+    SELECT * FROM unnest(%(names)s::bytea[], %(sequences)s::bigint[], %(hashes)s::bytea[], %(positions)s::bigint[])
     ON CONFLICT (name) DO UPDATE
-    SET sequence = excluded.sequence, hash = excluded.hash, position = excluded.position
-"""
-_ADD_GROUP = """
+    SET sequence = excluded.sequence, hash = excluded.hash, position = excluded.position;
     INSERT INTO log_group (first, last, object, object_bytes, seed, kept, times_us, edge)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-"""
-_MOVE_LOG = "UPDATE log SET edge = %s, time_us = %s"
+    VALUES (%(first)s, %(last)s, %(object)s, %(bytes)s, %(seed)s, %(kept)s::integer[], %(times_us)s::bigint[], %(edge)s);
+    UPDATE log SET edge = %(edge)s, time_us = %(time_us)s;
+    COMMIT"""
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,15 @@ def commit(connection: Connection, offer: Offer, unknown: Committed | None = Non
     ``unknown`` is what an earlier attempt at the same offer said when its outcome was unknown.
     """
     names = list({draft.chain.encode() for draft in offer.drafts})
-    with connection.pipeline():
-        connection.execute("BEGIN")
-        locked = connection.execute(_LOG)
-        stand = connection.execute(_HEADS, [names])
-        found = connection.execute(_FOUND, [offer.object])
-    edge, last_us, now_us = locked.fetchone() or (b"", 0, 0)
+    looked = psycopg.ClientCursor(connection).execute(_LOOK, {"names": names, "object": offer.object})
+    looked.nextset()
+    edge, last_us, now_us = looked.fetchone() or (b"", 0, 0)
+    looked.nextset()
+    stand = looked.fetchall()
+    looked.nextset()
+    found = looked.fetchone()
     frontier = edge_of(edge, "the log's end")
-    if unknown is not None and found.fetchone() is not None:
+    if unknown is not None and found is not None:
         connection.execute("ROLLBACK")
         return unknown
     heads = {bytes(name).decode(): Head(sequence, bytes(link), at) for name, sequence, link, at in stand}
@@ -148,30 +150,32 @@ def _kept(admitted: Admitted, end: int) -> list[int]:
 
 def _write(connection: Connection, offer: Offer, kept: list[int], admitted: Admitted, committed: Committed) -> None:
     assert committed.group is not None
-    records, edge = committed.group.records, committed.frontier.to_bytes()
-    names = [name.encode() for name in admitted.heads]
+    records = committed.group.records
     sequences, hashes, positions = (list(column) for column in zip(*admitted.heads.values(), strict=True))
     times_us = [record.time_us for record in records]
-    row = [
-        records[0].position,
-        records[-1].position,
-        offer.object,
-        offer.object_bytes,
-        offer.seed,
-        None if len(kept) == len(offer.drafts) else kept,
-        times_us[:1] if times_us[0] == times_us[-1] else times_us,
-        edge,
-    ]
+    values = {
+        "names": [name.encode() for name in admitted.heads],
+        "sequences": sequences,
+        "hashes": hashes,
+        "positions": positions,
+        "first": records[0].position,
+        "last": records[-1].position,
+        "object": offer.object,
+        "bytes": offer.object_bytes,
+        "seed": offer.seed,
+        "kept": None if len(kept) == len(offer.drafts) else kept,
+        "times_us": times_us[:1] if times_us[0] == times_us[-1] else times_us,
+        "edge": committed.frontier.to_bytes(),
+        "time_us": times_us[-1],
+    }
     try:
-        with connection.pipeline():
-            connection.execute(_MOVE_CHAINS, [names, sequences, hashes, positions])
-            connection.execute(_ADD_GROUP, row)
-            connection.execute(_MOVE_LOG, [edge, records[-1].time_us])
-            done = connection.execute("COMMIT")
+        writing = psycopg.ClientCursor(connection).execute(_WRITE, values)
     except psycopg.Error as error:
         # An error of a server that still talks to us has ended the transaction.
         if connection.closed:
             raise OutcomeUnknown(committed, error) from error
         raise
-    if done.statusmessage != "COMMIT":
-        raise psycopg.InternalError(f"COMMIT was answered by {done.statusmessage}")
+    while writing.nextset():
+        pass
+    if writing.statusmessage != "COMMIT":
+        raise psycopg.InternalError(f"COMMIT was answered by {writing.statusmessage}")

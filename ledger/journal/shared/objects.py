@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.lake import Keys
@@ -139,7 +140,7 @@ class Objects:
         except ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             raise LogUnavailable(f"{self.bucket}: cannot be {what} ({_code(error)}, HTTP status {status})") from error
-        except HTTPClientError as error:
+        except (HTTPClientError, NoConnection) as error:
             raise LogUnavailable(
                 f"{self.bucket}: cannot be reached ({type(error).__name__}); is S3 running?"
             ) from error

@@ -7,6 +7,7 @@ nobody holds one. Nothing is lost by that: rows are never changed, and the end o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger.directory.versions import UnreadableDefinition
@@ -17,7 +18,7 @@ from ledger.journal.record import Record
 from ledger.journal.screening import KnownSeries
 from ledger.journal.view import View
 from ledger.proof.errors import TablesDiffer
-from ledger.proof.hashes import TableHashes
+from ledger.proof.hashes import TableHashes, differing
 from ledger.query.questions import BadQuestion, Book
 from ledger.query.verify.entries import entry_faults
 from ledger.query.verify.records import RecordCheck
@@ -25,7 +26,7 @@ from ledger.query.verify.rows import RowCheck
 from meterbook.ledger.v1 import query_pb2
 from meterbook.proof.checkpoint import Checkpoint
 from meterbook.proof.merkle import Frontier
-from meterbook.proof.tiles import MissingHashes, Tiles
+from meterbook.proof.tiles import Tiles
 
 _GROUP_BYTES = 32 << 20
 _FAULTS_MAX = 100
@@ -50,7 +51,9 @@ def verify(journal: Journal, first: int = 0, last: int = 0, against: Checkpoint 
     """
     part = _part(journal, first, last, against)
     verdict = query_pb2.Verdict(from_position=part.first, position=part.last)
-    journal.view(part.last)
+    # Waits until the tables hold it. That they lack its row is found below.
+    with suppress(LookupError):
+        journal.view(part.last)
     faults: list[str] = []
     try:
         records, rows = _begun(journal, part, against)
@@ -69,7 +72,7 @@ def verify(journal: Journal, first: int = 0, last: int = 0, against: Checkpoint 
             )
         verdict.root = records.frontier.root().hex()
         verdict.against_size = against.size if against else 0
-    except StoreDamaged as error:
+    except (StoreDamaged, TablesDiffer) as error:
         faults.append(str(error))
     if part.is_whole:
         strays = RowCheck(initial_state())
@@ -102,14 +105,10 @@ def _begun(journal: Journal, part: _Part, against: Checkpoint | None) -> tuple[R
     reader = journal.log.reader(before, stored=True)
     frontier = reader.frontier
     reader.close()
-    records = RecordCheck(View(tables, before, 0).heads(), frontier)
-    try:
-        told = Frontier.at(before, Tiles(before, TableHashes(tables)))
-    except (MissingHashes, TablesDiffer) as error:
-        records.faults.append(f"the tables do not have the tree of {before} records: {error}")
-    else:
-        if told != frontier:
-            records.faults.append(f"the tables have another tree of {before} records than the log")
+    with differing():
+        records = RecordCheck(View(tables, before, 0).heads(), frontier)
+        if Frontier.at(before, Tiles(before, TableHashes(tables))) != frontier:
+            raise TablesDiffer(f"the tables have another tree of {before} records than the log")
     series = tables.query(
         "SELECT series_id, identity, kind FROM series WHERE position <= ? ORDER BY position", [before]
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+from google.protobuf.message import DecodeError
 
 from ledger.journal.derive import TABLES, State, derive
 from ledger.journal.record import Record
 from ledger.journal.view import Reader, View
+from meterbook.wire.sections import MalformedSection
 
 _ADVICE = "make the tables anew from the log"
 
@@ -19,11 +21,19 @@ class RowCheck:
     def __init__(self, state: State) -> None:
         self.faults: list[str] = []
         self._state = state
+        self._is_over = False
 
     def group(self, records: Sequence[Record], tables: Reader) -> None:
-        """Compare the rows of these records."""
-        expected, self._state = derive(records, self._state)
+        """Compare the rows of these records. What cannot be derived is a fault, and nothing behind it can be compared."""
         first, last = records[0].position, records[-1].position
+        if self._is_over:
+            return
+        try:
+            expected, self._state = derive(records, self._state)
+        except (MalformedSection, DecodeError, ValueError) as error:
+            self.faults.append(f"no rows follow from the records of positions {first} to {last}: {error}")
+            self._is_over = True
+            return
         view = View(tables, last, records[-1].time_us)
         for name, schema in TABLES.items():
             stand = view.rows(name, first, last).cast(schema)

@@ -1,9 +1,11 @@
-"""The rows of a record are a pure function of the record and what was known before it."""
+"""The rows of records are a pure function of the records and what was known before, however they are grouped."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -11,30 +13,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.journal import derive as module
-from ledger.journal.derive import TABLES, decode_batch, derive
-from ledger.journal.frames import Kind, Record
+from ledger.journal import screening
+from ledger.journal.derive import TABLES, Rows, State, decode_batch, decoded, derive, initial_state
+from ledger.journal.record import DEFINITIONS_CHAIN, NO_HASH, Draft, Kind, Record
 from ledger.journal.screening import KnownSeries
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
+from meterbook.proof.leaf import leaf_data as module_leaf
+from meterbook.proof.merkle import Frontier
 from meterbook.wire import sections
 from meterbook.wire.sections import SCHEMAS, MalformedSection, Sections
-from tests.ledger.batches import AGENT, DAY, EPOCH, MINUTE, content, event, minute, record, series
+from tests.ledger.batches import AGENT, DAY, EPOCH, MINUTE, content, event, minute, own, record, series
+from tests.proof.trees import tree_hash
 from tests.wire.tables import section_table
 
-NONE_KNOWN = KnownSeries.of(TABLES["series"].empty_table())
 ANY_SECTIONS = st.builds(Sections, **{name: section_table(name) for name in SCHEMAS})
+LATER = DAY + screening.FUTURE_US_MAX
+
+
+def cells(rows: Rows) -> dict[str, list[str]]:
+    """All that the rows say, in their order; a table without rows is as good as none."""
+    return {name: [repr(row) for row in table.to_pylist()] for name, table in rows.items() if table.num_rows}
+
+
+def together(parts: Sequence[Rows]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        for name, lines in cells(part).items():
+            found.setdefault(name, []).extend(lines)
+    return found
+
+
+def one(kind: Kind, data: bytes, position: int) -> Record:
+    return Record(position, DAY, own(kind, data))
 
 
 def test_a_batch() -> None:
     what = record(minute(1), position=7)
-    rows, known = derive(what, NONE_KNOWN)
-    assert known.ids.tolist() == [1]
-    assert {name: table.num_rows for name, table in rows.items()} == {
+    rows, state = derive([what], initial_state())
+    assert state.series.ids.tolist() == [1]
+    assert {name: table.num_rows for name, table in rows.items() if table.num_rows} == {
         "series": 1,
         "samples": 1,
         "events": 1,
         "coverage": 1,
-        "dead_letters": 0,
         "batches": 1,
         "records": 1,
     }
@@ -44,13 +66,14 @@ def test_a_batch() -> None:
     (batch,) = rows["batches"].to_pylist()
     assert (batch["agent"], batch["epoch"], batch["sequence"]) == (AGENT, EPOCH, 7)
     assert (batch["samples"], batch["events"]) == (1, 1)
-    assert rows["records"]["head"].to_pylist() == [bytes(32).hex()]
-    assert rows["records"]["kind"].to_pylist() == ["batch"]
+    (about,) = rows["records"].to_pylist()
+    assert (about["kind"], about["chain"], about["sequence"]) == ("batch", f"agent/{AGENT}/{EPOCH}", 7)
+    assert about["hash"] == batch["hash"] == what.draft.hash.hex()
 
 
 def test_a_batch_counts_only_the_rows_that_are_kept() -> None:
     what = content(series=[series(1)], samples=[(1, DAY, -1.0), (1, DAY, 1.0)], events=[event(1, properties="")])
-    (batch,) = derive(record(what), NONE_KNOWN)[0]["batches"].to_pylist()
+    (batch,) = derive([record(what)], initial_state())[0]["batches"].to_pylist()
     assert (batch["samples"], batch["events"]) == (1, 0)
 
 
@@ -60,15 +83,17 @@ def test_definitions() -> None:
         journal_pb2.DefinitionVersion(kind="tenant", name="acme", version=1),
     ]
     data = journal_pb2.DefinitionsRecord(author="ada", versions=versions).SerializeToString()
-    rows, known = derive(Record(Kind.DEFINITIONS, 3, DAY, 0, bytes(32), data), NONE_KNOWN)
-    assert known is NONE_KNOWN
+    before = initial_state()
+    rows, state = derive([one(Kind.DEFINITIONS, data, 3)], before)
+    assert state.series is before.series
     assert [tuple(row.values()) for row in rows["definitions"].to_pylist()] == [
         ("meter", "m", 2, DAY, '{"a":1}', "ada", 3),
         ("tenant", "acme", 1, 0, "", "ada", 3),
     ]
-    empty, _ = derive(Record(Kind.DEFINITIONS, 4, DAY, 0, bytes(32), b""), NONE_KNOWN)
+    empty, _ = derive([one(Kind.DEFINITIONS, b"", 4)], initial_state())
     assert empty["definitions"].num_rows == 0
-    assert empty["records"].num_rows == 1
+    (about,) = empty["records"].to_pylist()
+    assert (about["kind"], about["chain"]) == ("definitions", DEFINITIONS_CHAIN)
 
 
 def test_a_run() -> None:
@@ -82,7 +107,7 @@ def test_a_run() -> None:
         expected_us=6,
     )
     run = journal_pb2.RunRecord(meter="m", version=1, start_us=DAY, end_us=DAY + MINUTE, at_position=9, entries=[entry])
-    rows, _ = derive(Record(Kind.RUN, 10, DAY, 0, bytes(32), run.SerializeToString()), NONE_KNOWN)
+    rows, _ = derive([one(Kind.RUN, run.SerializeToString(), 10)], initial_state())
     (booked,) = rows["entries"].to_pylist()
     assert booked["quantity"] == Decimal("99999999999999999999999999999.999999999")
     assert booked["estimated"] == Decimal("-0.000000001")
@@ -90,20 +115,95 @@ def test_a_run() -> None:
     assert rows["runs"]["at_position"].to_pylist() == [9]
 
 
+def test_an_act() -> None:
+    act = journal_pb2.ActRecord(kind="credential", name="shop", document="{}", author="ada")
+    rows, _ = derive([one(Kind.ACT, act.SerializeToString(), 4)], initial_state())
+    assert [tuple(row.values()) for row in rows["acts"].to_pylist()] == [("credential", "shop", "{}", "ada", 4)]
+
+
+def test_nothing_follows_from_no_records() -> None:
+    rows, state = derive([], initial_state())
+    assert cells(rows) == {}
+    assert (state.series.ids.tolist(), state.frontier) == ([], Frontier())
+
+
+RECORDS = st.lists(
+    st.one_of(
+        ANY_SECTIONS,
+        # Much alike, as batches are: these are screened together.
+        st.integers(1, 5).map(minute),
+        st.integers(1, 3).map(lambda number: content(samples=[(number, DAY, 1.0)], events=[event(number)])),
+        # So near to what lies too far ahead that it depends on the time of the commit.
+        st.integers(-9, 9).map(lambda number: content(events=[event(9, time=LATER + number * MINUTE)])),
+        st.sampled_from([Kind.DEFINITIONS, Kind.RUN, Kind.ACT]),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+def records_of(contents: Sequence[Sections | Kind], minutes: Sequence[int]) -> list[Record]:
+    found = []
+    for position, (what, each) in enumerate(zip(contents, minutes, strict=False), 1):
+        if isinstance(what, Kind):
+            data = journal_pb2.RunRecord(entries=[journal_pb2.Entry(quantity_nano="1", estimated_nano="0")])
+            found.append(
+                Record(position, DAY + each * MINUTE, own(what, data.SerializeToString() * (what is Kind.RUN)))
+            )
+        else:
+            found.append(record(what, position, DAY + each * MINUTE))
+    return found
+
+
+@given(RECORDS, st.lists(st.integers(-9, 9), min_size=7, max_size=7).map(sorted), st.sets(st.integers(1, 6)))
+def test_it_does_not_matter_how_records_are_grouped(
+    contents: list[Sections | Kind], minutes: list[int], cuts: set[int]
+) -> None:
+    records = records_of(contents, minutes)
+    at_once, after = derive(records, initial_state())
+    for places in ([0, *sorted(each for each in cuts if each < len(records)), len(records)], range(len(records) + 1)):
+        parts: list[Rows] = []
+        state = initial_state()
+        for begin, end in pairwise(places):
+            rows, state = derive(records[begin:end], state)
+            parts.append(rows)
+        assert together(parts) == cells(at_once)
+        assert state.frontier == after.frontier
+        assert [array.tolist() for array in vars(state.series).values()] == [
+            array.tolist() for array in vars(after.series).values()
+        ]
+    assert after.frontier.root() == tree_hash([leaf_of(each) for each in records])
+
+
+def leaf_of(each: Record) -> bytes:
+    draft = each.draft
+    return module_leaf(draft.kind, each.time_us, draft.chain, draft.sequence, draft.hash)
+
+
 @given(st.lists(ANY_SECTIONS, min_size=1, max_size=4))
 def test_the_same_records_give_the_same_rows(contents: list[Sections]) -> None:
-    known_once, known_twice = NONE_KNOWN, NONE_KNOWN
+    once, twice = initial_state(), initial_state()
     for position, what in enumerate(contents, 1):
-        one = record(what, position)
-        once, known_once = derive(one, known_once)
-        # As after a restart: what is known comes from the tables, not from the batch before.
-        restarted = KnownSeries(*(array.copy() for array in vars(known_twice).values()))
-        twice, known_twice = derive(one, restarted)
-        assert once.keys() == twice.keys()
-        for name, table in once.items():
+        each = record(what, position)
+        first, once = derive([each], once)
+        # As after a restart: what is known comes from the tables, and the content from the payload.
+        copied = KnownSeries(*(array.copy() for array in vars(twice.series).values()))
+        again, twice = derive([decoded(each)], State(copied, twice.frontier))
+        assert cells(first) == cells(again)
+        for name, table in first.items():
             assert table.schema.equals(TABLES[name])
-            assert repr(table.to_pylist()) == repr(twice[name].to_pylist())
-            assert set(table["position"].to_pylist()) <= {position}
+            assert set(table["position"].to_pylist()) <= set(range(position + 1))
+
+
+def test_hashes_of_the_tree_that_proofs_begin_from_are_kept_where_they_are_complete() -> None:
+    draft = Draft(Kind.ACT, "acts", 1, NO_HASH, NO_HASH, b"")
+    records = [Record(position, DAY, draft) for position in range(1, 600)]
+    rows, _ = derive(records, initial_state())
+    leaves = [leaf_of(each) for each in records]
+    assert [tuple(row.values()) for row in rows["tiles"].to_pylist()] == [
+        (8, 0, tree_hash(leaves[:256]).hex(), 256),
+        (8, 1, tree_hash(leaves[256:512]).hex(), 512),
+    ]
 
 
 def bomb(section: str, megabytes: int) -> bytes:

@@ -15,11 +15,11 @@ from ledger.journal import journal as journal_module
 from ledger.journal import materialiser
 from ledger.journal.derive import Rows
 from ledger.journal.errors import JournalError, StoreRefused, TablesUnavailable
-from ledger.journal.frames import Kind
 from ledger.journal.journal import Journal
+from ledger.journal.record import DEFINITIONS_CHAIN, Kind
 from ledger.journal.tables import OvertakenError, Tables
 from meterbook.wire.sections import SCHEMAS, Sections
-from tests.ledger.batches import DAY, Sender, append, content, event, everything, minute, opened, series
+from tests.ledger.batches import DAY, Sender, append, content, event, everything, extend, minute, opened, series
 from tests.wire.tables import section_table
 
 ANY_SECTIONS = st.builds(Sections, **{name: section_table(name) for name in SCHEMAS})
@@ -92,7 +92,7 @@ def test_an_apply_that_fails_is_tried_again(
     view = journal.view()
     assert view.count("samples") == view.count("batches") == 3
     assert view.count("series") == 1
-    assert journal.append(Kind.DEFINITIONS, b"").result().position == 4
+    assert extend(journal, Kind.DEFINITIONS, DEFINITIONS_CHAIN, b"") == 4
     assert journal.view().position == 4
     assert journal.materialiser.trouble is None
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
@@ -123,7 +123,7 @@ def test_tables_that_were_deleted_are_made_again(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         sender = Sender()
         append(journal, *batches(3), bad, sender=sender)
-        journal.append(Kind.DEFINITIONS, b"").result()
+        extend(journal, Kind.DEFINITIONS, DEFINITIONS_CHAIN, b"")
         append(journal, minute(4), sender=sender)
         expected = everything(journal)
     assert len(expected["dead_letters"]) == 3
@@ -136,8 +136,9 @@ def test_a_rebuild_in_any_grouping_gives_the_same(tmp_path: Path, monkeypatch: p
     with opened(tmp_path) as journal:
         append(journal, *batches(6))
         expected = everything(journal)
-    for size in (1, 700, 1 << 30):
-        monkeypatch.setattr(materialiser, "GROUP_BYTES_MAX", size)
+    for read, apply in ((1, 1), (700, 1), (1, 1 << 30), (1 << 30, 700), (1 << 30, 1 << 30)):
+        monkeypatch.setattr(materialiser, "READ_BYTES_MAX", read)
+        monkeypatch.setattr(materialiser, "APPLY_BYTES_MAX", apply)
         shutil.rmtree(tmp_path / "tables")
         with opened(tmp_path) as journal:
             assert everything(journal) == expected
@@ -153,7 +154,7 @@ def test_a_group_is_bounded_by_what_its_rows_take_in_memory(journal: Journal, mo
         apply(tables, rows, previous, position)
 
     monkeypatch.setattr(Tables, "apply", counted)
-    monkeypatch.setattr(materialiser, "GROUP_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(materialiser, "APPLY_BYTES_MAX", 1 << 20)
     sender = Sender()
     append(journal, *(content(events=[event(n, subject="x" * 600_000)]) for n in range(8)), sender=sender)
     journal.view()

@@ -11,10 +11,10 @@ import pytest
 
 from ledger.journal import store
 from ledger.journal.errors import StoreDamaged, StoreInUse, StoreRefused
-from ledger.journal.frames import Kind
 from ledger.journal.journal import Journal
+from ledger.journal.record import DEFINITIONS_CHAIN, Kind
 from ledger.journal.store import VERSION_LINE, StoreDirectory
-from tests.ledger.batches import append, minute, opened
+from tests.ledger.batches import append, extend, minute, opened
 
 ROOT = Path(__file__).parents[3]
 HOLDER = """
@@ -30,15 +30,17 @@ sys.stdin.read()
 def test_a_new_store_says_its_version(tmp_path: Path) -> None:
     root = tmp_path / "deep" / "store"
     StoreDirectory(root).close()
-    assert (root / "FORMAT").read_text() == VERSION_LINE == "meterbook journal 1\n"
+    assert (root / "FORMAT").read_text() == VERSION_LINE == "meterbook journal 2\n"
     assert sorted(path.name for path in root.iterdir()) == ["FORMAT", "LOCK", "log", "tables"]
     StoreDirectory(root).close()
 
 
-@pytest.mark.parametrize("text", ["meterbook journal 2\n", "", "meterbook journal 1", "\xff\xfe" * 100])
+@pytest.mark.parametrize(
+    "text", ["meterbook journal 1\n", "meterbook journal 3\n", "", "meterbook journal 2", "\xff\xfe" * 100]
+)
 def test_another_version_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "FORMAT").write_bytes(text.encode("latin-1"))
-    with pytest.raises(StoreRefused, match="this software reads 'meterbook journal 1'"):
+    with pytest.raises(StoreRefused, match="this software reads 'meterbook journal 2'"):
         StoreDirectory(tmp_path)
     (tmp_path / "FORMAT").write_text(VERSION_LINE)
     StoreDirectory(tmp_path).close()
@@ -118,7 +120,7 @@ def test_a_log_that_cannot_be_opened_is_a_store_that_is_refused(
         def refuse(*_: object) -> int:
             raise OSError(errno.EROFS, "Read-only file system")
 
-        patched.setattr("ledger.journal.log.os.ftruncate", refuse)
+        patched.setattr("ledger.journal.disk.os.ftruncate", refuse)
         (segment,) = (tmp_path / "log").iterdir()
         with segment.open("ab") as file:
             file.write(b"torn")
@@ -145,7 +147,7 @@ def test_tables_ahead_of_the_log_are_damage_and_nothing_is_touched(tmp_path: Pat
 
 def test_a_store_that_is_refused_lets_the_next_one_in(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
-        journal.append(Kind.DEFINITIONS, b"").result()
+        extend(journal, Kind.DEFINITIONS, DEFINITIONS_CHAIN, b"")
         journal.view()
     before = len(list(Path("/proc/self/fd").iterdir()))
     (segment,) = (tmp_path / "log").iterdir()

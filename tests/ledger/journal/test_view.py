@@ -13,13 +13,14 @@ import pytest
 
 from ledger.journal.derive import TABLES
 from ledger.journal.errors import TablesUnavailable
-from ledger.journal.frames import Kind
 from ledger.journal.journal import Journal
+from ledger.journal.record import ACTS_CHAIN, DEFINITIONS_CHAIN, NO_HEAD, Head, Kind, runs_chain
 from ledger.journal.tables import Tables
 from ledger.journal.view import View
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.wire.instants import HOUR_US
-from tests.ledger.batches import DAY, EPOCH, MINUTE, Sender, append, content, coverage, event, opened, series
+from tests.ledger.batches import DAY, EPOCH, MINUTE, Sender, append, content, coverage, event, extend, opened, series
+from tests.ledger.journal.logs import records_of
 
 HOUR = DAY // HOUR_US * HOUR_US
 FOREVER = DAY + 1_000 * MINUTE
@@ -27,7 +28,7 @@ FOREVER = DAY + 1_000 * MINUTE
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
-    """Two agents' batches (positions 1 to 4), definitions (5 and 6) and runs (7 and 8)."""
+    """Two agents' batches (positions 1 to 4), definitions (5 and 6), runs (7 and 8) and an act (9)."""
     shop, depot = Sender("shop-agent"), Sender("depot-agent")
     with opened(tmp_path_factory.mktemp("store")) as found:
         append(
@@ -64,9 +65,11 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
         for version in (1, 2):
             version_ = journal_pb2.DefinitionVersion(kind="meter", name="m", version=version, spec="{}")
             record = journal_pb2.DefinitionsRecord(author="ada", versions=[version_])
-            found.append(Kind.DEFINITIONS, record.SerializeToString()).result()
-        found.append(Kind.RUN, run(at=6, quantities=[3 * 10**9, 5]).SerializeToString()).result()
-        found.append(Kind.RUN, run(at=7, quantities=[-(10**9)]).SerializeToString()).result()
+            extend(found, Kind.DEFINITIONS, DEFINITIONS_CHAIN, record.SerializeToString())
+        extend(found, Kind.RUN, runs_chain("m"), run(at=6, quantities=[3 * 10**9, 5]).SerializeToString())
+        extend(found, Kind.RUN, runs_chain("m"), run(at=7, quantities=[-(10**9)]).SerializeToString())
+        act = journal_pb2.ActRecord(kind="credential", name="shop", document="{}", author="ada")
+        extend(found, Kind.ACT, ACTS_CHAIN, act.SerializeToString())
         found.view()
         yield found
 
@@ -107,27 +110,27 @@ def test_a_view_of_no_position_is_empty(journal: Journal, tmp_path_factory: pyte
 
 
 def test_positions_that_are_not_in_the_book(journal: Journal) -> None:
-    for position in (-1, 9, 10**30):
-        with pytest.raises(LookupError, match=f"position {position} is not in the book, which ends at 8"):
+    for position in (-1, 10, 10**30):
+        with pytest.raises(LookupError, match=f"position {position} is not in the book, which ends at 9"):
             journal.view(position)
     with pytest.raises(LookupError, match="position 99 is not in the tables"):
         View.at(journal.tables, 99)
 
 
 def test_a_view_has_the_time_of_its_position(journal: Journal) -> None:
-    times = [journal.view(position).time_us for position in range(1, 9)]
+    times = [journal.view(position).time_us for position in range(1, 10)]
     assert times == sorted(times)
-    assert times == [record.time_us for record, _ in journal.log.read(journal.log.cursor(0))]
+    assert times == [record.time_us for record in records_of(journal.log)]
 
 
 def test_no_view_shows_a_later_row(journal: Journal) -> None:
-    for position in range(1, 9):
+    for position in range(1, 10):
         view = journal.view(position)
         for name in TABLES:
             there = journal.view().rows(name, 1, position)
             assert view.count(name) == there.num_rows
             assert set(there["position"].to_pylist()) <= set(range(1, position + 1))
-    assert [journal.view(position).count("samples") for position in range(1, 9)] == [4, 7, 7, 8, 8, 8, 8, 8]
+    assert [journal.view(position).count("samples") for position in range(1, 10)] == [4, 7, 7, 8, 8, 8, 8, 8, 8]
 
 
 def test_series(journal: Journal) -> None:
@@ -264,6 +267,31 @@ def test_chains_and_batches(journal: Journal) -> None:
     assert journal.view().batch("shop-agent", EPOCH + 1, 1) is None
 
 
+def test_heads_are_those_of_the_log(journal: Journal) -> None:
+    found = records_of(journal.log)
+    for position in range(10):
+        heads: dict[str, Head] = {}
+        for record in found[:position]:
+            heads[record.draft.chain] = Head(record.draft.sequence, record.draft.hash, record.position)
+        view = View.at(journal.tables, position)
+        assert view.heads() == heads
+        assert {chain: journal.head(chain, journal.view()) for chain in heads} == {
+            chain: journal.log.head(chain) for chain in heads
+        }
+    assert journal.log.head("nobody") == journal.head("nobody", journal.view(1)) == NO_HEAD
+
+
+def test_acts(journal: Journal) -> None:
+    assert cells(journal.view().acts()) == [("credential", "shop", "{}", "ada", 9)]
+    assert journal.view(8).acts().num_rows == journal.view().acts(after=9).num_rows == 0
+
+
+def test_tenants_and_strays(journal: Journal) -> None:
+    assert journal.view().tenants() == ["@shared", "acme", "globex"]
+    assert journal.view(1).tenants() == ["acme"]
+    assert all(journal.view().stray(name) == 0 for name in TABLES)
+
+
 def test_dead_letters_come_with_their_agent(journal: Journal) -> None:
     assert cells(journal.view().dead_letters(10), "position", "agent", "source", "reason") == [
         (3, "depot-agent", "series 9", "series_id 9 was never defined")
@@ -277,7 +305,7 @@ def test_beginning(journal: Journal) -> None:
 
 
 def test_asking_again_gives_the_same(journal: Journal) -> None:
-    for position in range(1, 9):
+    for position in range(1, 10):
         view, again = journal.view(position), journal.view(position)
         assert view == again
         assert view.samples(ids(1, 2), 0, FOREVER).equals(again.samples(ids(2, 1), 0, FOREVER))

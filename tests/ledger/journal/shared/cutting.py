@@ -21,16 +21,19 @@ class CuttingProxy:
         self.moment: Moment = "never"
         self.cuts = 0
         self._listening = socket.create_server(("127.0.0.1", self.port))
-        self._closed = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._sockets = [self._listening]
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
                 server = socket.create_connection(("127.0.0.1", self._target))
-                threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
-                threading.Thread(target=self._back, args=(server, client), daemon=True).start()
+                self._sockets += [client, server]
+                for target, both in ((self._forward, (client, server)), (self._back, (server, client))):
+                    self._threads.append(threading.Thread(target=target, args=both))
+                    self._threads[-1].start()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -62,4 +65,8 @@ class CuttingProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listening.close()
+        self._end(*self._sockets)
+        for thread in self._threads:
+            thread.join()
+        for each in self._sockets:
+            each.close()

@@ -41,14 +41,10 @@ def check_outage(place: SharedPlace, server: ServerProcess, what: str, end: Call
             for secret in ("a-password", "a-secret", "a-key"):
                 assert secret not in str(told.value)
         begin()
-        assert not isinstance(log.append(batch("b", 1)).exception(WAIT_S), KeyError)
-        assert server.is_running
         while isinstance(failed := log.append(second).exception(WAIT_S), LogUnavailable):
             pass
         assert failed is None
-        found = {(record.draft.chain, record.draft.sequence) for record in records_of(log, stored=True)}
-        assert {("a", 1), ("a", 2)} <= found
-        assert len(found) == log.end
+        assert [record.draft for record in records_of(log, stored=True)] == [first, second]
 
 
 @pytest.mark.parametrize("what", ["hangs", "is gone"])
@@ -88,7 +84,7 @@ def test_places_that_cannot_be_opened(
         (text.replace("a-password-of-postgres", "a-password-of-nobody"), "password authentication failed"),
         (text.replace(f"/{database.name}", "/nowhere"), "does not exist"),
         (text.replace(bucket.name, "no-such-bucket-here"), "NoSuchBucket"),
-        (text + "?sslmode=verify", "does not understand the address"),
+        (text + "?nonsense=1", "does not understand the address"),
     ]
     for case, said in cases:
         with pytest.raises((LogUnavailable, StoreRefused), match=said) as told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_what_one_replica_writes_the_other_reads(place: SharedPlace) -> None:
         assert records == records_of(one, stored=True) == records_of(two)
         assert [record.position for record in records] == [1, 2, 3, 4, 5, 6]
         assert Frontier().appended(record.leaf for record in records) == one.frontier == two.frontier
-        assert all(a.time_us <= b.time_us for a, b in zip(records, records[1:]))
+        assert all(a.time_us <= b.time_us for a, b in pairwise(records))
         for after in range(7):
             reader = two.reader(after)
             assert reader.frontier == Frontier().appended(record.leaf for record in records[:after])

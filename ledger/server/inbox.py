@@ -1,0 +1,52 @@
+"""What has arrived on a stream and is not looked at yet.
+
+Handing a batch to a thread and back costs more than many a batch itself. So a thread takes whatever has arrived while it
+was busy with what came before: one batch at a time where there is little to do, many where there is much. What may
+arrive ahead is bounded in bytes; beyond that the stream is not read, and gRPC's flow control holds the agent back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from meterbook.intake.v1 import intake_pb2
+
+#: A larger message is taken alone.
+BYTES_MAX = 2 << 20
+
+
+class Inbox:
+    """Messages of one stream, for one reader and one taker in the same event loop."""
+
+    def __init__(self) -> None:
+        self._messages: deque[intake_pb2.ClientMessage] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._arrived, self._taken = asyncio.Event(), asyncio.Event()
+
+    async def fill(self, requests: AsyncIterator[intake_pb2.ClientMessage]) -> None:
+        """Read the stream to its end, no faster than messages are taken. Raises what reading it raises."""
+        try:
+            async for message in requests:
+                self._messages.append(message)
+                self._bytes += message.ByteSize()
+                self._arrived.set()
+                while self._bytes >= BYTES_MAX:
+                    self._taken.clear()
+                    await self._taken.wait()
+        finally:
+            self._ended = True
+            self._arrived.set()
+
+    async def take(self) -> list[intake_pb2.ClientMessage]:
+        """Everything that has arrived, after waiting for something; nothing at the end of the stream."""
+        while not self._messages and not self._ended:
+            self._arrived.clear()
+            await self._arrived.wait()
+        found = list(self._messages)
+        self._messages.clear()
+        self._bytes = 0
+        self._taken.set()
+        return found
