@@ -23,7 +23,7 @@ from meterbook.proof.note import Note
 _as_of_option = click.option(
     "--as-of",
     type=click.IntRange(1, (1 << 63) - 1),
-    default=0,
+    default=None,
     help="Show the tree that the book had at this journal position; the newest one by default.",
 )
 _output_option = click.option(
@@ -48,7 +48,7 @@ def proof() -> None:
 @proof.command()
 @click.argument("agent")
 @click.argument("sequence", type=click.IntRange(1, (1 << 63) - 1))
-@click.option("--epoch", type=click.IntRange(1, (1 << 63) - 1), default=0, help="Epoch; the newest one by default.")
+@click.option("--epoch", type=click.IntRange(1, (1 << 63) - 1), default=None, help="Epoch; the newest one by default.")
 @click.option(
     "--older",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -61,10 +61,10 @@ def proof() -> None:
 def make(
     agent: str,
     sequence: int,
-    epoch: int,
+    epoch: int | None,
     older: Path | None,
     consistency: Path | None,
-    as_of: int,
+    as_of: int | None,
     output: Path | None,
     ledger: str,
     ca_file: Path | None,
@@ -72,7 +72,7 @@ def make(
     """Write the proof that batch SEQUENCE of AGENT is in the book."""
     if (older is None) != (consistency is None):
         raise click.UsageError("--older and --consistency go together: give both")
-    request = proof_pb2.InclusionRequest(agent=agent, epoch=epoch, sequence=sequence, as_of=as_of)
+    request = proof_pb2.InclusionRequest(agent=agent, epoch=epoch or 0, sequence=sequence, as_of=as_of or 0)
     with connected(ledger, ca_file, "proving") as stubs:
         response = stubs.proof.Inclusion(request)
         if older is not None and consistency is not None:
@@ -93,13 +93,13 @@ def check(arguments: tuple[str, ...]) -> None:
 @_as_of_option
 @_output_option
 @asks_ledger
-def checkpoint(as_of: int, output: Path | None, ledger: str, ca_file: Path | None) -> None:
+def checkpoint(as_of: int | None, output: Path | None, ledger: str, ca_file: Path | None) -> None:
     """Show what the ledger signs: its tree of so many records has this root.
 
     Whoever keeps one can show later whether anything before it was changed: meterbook verify --against FILE.
     """
     with connected(ledger, ca_file, "signing") as stubs:
-        response = stubs.proof.Checkpoint(proof_pb2.CheckpointRequest(as_of=as_of))
+        response = stubs.proof.Checkpoint(proof_pb2.CheckpointRequest(as_of=as_of or 0))
     _write(response.note, output)
 
 

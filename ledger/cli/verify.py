@@ -20,8 +20,8 @@ _POSITION = click.IntRange(1, (1 << 63) - 1)
 
 
 @click.command()
-@click.option("--from", "first", type=_POSITION, default=0, help="First journal position to check.")
-@click.option("--to", "last", type=_POSITION, default=0, help="Last journal position to check.")
+@click.option("--from", "first", type=_POSITION, default=None, help="First journal position to check.")
+@click.option("--to", "last", type=_POSITION, default=None, help="Last journal position to check.")
 @click.option(
     "--against",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -37,8 +37,8 @@ _POSITION = click.IntRange(1, (1 << 63) - 1)
 @as_json_option
 @asks_ledger
 def verify(
-    first: int,
-    last: int,
+    first: int | None,
+    last: int | None,
     against: Path | None,
     keys: tuple[str, ...],
     offline: Path | None,
@@ -59,7 +59,9 @@ def verify(
             raise click.UsageError("--offline checks all of the log: leave --from and --to out")
         verdict = _offline(offline, note, keys)
     else:
-        request = query_pb2.VerifyRequest(from_position=first, to_position=last, against=note, verifier_keys=keys)
+        request = query_pb2.VerifyRequest(
+            from_position=first or 0, to_position=last or 0, against=note, verifier_keys=keys
+        )
         with connected(ledger, ca_file, "") as stubs:
             verdict = _watched(stubs.query.Verify(request))
     if as_json:

@@ -8,12 +8,12 @@ is somebody who can be told.
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 import pyarrow as pa
 
 from ledger.intake.refusals import Refused
-from ledger.journal.screening import FUTURE_US_MAX
+from ledger.journal.screening import DOCUMENT_BYTES_MAX, FUTURE_US_MAX, TEXT_BYTES_MAX
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire import instants
 from meterbook.wire.sections import EVENTS, VALUE_LIMIT, Sections, sections
@@ -24,6 +24,11 @@ CHAIN_PREFIX, CHAIN_EPOCH = "record/", 1
 
 _SENDER = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
 _PLACES = 9
+_NANO = Decimal(1).scaleb(-_PLACES)
+#: Whatever can be metered is written exactly in it, in the form that Arrow reads.
+_EXACT = Context(prec=38)
+#: What an error shows of somebody else's text. No time and no sensible number is longer.
+_SHOWN_CHARS_MAX = 80
 
 
 def recorded(request: intake_pb2.RecordRequest, rows_max: int) -> Sections:
@@ -45,8 +50,12 @@ def _row(event: intake_pb2.Event, origin: str, place: str) -> dict[str, object]:
     for name in ("source", "id", "type"):
         if not getattr(event, name):
             raise _refused(f"{place}.{name} is empty")
+    for name in ("source", "id", "type", "subject", "tenant"):
+        _check_length(getattr(event, name), TEXT_BYTES_MAX, f"{place}.{name}")
+    properties = canonical_json(dict(event.properties))
+    _check_length(properties, DOCUMENT_BYTES_MAX, f"{place}.properties as JSON")
     try:
-        time_us = instants.parse(event.time)
+        time_us = instants.parse(event.time[:_SHOWN_CHARS_MAX])
         time = instants.to_datetime(time_us)
     except (ValueError, OverflowError) as error:
         raise _refused(f"{place}.time: {error}") from None
@@ -63,7 +72,7 @@ def _row(event: intake_pb2.Event, origin: str, place: str) -> dict[str, object]:
         "tenant": event.tenant or UNASSIGNED,
         "time": time,
         "value": _value(event.value or "1", place),
-        "properties": canonical_json(dict(event.properties)),
+        "properties": properties,
     }
 
 
@@ -78,9 +87,16 @@ def _value(text: str, place: str) -> Decimal:
     assert isinstance(exponent, int)
     if exponent < -_PLACES:
         raise _refused(f"{place}.value {text[:80]!r} has more than {_PLACES} digits after the point")
-    if abs(value) >= VALUE_LIMIT:
+    # Neither abs() nor Arrow takes every exponent that a decimal can have.
+    if value.copy_abs() >= VALUE_LIMIT:
         raise _refused(f"{place}.value {text[:80]!r} cannot be metered: it is 2^62 or more")
-    return value
+    return value.quantize(_NANO, context=_EXACT)
+
+
+def _check_length(text: str, bytes_max: int, place: str) -> None:
+    size = len(text.encode())
+    if size > bytes_max:
+        raise _refused(f"{place} has {size} bytes, more than {bytes_max}")
 
 
 def _refused(message: str) -> Refused:

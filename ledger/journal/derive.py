@@ -185,7 +185,7 @@ def _screen_together(
     )
     # The earliest commit has the strictest idea of what lies in the future.
     kept, _ = screen(merged, batches[0][0].time_us, known)
-    if kept.dead_letters.num_rows != merged.dead_letters.num_rows:
+    if not kept.dead_letters.equals(merged.dead_letters):
         for record, content in batches:
             _screen_one(record, content, known, parts)
         return

@@ -129,7 +129,7 @@ class GroupCommit:
     def _may_begin(self) -> bool:
         if not self._waiting or self._under_way == UNDER_WAY_MAX:
             return False
-        return self._preparing == 0 or self._bytes >= PREPARED_BYTES_MIN or self._closed
+        return self._under_way == 0 or self._bytes >= PREPARED_BYTES_MIN or self._closed
 
     def _next_group(self) -> list[Waiting]:
         """What has gathered, up to a bound; nothing when the log is closed and all is written."""

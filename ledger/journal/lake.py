@@ -45,6 +45,11 @@ class Lake(Protocol):
         ...
 
     @property
+    def folder(self) -> Path | None:
+        """The directory of the Parquet files, where this process may write them itself."""
+        ...
+
+    @property
     def grace_s(self) -> int:
         """Seconds for which files that were merged away are kept for those who may still read them."""
         ...
@@ -98,6 +103,11 @@ class EmbeddedLake:
     grace_s = 120
     remedy = "move the directory away while the ledger is down: the tables are made anew from the log"
 
+    @property
+    def folder(self) -> Path:
+        """Where the Parquet files are."""
+        return self.directory / "data"
+
     def settings(self) -> list[str]:
         """None."""
         return []
@@ -110,7 +120,7 @@ class EmbeddedLake:
         """In WAL mode: without it one reader blocks the writer until "database is locked"."""
         return (
             f"ATTACH {quoted(f'ducklake:sqlite:{self.directory}/catalog.sqlite')} AS book"
-            f" (DATA_PATH {quoted(f'{self.directory}/data')}, META_JOURNAL_MODE 'WAL',"
+            f" (DATA_PATH {quoted(f'{self.folder}')}, META_JOURNAL_MODE 'WAL',"
             " DATA_INLINING_ROW_LIMIT 0, OVERRIDE_DATA_PATH true)"
         )
 
@@ -147,6 +157,7 @@ class SharedLake:
         }
     )
     is_shared = True
+    folder = None
     # As long as PostgreSQL lets a reader be idle in its transaction: nobody can still look for a file by then.
     grace_s = 900
     remedy = "see that PostgreSQL and S3 answer and let this user in, and start again"

@@ -18,7 +18,6 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from ledger.journal.compaction import COMMITS_BETWEEN, compact_in_child
 from ledger.journal.derive import State, decoded, derive
 from ledger.journal.errors import TablesUnavailable
 from ledger.journal.log import Log, Reader
@@ -26,13 +25,13 @@ from ledger.journal.record import Record
 from ledger.journal.screening import KnownSeries
 from ledger.journal.tables import OvertakenError, Tables
 from ledger.journal.turn import AlwaysMine, Turn
+from ledger.journal.upkeep import Upkeep
 
 #: Bytes of payloads that are read at a time, and of their rows that one transaction applies.
 READ_BYTES_MAX, APPLY_BYTES_MAX = 16 << 20, 128 << 20
 _RETRY_S = 1.0
 _IDLE_S = 0.2
 _LINGER_S = 0.3
-_ALONE_S = 0.2
 _CATCH_UP_TRIES = 20
 _WATCH_S = 0.05
 #: How long the tables may stand still behind the log before it is no longer left to whoever has the turn.
@@ -57,7 +56,7 @@ class Materialiser:
         self._moved_to(tables.watermark)
         self._stopping = threading.Event()
         self._hurry = threading.Event()
-        self._commits = 0
+        self._upkeep = Upkeep(tables, self._stopping)
         self._thread = threading.Thread(target=self._follow, name="materialiser", daemon=True)
         self.trouble: str | None = None
 
@@ -76,6 +75,7 @@ class Materialiser:
         self._hurry.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._upkeep.close()
         self._turn.pass_on()
         self._watch_only()
 
@@ -153,8 +153,7 @@ class Materialiser:
 
     def _work(self) -> None:
         worked = self._apply_group()
-        if self._commits >= COMMITS_BETWEEN:
-            self._compact()
+        self._upkeep.step()
         if not worked and self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
             self._hurry.wait(_LINGER_S)
             self._hurry.clear()
@@ -174,13 +173,6 @@ class Materialiser:
                 self._hurry.clear()
         self._helps = time.monotonic() - self._moved_s > _STALLED_S
 
-    def _compact(self) -> None:
-        """Have the tables compacted where nobody reads them just now; else after the next group."""
-        with self._tables.alone(_ALONE_S) as is_alone:
-            if is_alone:
-                self._commits = 0
-                compact_in_child(self._tables.directory, self._stopping)
-
     def _apply_group(self) -> bool:
         """Apply the next group; False where there is none. Nothing is remembered of a group that failed."""
         if self._reader is None:
@@ -192,7 +184,7 @@ class Materialiser:
         position = records[-1].position
         self._tables.apply(rows, self._watermark, position)
         self._state = state
-        self._commits += 1
+        self._upkeep.committed(len(records))
         self._log.applied(position)
         self._moved_to(position)
         return True

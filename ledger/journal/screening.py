@@ -26,9 +26,13 @@ from meterbook.wire.series import canonical_json
 FUTURE_US_MAX = instants.HOUR_US
 #: The years 1 to 9999, which every part of the book can write down.
 EARLIEST_US, LATEST_US = instants.parse("0001-01-01"), instants.parse("9999-12-31T23:59:59Z")
+#: Bytes of a text: of documents, and of all others. The book has to show, group by and look into each of them. Never change
+#: these for a store that is in use: its tables follow from the log under the rules of now.
+DOCUMENT_BYTES_MAX, TEXT_BYTES_MAX = 64 << 10, 4 << 10
 #: Rows of one section that become a dead letter each for the same reason. The batch itself has the others.
 LETTERS_MAX = 1_000
 
+_DOCUMENTS = ("labels", "attributes", "properties", "document")
 _DOCUMENT_CHARS_MAX, _SHOWN_CHARS_MAX = 4_096, 80
 _VALUE_LIMIT = pa.scalar(VALUE_LIMIT, pa.decimal128(38, 9))
 # An object of texts without escapes: what nearly every document is, and far cheaper to see than to parse.
@@ -87,7 +91,7 @@ def screen(content: Sections, time_us: int, known: KnownSeries) -> tuple[Section
         samples=bench.samples(content.samples, known),
         events=bench.events(content.events),
         coverage=bench.coverage(content.coverage),
-        dead_letters=pa.concat_tables([content.dead_letters, bench.dead_letters()]),
+        dead_letters=pa.concat_tables([bench.short(content.dead_letters), bench.dead_letters()]),
     )
     return kept, known
 
@@ -103,7 +107,26 @@ class _Bench:
         columns = zip(*self._dead, strict=True) if self._dead else ((), (), (), ())
         return pa.table([pa.array(column, pa.utf8()) for column in columns], schema=DEAD_LETTERS)
 
+    def short(self, table: pa.Table) -> pa.Table:
+        """Rows without a text that is too long."""
+        if table.num_rows == 0:
+            return table
+        for field in table.schema:
+            if not pa.types.is_string(field.type):
+                continue
+            bytes_max = DOCUMENT_BYTES_MAX if field.name in _DOCUMENTS else TEXT_BYTES_MAX
+            lengths = pc.binary_length(table[field.name])
+            if (pc.max(lengths).as_py() or 0) > bytes_max:
+                table = self._not_over(table, field.name, lengths.to_numpy(), bytes_max)
+        return table
+
+    def _not_over(self, table: pa.Table, column: str, lengths: np.ndarray, bytes_max: int) -> pa.Table:
+        fits = lengths <= bytes_max
+        lengths_over = iter(lengths[~fits])
+        return self._keep(table, fits, lambda _: f"{column} has {next(lengths_over)} bytes, more than {bytes_max}")
+
     def series(self, table: pa.Table, known: KnownSeries) -> pa.Table:
+        table = self.short(table)
         kind_fits = pc.is_in(table["kind"], pa.array(["counter", "gauge"]))
         table = self._keep(table, kind_fits, lambda row: f"kind {_shown(row['kind'])} is neither counter nor gauge")
         for column in ("labels", "attributes"):
@@ -144,11 +167,13 @@ class _Bench:
         return kept, counters[is_defined]
 
     def events(self, table: pa.Table) -> pa.Table:
+        table = self.short(table)
         fits = pc.less(pc.abs(table["value"]), _VALUE_LIMIT)
         table = self._keep(table, fits, lambda row: f"value {row['value']} cannot be metered")
         return self._not_ahead(self._objects(table, "properties"), "time")
 
     def coverage(self, table: pa.Table) -> pa.Table:
+        table = self.short(table)
         status_fits = pc.is_in(table["status"], pa.array(STATUSES))
         table = self._keep(
             table, status_fits, lambda row: f"status {_shown(row['status'])} is not one of {', '.join(STATUSES)}"
@@ -196,7 +221,7 @@ class _Bench:
         for row in _texts(refused.slice(0, LETTERS_MAX)):
             source = row.get("source", f"series {row.get('series_id')}")
             document = canonical_json(row)[:_DOCUMENT_CHARS_MAX]
-            self._dead.append((source, row.get("id", ""), reason(row), document))
+            self._dead.append((source, row.get("id") or row.get("place", ""), reason(row), document))
         more = refused.num_rows - LETTERS_MAX
         if more > 0:
             # A batch may be wrong from end to end; a letter for each row would hold up everybody's tables.
@@ -206,11 +231,13 @@ class _Bench:
 
 
 def _texts(table: pa.Table) -> Iterator[dict[str, str]]:
-    """Rows as texts, which never lose a digit and hold any time; without what is null."""
+    """Rows as texts, which never lose a digit and hold any time; no longer than is shown, and without what is null."""
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):
         if pa.types.is_timestamp(field.type):
             columns.append([None if us is None else _time_text(us) for us in column.cast(pa.int64()).to_pylist()])
+        elif pa.types.is_string(field.type):
+            columns.append(pc.utf8_slice_codeunits(column, 0, _DOCUMENT_CHARS_MAX).to_pylist())
         else:
             columns.append([None if value is None else str(value) for value in column.to_pylist()])
     for cells in zip(*columns, strict=True):

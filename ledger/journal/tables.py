@@ -22,6 +22,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ledger.journal import parquet
 from ledger.journal.derive import TABLES, Rows
 from ledger.journal.errors import StoreRefused, TablesUnavailable
 from ledger.journal.gate import Gate
@@ -31,6 +32,10 @@ from ledger.journal.lake import EmbeddedLake, Lake, quoted
 _OPEN_TRIES, _OPEN_RETRY_S = 5, 0.5
 # What DuckLake says where another commit came first; a connection that is lost while it commits is the same type of error.
 _CONFLICTS = ("conflict", "database is locked")
+# Files from this size on are left as they are; smaller ones become files of about the size that one merge makes.
+_SMALL_BYTES, _MERGED_SIZE = 4 << 20, "32MB"
+# Older files that nobody refers to are of no use any more.
+_ORPHANS_S = 3_600
 
 
 class OvertakenError(TablesUnavailable):
@@ -96,11 +101,6 @@ class Tables:
                     ) from None
             time.sleep(_OPEN_RETRY_S)
 
-    @property
-    def directory(self) -> Lake:
-        """Where the tables lie, for those who compact them."""
-        return self.lake
-
     def _opened(self) -> duckdb.DuckDBPyConnection:
         self._secrets = []
         self._connection = duckdb.connect(
@@ -116,6 +116,9 @@ class Tables:
             self._connection.execute(self.lake.attach())
             self._connection.execute("USE book")
             self._create()
+            if not self.lake.is_shared:
+                # Nobody else writes here: what is not in the catalog by now was left by a process that was killed.
+                self._connection.execute(f"CALL ducklake_delete_orphaned_files('book', {_past(_ORPHANS_S)})")
         except BaseException:
             self._connection.close()
             raise
@@ -145,6 +148,7 @@ class Tables:
             connection.execute("INSERT INTO watermark SELECT 0 WHERE NOT EXISTS (FROM watermark)")
         # It changes with every commit: kept in the catalog, that leaves no file behind each time.
         self._connection.execute("CALL book.set_option('data_inlining_row_limit', 10, table_name => 'watermark')")
+        self._connection.execute(f"CALL book.set_option('target_file_size', '{_MERGED_SIZE}')")
 
     @property
     def watermark(self) -> int:
@@ -157,9 +161,28 @@ class Tables:
 
         Any other TablesUnavailable leaves open whether it was done: the watermark tells.
         """
+        # Whatever goes wrong, the files stay: a commit that failed may have been made all the same. What nobody refers to is
+        # removed when the tables are opened.
+        self._apply(rows, self._written(rows), previous, position)
+
+    def _written(self, rows: Rows) -> dict[str, Path]:
+        """The tables that come with so many rows that a file was written for them."""
+        found: dict[str, Path] = {}
+        if (folder := self.lake.folder) is not None:
+            for name, table in rows.items():
+                if table.num_rows >= parquet.ROWS_MIN and parquet.is_numeric(table.schema):
+                    try:
+                        found[name] = parquet.write(table, folder / "main" / name)
+                    except OSError as error:
+                        raise TablesUnavailable(f"{folder}: cannot be written ({error}); free space") from error
+        return found
+
+    def _apply(self, rows: Rows, files: Mapping[str, Path], previous: int, position: int) -> None:
         with self._writing, _translated(self.lake), self._transaction() as connection:
             for name, table in rows.items():
-                if table.num_rows:
+                if name in files:
+                    connection.execute("CALL ducklake_add_data_files('book', ?, ?)", [name, str(files[name])])
+                elif table.num_rows:
                     connection.register("incoming", table)
                     connection.execute(f"INSERT INTO {name} SELECT * FROM incoming")  # noqa: S608
                     connection.unregister("incoming")
@@ -187,19 +210,30 @@ class Tables:
             return nullcontext(True)
         return self._gate.alone(patience_s)
 
-    def compact(self, grace_s: int | None = None) -> None:
-        """Merge small files into few; delete those that were merged away more than ``grace_s`` seconds ago.
+    def compact(self, grace_s: int | None = None, budget_s: float = float("inf")) -> bool:
+        """Merge small files into few, for about ``budget_s``; then delete what was merged away over ``grace_s`` ago.
 
-        Without ``grace_s`` the lake's own is taken. See ``gate`` for who may read meanwhile. DuckLake's own snapshots go with the files: the past is
-        asked for by position, never by snapshot.
+        Without ``grace_s`` the lake's own is taken. See ``gate`` for who may read meanwhile. DuckLake's own snapshots go
+        with the files: the past is asked for by position, never by snapshot. Gives whether all was done.
         """
-        seconds = int(self.lake.grace_s if grace_s is None else grace_s)
-        # "now()" alone has a time zone, which the functions refuse.
-        past = f"older_than => (now() AT TIME ZONE 'UTC' - INTERVAL {seconds} SECOND)"
+        past = _past(self.lake.grace_s if grace_s is None else grace_s)
         self._connection.execute("CALL ducklake_flush_inlined_data('book')")
-        self._connection.execute("CALL ducklake_merge_adjacent_files('book')")
+        is_done = self._merge(time.monotonic() + budget_s)
         self._connection.execute(f"CALL ducklake_expire_snapshots('book', {past})")
         self._connection.execute(f"CALL ducklake_cleanup_old_files('book', {past})")
+        return is_done
+
+    def _merge(self, ends_s: float) -> bool:
+        for name in TABLES:
+            # One file at a time, so that the time can be kept.
+            merge = (
+                f"CALL ducklake_merge_adjacent_files('book', '{name}', max_compacted_files => 1,"
+                f" max_file_size => {_SMALL_BYTES})"
+            )
+            while self._connection.execute(merge).fetchall():
+                if time.monotonic() > ends_s:
+                    return False
+        return True
 
     def close(self) -> None:
         """Close. Safe to call twice."""
@@ -249,6 +283,11 @@ def _ignoring_ended_transaction() -> Iterator[None]:
     # it fail as well.
     with suppress(duckdb.Error):
         yield
+
+
+def _past(seconds: int) -> str:
+    # "now()" alone has a time zone, which DuckLake's functions refuse.
+    return f"older_than => (now() AT TIME ZONE 'UTC' - INTERVAL {seconds} SECOND)"
 
 
 def _sql_type(kind: pa.DataType) -> str:

@@ -73,6 +73,11 @@ STATUSES = ("complete", "partial", "failed", "throttled", "lost")
 
 #: Bytes that one section may have in memory, unless the caller says otherwise.
 DECODED_BYTES_MAX = 128 << 20
+#: Record batches of one section. Each costs about as much time as a thousand rows, however few it has.
+RECORD_BATCHES_MAX = 1_000
+
+#: What an error shows of somebody else's columns, or of what Arrow says about them.
+_SHOWN_CHARS_MAX, _SHOWN_COLUMNS_MAX = 400, 20
 
 _WRITE = pa.ipc.IpcWriteOptions(compression="zstd")
 # Batches come many at a time, each in a thread already.
@@ -143,7 +148,7 @@ def decode(name: str, data: bytes, rows_max: int, bytes_max: int = DECODED_BYTES
     except MalformedSection:
         raise
     except (pa.ArrowException, OSError, ValueError, struct.error) as error:
-        cause = str(error).partition("\n")[0]
+        cause = str(error).partition("\n")[0][:_SHOWN_CHARS_MAX]
         raise MalformedSection(f"section {name}: not an Arrow IPC stream ({cause})") from error
     for field in schema:
         if not field.nullable and table[field.name].null_count:
@@ -155,7 +160,7 @@ def _check_frames(name: str, data: bytes, rows_max: int, bytes_max: int) -> None
     """Walk the messages of a stream without decompressing anything."""
     source = pa.BufferReader(data)
     messages = pa.ipc.MessageReader.open_stream(source)
-    rows = decoded_bytes = 0
+    rows = decoded_bytes = record_batches = 0
     expected = "schema"
     while True:
         start = source.tell()
@@ -167,7 +172,9 @@ def _check_frames(name: str, data: bytes, rows_max: int, bytes_max: int) -> None
             raise MalformedSection(f"section {name}: a {message.type} message where a {expected} belongs")
         if expected == "record batch":
             batch_rows, batch_bytes = declared_size(message)
-            rows, decoded_bytes = rows + batch_rows, decoded_bytes + batch_bytes
+            rows, decoded_bytes, record_batches = rows + batch_rows, decoded_bytes + batch_bytes, record_batches + 1
+        if record_batches > RECORD_BATCHES_MAX:
+            raise MalformedSection(f"section {name}: more than {RECORD_BATCHES_MAX} record batches; send larger ones")
         if rows > rows_max:
             raise SectionTooLarge(f"section {name}: more than {rows_max} rows")
         if decoded_bytes > bytes_max:
@@ -178,4 +185,7 @@ def _check_frames(name: str, data: bytes, rows_max: int, bytes_max: int) -> None
 
 
 def _columns(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} {field.type}{'?' if field.nullable else ''}" for field in schema)
+    shown = [schema.field(place) for place in range(min(len(schema), _SHOWN_COLUMNS_MAX))]
+    text = ", ".join(f"{field.name} {field.type}{'?' if field.nullable else ''}" for field in shown)
+    is_whole = len(shown) == len(schema) and len(text) <= _SHOWN_CHARS_MAX
+    return text if is_whole else f"{text[:_SHOWN_CHARS_MAX]}... ({len(schema)} columns)"

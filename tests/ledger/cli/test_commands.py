@@ -30,7 +30,7 @@ def test_usage_as_a_table(shop: Running) -> None:
         "requests", "acme", "code=200,", "pod=p-1", "2026-03-10T10:00:00Z", "756", "requests", "0", "100.00", "%",
     ]  # fmt: skip
     assert ODD in lines[3]
-    assert lines[-1] == "as of position 7"
+    assert lines[-1] == "as of position 8"
 
 
 def test_usage_as_json(shop: Running) -> None:
@@ -66,17 +66,17 @@ def test_usage_as_json(shop: Running) -> None:
     ],
 )
 def test_every_answer_comes_as_table_and_as_json(shop: Running, command: list[str]) -> None:
-    assert "as of position 7" in shop.cli(*command)
+    assert "as of position 8" in shop.cli(*command)
     text = shop.cli(*command, "--json")
-    assert json.loads(text)["as_of"] == 7
-    assert text == shop.cli(*command, "--json", "--as-of", "7")
+    assert json.loads(text)["as_of"] == 8
+    assert text == shop.cli(*command, "--json", "--as-of", "8")
 
 
 def test_cost_says_what_has_no_price_and_the_totals(shop: Running) -> None:
     note = shop.cli("cost").splitlines()[-1]
     assert note == (
         "total 10.97685125281 EUR; total 0.01191 USD; no sheet has a price for unpriced: its cost is unknown; "
-        "as of position 7"
+        "as of position 8"
     )
     assert shop.json("cost")["totals"] == {"EUR": "10.97685125281", "USD": "0.01191"}
 
@@ -85,7 +85,7 @@ def test_an_invoice_reads_like_one(shop: Running) -> None:
     lines = shop.cli("invoice", "acme", "--at", "2026-03-10").splitlines()
     assert lines[0] == "Draft invoice for acme: team (version 1), 2026-02-28T23:00:00Z to 2026-03-31T22:00:00Z"
     assert lines[-2].split() == ["total", "11.92", "EUR"]
-    assert lines[-1] == "coverage 83.33 %; as of position 7"
+    assert lines[-1] == "coverage 83.33 %; as of position 8"
     (draft,) = shop.json("invoice", "acme", "--at", "2026-03-10")["invoices"]
     assert draft["plan_version"] == 1 and draft["total"] == "11.92"
 
@@ -94,7 +94,7 @@ def test_integers_are_numbers_in_json(shop: Running) -> None:
     row = shop.json("agents")["rows"][0]
     assert (row["epoch"], row["sequence"], row["samples"]) == (1_769_851_800_000_000, 1, 1)
     verdict = shop.json("verify")
-    assert (verdict["holds"], verdict["position"], verdict["batches"], verdict["faults"]) == (True, 7, 2, [])
+    assert (verdict["holds"], verdict["position"], verdict["batches"], verdict["faults"]) == (True, 8, 2, [])
 
 
 def test_gaps(shop: Running) -> None:
@@ -124,7 +124,7 @@ def test_verify(shop: Running) -> None:
         (["coverage", "--source", "x"], "sources: there is no source 'x'; there are prometheus/shop, prometheus/two"),
         (["usage", "--from", "today"], "range.start: 'today' is not an RFC 3339 time such as 2026-01-31T09:30:00Z"),
         (["usage", "--from", "2026-03-10T10:00"], "range.start: '2026-03-10T10:00' has no offset: end it with Z or +01:00"),
-        (["usage", "--as-of", "8"], "as_of: position 8 is not in the book, which ends at 7"),
+        (["usage", "--as-of", "9"], "as_of: position 9 is not in the book, which ends at 8"),
         (["cost", "--from", "2026-03-11", "--to", "2026-03-10"], "range.end: 2026-03-10T00:00:00Z is before range.start 2026-03-11T00:00:00Z; give an end that is not before the start"),
         (["invoice", "acmee"], "tenant: tenant 'acmee' has no subscription in the billing period"),
     ],
@@ -185,12 +185,12 @@ def test_apply_is_all_or_nothing_and_idempotent(own: Running, tmp_path: Path) ->
     for name in ("bad.yml", "worse.yaml"):
         (folder / name).unlink()
     assert "nothing was written: this was a dry run" in own.cli("apply", "-f", str(folder), "--dry-run")
-    assert own.json("definitions")["as_of"] == 0
-    created = {"position": 1, "changes": [{"kind": "meter", "name": "m", "version": 1, "outcome": "created"}]}
+    assert own.json("definitions")["as_of"] == 1
+    created = {"position": 2, "changes": [{"kind": "meter", "name": "m", "version": 1, "outcome": "created"}]}
     assert own.json("apply", "-f", str(folder), "--author", "ada") == created
     assert own.json("apply", "-f", str(folder))["changes"][0]["outcome"] == "unchanged"
     (row,) = own.json("definitions")["rows"]
-    assert (row["author"], row["position"], own.json("definitions")["as_of"]) == ("ada", 1, 1)
+    assert (row["author"], row["position"], own.json("definitions")["as_of"]) == ("ada", 2, 2)
 
 
 def test_apply_says_what_it_cannot_read(own: Running, tmp_path: Path) -> None:

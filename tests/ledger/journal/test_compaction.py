@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.journal import compaction, materialiser
+from ledger.journal import upkeep
+from ledger.journal.compaction import Compaction
 from ledger.journal.journal import Journal
 from ledger.journal.lake import EmbeddedLake
 from ledger.journal.tables import Tables
@@ -22,6 +23,11 @@ def files(journal: Journal) -> int:
     lake = journal.tables.lake
     assert isinstance(lake, EmbeddedLake)
     return len(list(lake.directory.glob("data/main/samples/*.parquet")))
+
+
+def listed(journal: Journal) -> int:
+    """Files of the samples that the catalog has."""
+    return journal.tables.query("SELECT 1 FROM ducklake_list_files('book', 'samples')").num_rows
 
 
 def filled(journal: Journal, count: int) -> Sender:
@@ -47,19 +53,19 @@ def test_many_files_become_few(tmp_path: Path) -> None:
 
 
 def test_the_materialiser_has_it_done_by_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(materialiser, "COMMITS_BETWEEN", 4)
+    monkeypatch.setattr(upkeep, "COMMITS_BETWEEN", 4)
     with opened(tmp_path) as journal:
-        filled(journal, 9)
-        merged = journal.tables.query(
-            "SELECT count(*) AS files FROM ducklake_list_files('book', 'samples')"
-        ).to_pylist()
-        assert merged[0]["files"] < 9
-        assert journal.view().count("samples") == 9
+        sender = filled(journal, 4)
+        number = 4
+        while listed(journal) >= number:
+            number += 1
+            append(journal, minute(number), sender=sender)
+            assert journal.view().count("samples") == number
         assert journal.materialiser.trouble is None
 
 
 def test_a_view_that_is_held_reads_the_same_throughout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(materialiser, "COMMITS_BETWEEN", 2)
+    monkeypatch.setattr(upkeep, "COMMITS_BETWEEN", 2)
     with opened(tmp_path) as journal:
         sender = filled(journal, 6)
         held = journal.view()
@@ -85,18 +91,39 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
             assert child.wait() == 1
 
 
+def prepared(where: Path, stopping: threading.Event) -> Compaction:
+    """A child that waits to be told to go on, or has ended."""
+    child = Compaction(where, stopping)
+    while not (child.is_prepared or child.is_over):
+        pass
+    return child
+
+
 def test_stopping_ends_the_child_and_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Tables(tmp_path).close()
     stopping = threading.Event()
+    child = prepared(tmp_path, stopping)
+    assert child.is_prepared
     stopping.set()
-    compaction.compact_in_child(tmp_path, stopping)
+    child.run()
+    child.close()
     assert caplog.text == ""
+
+
+def test_a_child_that_is_never_told_to_go_on_changes_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        filled(journal, 3)
+        child = prepared(tmp_path / "tables", threading.Event())
+        child.close()
+        assert listed(journal) == 3
 
 
 def test_a_compaction_that_fails_is_said_and_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "catalog.sqlite").write_text("this is no catalog")
     with caplog.at_level(logging.WARNING):
-        compaction.compact_in_child(tmp_path, threading.Event())
+        child = prepared(tmp_path, threading.Event())
+        assert child.is_over
+        child.close()
     assert "not compacted" in caplog.text
 
 

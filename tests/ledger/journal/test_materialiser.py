@@ -193,7 +193,8 @@ def test_tables_whose_files_are_gone_are_refused_with_a_way_out(tmp_path: Path) 
 @given(st.lists(ANY_SECTIONS, min_size=1, max_size=3))
 def test_whatever_the_wire_allows_reaches_the_tables(journal: Journal, contents: list[Sections]) -> None:
     """One row that does not would hold up every later one, for everybody."""
-    last = append(journal, *contents)
+    # Every example is an agent of its own: the journal is that of the examples before.
+    last = append(journal, *contents, sender=Sender(f"agent-{journal.log.end}"))
     view = journal.view()
     assert view.position == last
     assert journal.materialiser.trouble is None

@@ -25,7 +25,7 @@ AHEAD = NOW + instants.HOUR_US + 1
 NONE_KNOWN = KnownSeries.of(TABLES["series"].empty_table())
 YEAR_ZERO = instants.parse("0001-01-01") - 1
 NEVER = 2**63 - 1
-DEEP = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
+DEEP = '{"a":' + "[" * 30_000 + "]" * 30_000 + "}"
 
 
 def screened(what: Sections, known: KnownSeries = NONE_KNOWN) -> tuple[Sections, list[dict[str, Any]]]:

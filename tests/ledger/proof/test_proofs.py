@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import meterbook.proof.bundle as library
+from ledger.journal.materialiser import Materialiser
 from ledger.journal.record import Kind
 from ledger.proof.checkpoints import FRESH_S, KEPT_S
 from ledger.proof.errors import NoSuchProof, TablesDiffer
@@ -118,7 +119,7 @@ def test_the_stand_alone_checker_believes_it_and_nothing_tampered_with(book: Sig
 
 
 def test_tables_that_lie_make_no_proof(book: Signing) -> None:
-    text, position, _ = book.proofs.inclusion("agent-2", 0, 50)
+    _, position, _ = book.proofs.inclusion("agent-2", 0, 50)
     for sql in (
         f"UPDATE records SET hash = repeat('0', 64) WHERE position = {position ^ 1}",
         f"UPDATE records SET hash = 'x' WHERE position = {position ^ 1}",
@@ -164,13 +165,13 @@ def test_agents_share_what_is_read_and_are_shown_only_what_the_tables_have(
     assert len(asked) <= 4
     settled = book.checkpoints.settled()
     assert settled is not None
-    monkeypatch.setattr(book.journal.materialiser, "_watermark", settled.size)
-    position = append(book.journal, minute(1), sender=Sender("late"))
-    monkeypatch.setattr(book.journal.materialiser, "_watermark", settled.size)
-    assert book.witnessing.next(0, 1, position) is None
-    first = book.witnessing.first(0, f"agent/late/{EPOCH}")
-    assert first is not None and first[1] == settled.size and not first[0].HasField("inclusion")
-    monkeypatch.setattr(book.journal.materialiser, "_watermark", position)
+    with monkeypatch.context() as patch:
+        patch.setattr(Materialiser, "watermark", settled.size)
+        position = append(book.journal, minute(1), sender=Sender("late"))
+        assert book.witnessing.next(0, 1, position) is None
+        first = book.witnessing.first(0, f"agent/late/{EPOCH}")
+        assert first is not None and first[1] == settled.size and not first[0].HasField("inclusion")
+    book.settle()
     found = book.witnessing.next(0, 1, position)
     assert found is not None and found[0].inclusion.position == position
 

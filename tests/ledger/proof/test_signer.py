@@ -11,6 +11,7 @@ import pytest
 from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.record import Kind
 from ledger.proof import signer as signer_module
+from ledger.proof.checkpoints import KEPT_S
 from ledger.proof.errors import KeyRefused
 from ledger.proof.keyfile import KeyFile
 from ledger.proof.signer import Signer
@@ -97,7 +98,7 @@ def test_rotation_both_sign_then_the_old_one_retires(tmp_path: Path) -> None:
         clock.now_s += 1
         assert len(book.checkpoints.newest().verifier_keys) == 2
         assert follow([old], found.statements, ORIGIN) == found.keys
-        clock.now_s += 60
+        clock.now_s += KEPT_S + 1
         assert signers(book) == [found.newest.hint]
         assert book.checkpoints.newest().verifier_keys == (str(found.newest),)
         assert book.read(before).size == 4, "what the old key signed stays good"

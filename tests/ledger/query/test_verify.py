@@ -141,10 +141,10 @@ def test_an_entry_that_no_measuring_gives_is_found(book: Journal) -> None:
 def test_parts_of_the_book_hold_and_show_only_their_own_faults(book: Journal) -> None:
     end = book.view().position
     whole = verdict(book)
-    for first in range(1, end + 1):
-        for last in (first, end):
-            found = verdict(book, first, last)
-            assert (found.holds, found.from_position, found.position) == (True, first, last), found.faults
+    for begin in range(1, end + 1):
+        for last in (begin, end):
+            found = verdict(book, begin, last)
+            assert (found.holds, found.from_position, found.position) == (True, begin, last), found.faults
     assert verdict(book, 1, end).root == whole.root == verdict(book, end, end).root
     change(book, "UPDATE samples SET value = 29 WHERE series_id = 1 AND value = 28 AND position = 3")
     assert not verdict(book, 2, 3).holds
@@ -155,9 +155,9 @@ def test_parts_of_the_book_hold_and_show_only_their_own_faults(book: Journal) ->
 
 def test_a_part_that_is_not_in_the_book(book: Journal) -> None:
     end = book.view().position
-    for first, last in ((3, 2), (end + 1, 0), (0, end + 1), (-1, 0)):
+    for begin, last in ((3, 2), (end + 1, 0), (0, end + 1), (-1, 0)):
         with pytest.raises(BadQuestion, match=f"which ends at {end}"):
-            verdict(book, first, last)
+            verdict(book, begin, last)
 
 
 def test_what_cannot_be_read_just_now_is_no_fault(book: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,7 +254,7 @@ def test_what_fails_inside_is_told_without_ending_the_server(tmp_path: Path, mon
                 running.query.Usage(query_pb2.UsageRequest())
         assert error.value.code() is grpc.StatusCode.INTERNAL  # type: ignore[attr-defined]
         assert "by nothing; its log has the details" in error.value.details()  # type: ignore[attr-defined]
-        assert running.query.Usage(query_pb2.UsageRequest()).as_of == 0
+        assert running.query.Usage(query_pb2.UsageRequest()).as_of == 1
 
 
 def test_serve_as_a_process(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import psycopg
 import pytest
 
@@ -17,7 +20,7 @@ GROUPS = 4
 
 
 @pytest.fixture
-def log(place: SharedPlace) -> SharedLog:
+def log(place: SharedPlace) -> Iterator[SharedLog]:
     """A log of four groups, opened."""
     with replica(place) as opened:
         for number in range(1, GROUPS + 1):
@@ -73,9 +76,9 @@ def test_an_object_that_is_gone(log: SharedLog, database: Database, bucket: Buck
 def test_rows_that_were_changed(log: SharedLog, change: str, message: str, database: Database) -> None:
     with psycopg.connect(database.dsn, options="-c search_path=meterbook", autocommit=True) as connection:
         assert connection.execute(change).rowcount == 1
-    with pytest.raises(StoreDamaged, match=message):
-        # As a replica would that is opened now.
-        records_of(SharedLog(log._database, log._objects), stored=True)
+    # As a replica would that is opened now.
+    with closing(SharedLog(log._database, log._objects)) as again, pytest.raises(StoreDamaged, match=message):
+        records_of(again, stored=True)
 
 
 def test_a_log_that_ends_before_what_the_tables_have_seen(log: SharedLog, place: SharedPlace) -> None:
