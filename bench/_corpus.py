@@ -8,7 +8,9 @@ A fuzzer that begins with whole batches need not first invent Arrow. Run it agai
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +26,7 @@ from meterbook.intake.v1 import intake_pb2
 from meterbook.proof.bundle import path_text
 from meterbook.proof.keys import Rotation, sign_rotation
 from meterbook.proof.merkle import Frontier
+from meterbook.wire import instants
 from meterbook.wire.sections import SCHEMAS
 from tests.ledger.batches import Sender, content, coverage, draft, event, minute, sealed, series
 from tests.ledger.journal.logs import SEED, file_of, groups_of
@@ -91,11 +94,23 @@ def batch() -> Files:
     }
     for name, change in changes.items():
         yield name, intake_pb2.ClientMessage(batch=sealed(sender.place(), minute(1), **change)).SerializeToString()
-    for name, table in one_of_each().items():
-        yield (
-            f"one-{name}",
-            intake_pb2.ClientMessage(batch=intake_pb2.Batch(**{name: ipc(table, "lz4")})).SerializeToString(),
-        )
+    for number, (name, table) in enumerate(one_of_each().items()):
+        message = intake_pb2.ClientMessage(batch=intake_pb2.Batch(**{name: ipc(table, "lz4")}))
+        yield f"one-{name}", message.SerializeToString()
+        yield f"bytes-{name}", bytes([number]) + ipc(table)
+        cells = b"\t".join(_cell_bytes(field, table[field.name][0].as_py()) for field in table.schema)
+        yield f"cells-{name}", bytes([number + len(SCHEMAS)]) + cells + b"\n" + cells
+
+
+def _cell_bytes(field: pa.Field, value: Any) -> bytes:
+    """What ``bench._targets.filled`` makes a cell of."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, datetime):
+        value = instants.from_datetime(value)
+    return struct.pack(
+        "<d" if pa.types.is_floating(field.type) else "<q", value if isinstance(value, float) else int(value)
+    )
 
 
 def record() -> Files:
@@ -111,6 +126,8 @@ def record() -> Files:
     for name, change in changes.items():
         events = [intake_pb2.Event(**good | change)]
         yield name, intake_pb2.RecordRequest(sender="till-7", events=events).SerializeToString()
+    for number, (value, time) in enumerate(zip(_VALUES, _TIMES * 2, strict=True)):
+        yield f"fields-{number}", f"={value}\n{time}\ns\ni\nt\n\n@shared\nk\n\u00fc".encode()
     events = [intake_pb2.Event(**good | {"id": str(number)}) for number in range(20)]
     yield "twenty", intake_pb2.RecordRequest(sender="till-7", events=events).SerializeToString()
     yield "nobody", intake_pb2.RecordRequest(sender="Till", events=events[:1]).SerializeToString()

@@ -78,6 +78,7 @@ class Steady:
             if answer.HasField("resume"):
                 for _ in range(answer.resume.in_flight_max // 2):
                     self._room.put(None)
+            if not answer.HasField("ack"):
                 continue
             now_s = time.perf_counter()
             for sequence in range(acked + 1, answer.ack.sequence + 1):

@@ -25,7 +25,7 @@ GROUP_BYTES_MAX = 16 << 20
 WAITING_BYTES_MAX = 64 << 20
 #: Groups that may be on their way at once where they are prepared.
 UNDER_WAY_MAX = 4
-#: While one is being prepared another is begun only for so many bytes: little that comes meanwhile shares the next one.
+#: While one is under way another is begun only for so many bytes: little that comes meanwhile shares the next one.
 PREPARED_BYTES_MIN = 2 << 20
 
 Outcomes = Sequence["int | Overtaken"]
@@ -46,7 +46,7 @@ class GroupCommit:
     ) -> None:
         self._commit, self._place, self._prepare = commit, place, prepare
         self._waiting: deque[Waiting] = deque()
-        self._bytes = self._under_way = self._preparing = 0
+        self._bytes = self._under_way = 0
         self._closed = False
         self._changed = threading.Condition()
         self._begun: SimpleQueue[tuple[list[Waiting], Future[Any]] | None] = SimpleQueue()
@@ -87,22 +87,14 @@ class GroupCommit:
 
     def _run_ahead(self) -> None:
         """As ``_run``, but begins groups while another thread commits those that are prepared."""
+        assert self._prepare is not None
         committing = threading.Thread(target=self._commit_prepared, name="commit", daemon=True)
         committing.start()
         with ThreadPoolExecutor(UNDER_WAY_MAX, "prepare") as preparing:
             while group := self._next_group():
-                self._begun.put((group, preparing.submit(self._prepared, [draft for draft, _ in group])))
+                self._begun.put((group, preparing.submit(self._prepare, [draft for draft, _ in group])))
             self._begun.put(None)
             committing.join()
-
-    def _prepared(self, drafts: Sequence[Draft]) -> Any:
-        assert self._prepare is not None
-        try:
-            return self._prepare(drafts)
-        finally:
-            with self._changed:
-                self._preparing -= 1
-                self._changed.notify_all()
 
     def _commit_prepared(self) -> None:
         while begun := self._begun.get():
@@ -142,7 +134,6 @@ class GroupCommit:
                 size += group[-1][0].held_bytes
             self._bytes -= size
             if group and self._prepare is not None:
-                self._preparing += 1
                 self._under_way += 1
             self._changed.notify_all()
         return group

@@ -68,6 +68,7 @@ class SegmentReader:
     def __init__(self, segments: Segments, tail: Tail, end: Callable[[], int], after: int) -> None:
         self._segments, self._tail, self._end = segments, tail, end
         self._file: DiskFile | None = None
+        self._name = ""
         self._left: list[Record] = []
         with _readable(segments.disk):
             self._edge, self._offset = self._open(segments.since(after + 1)[0])

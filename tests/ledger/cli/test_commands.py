@@ -36,7 +36,7 @@ def test_usage_as_a_table(shop: Running) -> None:
 def test_usage_as_json(shop: Running) -> None:
     found = shop.json("usage", "--tenant", ODD, "--meter", "requests", "--from", "2026-03-10", "--to", "2026-03-11")
     assert found == {
-        "as_of": 7,
+        "as_of": 8,
         "rows": [
             {
                 "meter": "requests",
@@ -112,7 +112,7 @@ def test_what_agents_send_cannot_move_the_cursor(shop: Running) -> None:
 
 def test_verify(shop: Running) -> None:
     assert shop.cli("verify").startswith(
-        "the book holds: 7 positions, 2 batches, 94 samples, 4 events, 11 entries, head "
+        "the book holds: 8 positions, 2 batches, 94 samples, 4 events, 11 entries, root "
     )
 
 
@@ -181,7 +181,7 @@ def test_apply_is_all_or_nothing_and_idempotent(own: Running, tmp_path: Path) ->
         "worse.yaml"
     ]
     assert any("'agregation' is not a known key; did you mean 'aggregation'?" in fault for fault in faults)
-    assert own.json("definitions") == {"as_of": 0, "rows": []}
+    assert own.json("definitions") == {"as_of": 1, "rows": []}
     for name in ("bad.yml", "worse.yaml"):
         (folder / name).unlink()
     assert "nothing was written: this was a dry run" in own.cli("apply", "-f", str(folder), "--dry-run")
@@ -227,7 +227,7 @@ def test_verify_exits_with_1_where_the_book_does_not_hold(own: Running, tmp_path
     own.process._journal.tables._connection.execute("UPDATE definitions SET name = 'n'")
     result = run_cli("verify", "--ledger", own.address)
     assert result.exit_code == 1
-    assert result.stdout.startswith("fault: table definitions holds 1 rows of positions 1 to 1 that are not the 1")
+    assert result.stdout.startswith("fault: table definitions holds 1 rows of positions 1 to 2 that are not the 1")
     assert "the book does NOT hold" in result.stdout
     as_json = run_cli("verify", "--json", "--ledger", own.address)
     assert as_json.exit_code == 1 and json.loads(as_json.stdout)["holds"] is False

@@ -14,6 +14,7 @@ from ledger.journal import segment
 from ledger.journal.disk import Disk
 from ledger.journal.embedded import EmbeddedLog
 from ledger.journal.log import Known, Log
+from tests.ledger.journal.shared.harness import SharedHarness
 
 
 class Harness(Protocol):
@@ -81,4 +82,4 @@ class EmbeddedHarness:
         return self._folder / f"life-{self._lives}"
 
 
-HARNESSES: dict[str, Callable[[Path], Harness]] = {"embedded": EmbeddedHarness}
+HARNESSES: dict[str, Callable[[Path], Harness]] = {"embedded": EmbeddedHarness, "shared": SharedHarness}

@@ -5,10 +5,25 @@ from __future__ import annotations
 import pytest
 
 from ledger.journal.place import SharedPlace
+from tests.ledger.journal.shared.harness import servers
 from tests.ledger.journal.shared.places import address, credentials, place_of
-from tests.servers.fixtures import Bucket, Database, bucket, database, postgres_server, s3_server
+from tests.servers.fixtures import Bucket, Database, bucket, database
+from tests.servers.postgres import PostgresServer
+from tests.servers.seaweed import SeaweedServer
 
-__all__ = ["bucket", "database", "postgres_server", "s3_server"]
+__all__ = ["bucket", "database"]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> PostgresServer:
+    """The one that the contract suite has too."""
+    return servers()[0]
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> SeaweedServer:
+    """The one that the contract suite has too."""
+    return servers()[1]
 
 
 @pytest.fixture
