@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults check bench proto lock clean format
+.PHONY: help setup demo test faults fuzz check bench proto lock clean format
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -8,6 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Touched when everything in the lock file is installed.
 STAMP  := $(VENV)/.installed
+FUZZER := $(VENV)/.fuzzer-installed
 # More arguments for pytest: make test ARGS="tests/wire -k seal"
 ARGS   ?=
 # The commit that the wire must still speak to; the newest release if not given.
@@ -51,6 +52,13 @@ test: $(STAMP) ## Run the tests; ARGS goes to pytest
 
 faults: $(STAMP) ## Let disks fail and machines crash under the log; ARGS="--seeds 100 --from 7" chooses histories
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(FUZZER) ## Throw changed bytes at every decoder for a minute; ARGS="--target batch --seconds 600" chooses
+	@$(BIN)/python -m bench.fuzz $(ARGS)
+
+$(FUZZER): requirements-fuzz.lock $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+	@touch $@
 
 check: check-format check-lint check-types check-imports check-proto check-breaking check-generated ## Check style, types, layers and the wire
 
@@ -119,6 +127,8 @@ lock: $(STAMP) ## Choose the newest versions that pyproject.toml allows (needs t
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --extra agent --extra ledger --extra distributed --group dev pyproject.toml \
 		-o requirements.lock >/dev/null
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --group pyproject.toml:fuzz -o requirements-fuzz.lock >/dev/null
 
 clean: ## Remove caches, builds and what the demo left; .venv stays
 	@rm -rf .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info

@@ -95,7 +95,8 @@ def batch() -> Files:
     for name, change in changes.items():
         yield name, intake_pb2.ClientMessage(batch=sealed(sender.place(), minute(1), **change)).SerializeToString()
     for number, (name, table) in enumerate(one_of_each().items()):
-        message = intake_pb2.ClientMessage(batch=intake_pb2.Batch(**{name: ipc(table, "lz4")}))
+        message = intake_pb2.ClientMessage()
+        setattr(message.batch, name, ipc(table, "lz4"))
         yield f"one-{name}", message.SerializeToString()
         yield f"bytes-{name}", bytes([number]) + ipc(table)
         cells = b"\t".join(_cell_bytes(field, table[field.name][0].as_py()) for field in table.schema)
@@ -200,12 +201,8 @@ def write(folder: Path, files: Files) -> None:
         (folder / name).write_bytes(data)
 
 
+SEEDS = {"sections": sections, "batch": batch, "record": record, "segment": segments, "proof": proof}
+
 if __name__ == "__main__":
-    for target, seeds in {
-        "sections": sections,
-        "batch": batch,
-        "record": record,
-        "segment": segments,
-        "proof": proof,
-    }.items():
-        write(CORPUS / target, seeds())
+    for target, files in SEEDS.items():
+        write(CORPUS / target, files())

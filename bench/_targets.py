@@ -105,7 +105,15 @@ def record(data: bytes) -> None:
 
 
 def segment_file(data: bytes) -> None:
-    """Bytes as the only segment of a log: it opens with records that can be read again, or the store is refused.
+    """Bytes as the only segment of a log: it opens with records that can be read again, or the store is refused."""
+    try:
+        stored(data)
+    except StoreRefused as error:
+        _check_sentence(str(error))
+
+
+def stored(data: bytes) -> list[Record]:
+    """The records of a log that consists of these bytes. Raises StoreRefused.
 
     Where the first byte is not that of a segment the rest is taken, with checksums that fit: changed bytes seldom have them.
     """
@@ -119,9 +127,9 @@ def segment_file(data: bytes) -> None:
         first = _opened(disk, before)
         # Opening cuts off what a crash left; what is kept stays the same.
         assert _opened(disk, before) == first
-    except StoreRefused as error:
-        _check_sentence(str(error))
-    assert disk.open_files == 0
+        return first
+    finally:
+        assert disk.open_files == 0
 
 
 def proof(data: bytes) -> None:
@@ -160,7 +168,9 @@ def _batch(data: bytes) -> intake_pb2.Batch:
     if number >= 2 * len(names):
         return intake_pb2.ClientMessage.FromString(data).batch
     name = names[number % len(names)]
-    return intake_pb2.Batch(**{name: data[1:] if number < len(names) else encode(filled(name, data[1:]))})
+    message = intake_pb2.Batch()
+    setattr(message, name, data[1:] if number < len(names) else encode(filled(name, data[1:])))
+    return message
 
 
 def filled(name: str, data: bytes) -> pa.Table:

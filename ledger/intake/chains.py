@@ -24,6 +24,7 @@ from ledger.journal.journal import Journal
 from ledger.journal.record import Draft, Kind
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
+from meterbook.proof.encoding import HASH_BYTES
 from meterbook.proof.leaf import agent_chain
 from meterbook.wire.seal import ChainPlace, batch_hash
 from meterbook.wire.sections import SCHEMA_VERSION, Sections
@@ -83,6 +84,8 @@ class Chains:
             )
         if hello.epoch <= 0:
             raise _malformed(f"hello: epoch {hello.epoch} is not a positive number of microseconds")
+        if hello.checkpoint_size < 0:
+            raise _malformed(f"hello: checkpoint_size {hello.checkpoint_size} is negative")
         chain = self.open(hello.agent, hello.epoch)
         with chain.lock:
             if chain.last is not None:
@@ -165,32 +168,35 @@ class Chains:
         return future
 
     def _accepted_before(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
+        if len(batch.hash) != HASH_BYTES:
+            raise _malformed(f"batch {batch.sequence}: hash has {len(batch.hash)} bytes, not {HASH_BYTES}")
         pending = chain.pending.get(batch.sequence)
         if pending is None:
-            # The book takes its time; whoever replays must not hold up those who send what is new.
-            return self._replays.submit(self._from_book, chain, batch)
+            # The book takes its time; whoever replays must not hold up those who send what is new. Nor does the batch itself
+            # wait in memory meanwhile.
+            return self._replays.submit(self._from_book, chain, batch.sequence, batch.hash)
         known, future = pending
-        _check_same(chain, batch, known)
+        _check_same(chain, batch.sequence, batch.hash, known)
         return future
 
-    def _from_book(self, chain: Chain, batch: intake_pb2.Batch) -> int:
+    def _from_book(self, chain: Chain, sequence: int, digest: bytes) -> int:
         head = self._journal.log.head(chain.name)
-        if batch.sequence > head.sequence:
+        if sequence > head.sequence:
             # It was under way a moment ago and failed.
             raise _unwritten()
-        found = self._journal.view(head.position).batch(chain.agent, chain.epoch, batch.sequence)
-        assert found is not None, f"the book lacks {chain.agent}/{chain.epoch}/{batch.sequence}"
-        digest, position = found
-        _check_same(chain, batch, bytes.fromhex(digest))
+        found = self._journal.view(head.position).batch(chain.agent, chain.epoch, sequence)
+        assert found is not None, f"the book lacks {chain.agent}/{chain.epoch}/{sequence}"
+        known, position = found
+        _check_same(chain, sequence, digest, bytes.fromhex(known))
         return position
 
 
-def _check_same(chain: Chain, batch: intake_pb2.Batch, known: bytes) -> None:
-    if known != batch.hash:
+def _check_same(chain: Chain, sequence: int, digest: bytes, known: bytes) -> None:
+    if known != digest:
         raise Refused(
             intake_pb2.REFUSAL_CODE_CONFLICT,
-            f"batch {batch.sequence} of {chain.agent}/{chain.epoch} was accepted before with hash {_short(known)}, "
-            f"and now comes with {_short(batch.hash)}",
+            f"batch {sequence} of {chain.agent}/{chain.epoch} was accepted before with hash {_short(known)}, "
+            f"and now comes with {_short(digest)}",
         )
 
 
@@ -207,4 +213,4 @@ def _broken(message: str) -> Refused:
 
 
 def _short(digest: bytes) -> str:
-    return digest.hex()[:16] or "(empty)"
+    return digest[:8].hex() or "(empty)"

@@ -16,7 +16,7 @@ from ledger.journal.disk import Disk, DiskFile, sync_directory
 from ledger.journal.errors import StoreDamaged, StoreRefused
 from ledger.journal.frames import BadFrame
 from ledger.journal.segment import SUFFIX, Group, Header
-from ledger.journal.store import StoreDirectory, check_version
+from ledger.journal.store import StoreDirectory, check_version, log_of
 from meterbook.proof.merkle import Frontier
 
 
@@ -29,7 +29,7 @@ def back_up(store: Path, target: Path, *, with_keys: bool = False) -> Frontier:
     copy = StoreDirectory(target)
     try:
         frontier = Frontier()
-        for reached in copy_log(Disk(store / "log"), Disk(copy.log)):
+        for reached in copy_log(log_of(store), Disk(copy.log)):
             frontier = reached
         if with_keys:
             _copy_keys(store / "keys", target / "keys")
@@ -64,7 +64,7 @@ def copy_log(source: Disk, target: Disk) -> Iterator[Frontier]:
     while names != (names := _segments(source)):
         for name in names:
             if name not in done:
-                frontier = _copy_segment(source, target, name, finished, name == names[-1])
+                frontier = copy_segment(source, target, name, finished, is_last=name == names[-1])
                 if name != names[-1]:
                     finished = frontier
                     done.add(name)
@@ -72,7 +72,11 @@ def copy_log(source: Disk, target: Disk) -> Iterator[Frontier]:
     target.sync()
 
 
-def _copy_segment(source: Disk, target: Disk, name: str, before: Frontier, is_last: bool) -> Frontier:
+def copy_segment(source: Disk, target: Disk, name: str, before: Frontier, *, is_last: bool = False) -> Frontier:
+    """Bring one segment of ``target`` up to that of ``source``; gives the tree after it.
+
+    ``before`` is the tree before it, if known. Raises what :func:`copy_log` raises.
+    """
     reading = source.open(name)
     try:
         header, offset = segment.read_header(reading)

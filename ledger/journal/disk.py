@@ -63,14 +63,17 @@ class DiskFile:
 
 
 class Disk:
-    """The directory of a log."""
+    """The directory of a log; behind it, to be read only, the one where what is old was moved to."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, archive: Path | None = None) -> None:
+        self.directory, self.archive = directory, archive
 
     def names(self) -> list[str]:
         """Names of the files, sorted."""
-        return sorted(entry.name for entry in self.directory.iterdir())
+        found = {entry.name for entry in self.directory.iterdir()}
+        if self.archive is not None and self.archive.exists():
+            found.update(entry.name for entry in self.archive.iterdir())
+        return sorted(found)
 
     def create(self, name: str) -> DiskFile:
         """A new, empty file, in place of one that may be there."""
@@ -78,10 +81,13 @@ class Disk:
 
     def open(self, name: str, *, to_write: bool = False) -> DiskFile:
         """A file that is there."""
-        return DiskFile(self.directory / name, os.O_RDWR if to_write else os.O_RDONLY)
+        path = self.directory / name
+        if self.archive is not None and not to_write and not path.exists():
+            path = self.archive / name
+        return DiskFile(path, os.O_RDWR if to_write else os.O_RDONLY)
 
     def remove(self, name: str) -> None:
-        """Delete a file."""
+        """Delete a file, but never in the archive."""
         (self.directory / name).unlink(missing_ok=True)
 
     def sync(self) -> None:

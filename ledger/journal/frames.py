@@ -64,7 +64,11 @@ class Announced:
             raise BadFrame("its checksum does not match")
         if hashlib.sha256(payload).digest() != self.digest:
             raise BadFrame("its payload is not the one that was written")
-        return Draft(self.kind, chain.decode(), self.sequence, self.previous, self.hash, payload)
+        try:
+            name = chain.decode()
+        except UnicodeDecodeError:
+            raise BadFrame("its chain's name is not UTF-8") from None
+        return Draft(self.kind, name, self.sequence, self.previous, self.hash, payload)
 
 
 def pack(draft: Draft, seed: int) -> list[bytes]:

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from ledger.journal.disk import Disk
 from ledger.journal.embedded import EmbeddedLog
 from ledger.journal.errors import Overtaken, StoreRefused, TablesUnavailable
 from ledger.journal.log import Known, Log
 from ledger.journal.materialiser import Materialiser
 from ledger.journal.place import FilePlace, Place, SharedPlace
 from ledger.journal.record import Draft, Head, Kind, follow
-from ledger.journal.store import StoreDirectory
+from ledger.journal.store import StoreDirectory, log_of
 from ledger.journal.tables import Tables
 from ledger.journal.view import View
 
@@ -25,18 +24,20 @@ _CATCH_UP_S_MAX = 30.0
 
 
 class Journal:
-    """An opened place; a path is the place of a directory. Close it to let the next process in.
+    """An opened place; a path is the place of a directory, which may have an ``archive`` for old segments.
+
+    Close it to let the next process in.
 
     Raises StoreRefused and its kinds, LogUnavailable, TablesUnavailable. ``warnings`` are sentences on what the services
     behind it do not promise.
     """
 
-    def __init__(self, place: Place | Path) -> None:
+    def __init__(self, place: Place | Path, archive: Path | None = None) -> None:
         self.place: Place = FilePlace(place) if isinstance(place, Path) else place
         self.warnings: Sequence[str] = ()
         try:
             if isinstance(self.place, FilePlace):
-                self._open_directory(self.place.directory)
+                self._open_directory(self.place.directory, archive)
             else:
                 self._open_shared(self.place)
             self.materialiser.catch_up()
@@ -50,10 +51,12 @@ class Journal:
             self.close()
             raise
 
-    def _open_directory(self, root: Path) -> None:
+    def _open_directory(self, root: Path, archive: Path | None) -> None:
         self.store = StoreDirectory(root)
+        if archive is not None:
+            self.store.archive_to(archive)
         self.tables = Tables(self.store.tables)
-        self.log: Log = EmbeddedLog(Disk(self.store.log), self._known())
+        self.log: Log = EmbeddedLog(log_of(root), self._known())
         self.materialiser = Materialiser(self.log, self.tables)
 
     def _open_shared(self, place: SharedPlace) -> None:

@@ -19,7 +19,7 @@ from collections import deque
 from contextlib import suppress
 
 from ledger.journal.derive import State, decoded, derive
-from ledger.journal.errors import TablesUnavailable
+from ledger.journal.errors import LogUnavailable, TablesUnavailable
 from ledger.journal.log import Log, Reader
 from ledger.journal.record import Record
 from ledger.journal.screening import KnownSeries
@@ -139,7 +139,12 @@ class Materialiser:
                 if isinstance(error, OvertakenError) and self._is_overtaken():
                     continue
                 if self.trouble is None:
-                    logger.exception("the tables could not be filled; trying again every %g s", _RETRY_S)
+                    # Of a service that is down there is nothing more to say than that.
+                    is_known = isinstance(error, LogUnavailable)
+                    level, about = (logging.WARNING, None) if is_known else (logging.ERROR, error)
+                    logger.log(
+                        level, "the tables could not be filled; trying again every %g s", _RETRY_S, exc_info=about
+                    )
                 self.trouble = f"the tables are not being filled: {error}"
                 self._stopping.wait(_RETRY_S)
 

@@ -10,11 +10,23 @@ import fcntl
 import os
 from pathlib import Path
 
-from ledger.journal.disk import sync_directory
+from ledger.journal.disk import Disk, sync_directory
 from ledger.journal.errors import StoreInUse, StoreRefused
 
 VERSION_LINE = "meterbook journal 2\n"
 _NEW_FORMAT = "FORMAT.new"
+_ARCHIVE = "ARCHIVE"
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a small file by renaming, so that a crash in between leaves the old one or the new one."""
+    new = path.with_name(path.name + ".new")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    sync_directory(path.parent)
 
 
 def check_version(root: Path) -> None:
@@ -28,6 +40,12 @@ def check_version(root: Path) -> None:
             f"{root}: the store says {found.strip()[:60]!r}, this software reads {VERSION_LINE.strip()!r}; "
             "use the version of Meterbook that wrote it"
         )
+
+
+def log_of(root: Path) -> Disk:
+    """The log of a store, with its archive if it has one."""
+    told = root / _ARCHIVE
+    return Disk(root / "log", Path(told.read_text(encoding="utf-8").strip()) if told.exists() else None)
 
 
 class StoreDirectory:
@@ -77,13 +95,21 @@ class StoreDirectory:
         if path.exists():
             check_version(self.root)
             return
-        # By renaming, so that a crash in between does not leave a store that says nothing.
-        new = self.root / _NEW_FORMAT
-        with new.open("w") as file:
-            file.write(VERSION_LINE)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        write_durably(path, VERSION_LINE)
+
+    def archive_to(self, directory: Path) -> None:
+        """Say for good where the archive is, so that whoever opens the store finds what was moved there.
+
+        Raises StoreRefused where it was elsewhere before: the segments would be missing.
+        """
+        before, directory = log_of(self.root).archive, directory.absolute()
+        if before is not None and before != directory:
+            raise StoreRefused(
+                f"{self.root}: its archive is {before}, not {directory}; move the files there and change the file "
+                f"{_ARCHIVE} in the store"
+            )
+        directory.mkdir(parents=True, exist_ok=True)
+        write_durably(self.root / _ARCHIVE, f"{directory}\n")
 
     def close(self) -> None:
         """Let the next process in. Safe to call twice."""

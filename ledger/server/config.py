@@ -86,6 +86,20 @@ class Proof(BaseModel):
     )
 
 
+class Retention(BaseModel):
+    """What becomes of old segments of an embedded log."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    archive: Path | None = Field(
+        default=None, description="Directory that old segments are moved to; none keeps all of them in the store."
+    )
+    keep_bytes: int = Field(default=1 << 30, ge=0, description="Bytes of archived segments that stay in the store too.")
+    every_s: float = Field(
+        default=60.0, ge=1, le=86_400, description="Seconds between two looks for something to archive."
+    )
+
+
 class LedgerConfig(BaseModel):
     """Everything that the ledger can be told."""
 
@@ -105,6 +119,7 @@ class LedgerConfig(BaseModel):
     )
     access: Access = Field(default=Access(), description="Who may do what.")
     intake: IntakeLimits = Field(default=IntakeLimits(), description="How much one agent may send.")
+    retention: Retention = Field(default=Retention(), description="What becomes of old segments of an embedded log.")
     metering: Metering = Field(default=Metering(), description="When hours are booked.")
     proof: Proof = Field(default=Proof(), description="What the ledger signs.")
 
@@ -122,6 +137,12 @@ class LedgerConfig(BaseModel):
     def _address(cls, value: str) -> str:
         split_address(value)
         return value
+
+    @model_validator(mode="after")
+    def _archive_of_a_directory(self) -> LedgerConfig:
+        if self.retention.archive is not None and not isinstance(self.place, FilePlace):
+            raise ValueError("retention.archive is for a store of one machine, file:PATH: leave it out")
+        return self
 
     @model_validator(mode="after")
     def _plain_text_stays_here(self) -> LedgerConfig:

@@ -33,6 +33,8 @@ class Inbox:
                 self._messages.append(message)
                 self._bytes += message.ByteSize()
                 self._arrived.set()
+                # It may be large, and the next one long in coming.
+                del message
                 while self._bytes >= BYTES_MAX:
                     self._taken.clear()
                     await self._taken.wait()
@@ -40,13 +42,12 @@ class Inbox:
             self._ended = True
             self._arrived.set()
 
-    async def take(self) -> list[intake_pb2.ClientMessage]:
-        """Everything that has arrived, after waiting for something; nothing at the end of the stream."""
+    async def take(self, most: int) -> list[intake_pb2.ClientMessage]:
+        """What has arrived, up to ``most`` messages, after waiting for something; nothing at the end of the stream."""
         while not self._messages and not self._ended:
             self._arrived.clear()
             await self._arrived.wait()
-        found = list(self._messages)
-        self._messages.clear()
-        self._bytes = 0
+        found = [self._messages.popleft() for _ in range(min(most, len(self._messages)))]
+        self._bytes -= sum(message.ByteSize() for message in found)
         self._taken.set()
         return found

@@ -145,12 +145,13 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
     ) -> AsyncGenerator[intake_pb2.ServerMessage, None]:
         under_way: asyncio.Queue[_Item] = asyncio.Queue(self._limits.in_flight_max)
         witness = self._witness(held_size, under_way.put)
-        first = await witness.first(chain.name)
-        if first is not None:
-            resume.witness.CopyFrom(first)
-        yield intake_pb2.ServerMessage(resume=resume)
-        reader = asyncio.create_task(self._read(requests, chain, writer, under_way))
+        reader = None
         try:
+            first = await witness.first(chain.name)
+            if first is not None:
+                resume.witness.CopyFrom(first)
+            yield intake_pb2.ServerMessage(resume=resume)
+            reader = asyncio.create_task(self._read(requests, chain, writer, under_way))
             item = await under_way.get()
             while item is not None:
                 if isinstance(item, intake_pb2.ServerMessage):
@@ -175,7 +176,8 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                 witness.acknowledged(item.sequence, position)
                 item = await under_way.get() if isinstance(following, _NothingYet) else following
         finally:
-            reader.cancel()
+            if reader is not None:
+                reader.cancel()
             witness.close()
 
     async def _hello(self, requests: Any, writer: Writer) -> tuple[Chain, intake_pb2.Resume, int]:
@@ -205,8 +207,10 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         reading = asyncio.create_task(inbox.fill(requests))
         last = None
         try:
-            while last is None and (messages := await inbox.take()):
+            while last is None and (messages := await inbox.take(self._limits.in_flight_max)):
                 accepted, last = await self._in_thread(self._accept, messages, chain, writer)
+                # They may be large, and the next ones long in coming.
+                messages.clear()
                 for item in accepted:
                     await under_way.put(item)
         finally:

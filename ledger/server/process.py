@@ -24,6 +24,7 @@ from ledger.proof.proofs import Proofs
 from ledger.proof.signer import Signer
 from ledger.proof.witnessing import Witnessing
 from ledger.server.access_service import AccessService
+from ledger.server.archiving import Archiving
 from ledger.server.authentication import Authentication
 from ledger.server.config import LedgerConfig
 from ledger.server.intake_service import IntakeService
@@ -85,7 +86,7 @@ class LedgerProcess:
         """Open the store and serve. Raises StoreRefused and its kinds, CannotServe."""
         config = self._config
         async with AsyncExitStack() as opened:
-            self._journal = await asyncio.to_thread(Journal, config.place)
+            self._journal = await asyncio.to_thread(Journal, config.place, config.retention.archive)
             opened.push_async_callback(asyncio.to_thread, self._journal.close)
             self._booker = Booker(self._journal)
             opened.push_async_callback(asyncio.to_thread, self._booker.close)
@@ -114,12 +115,14 @@ class LedgerProcess:
         door.start()
         self._booking = asyncio.create_task(self._book_closed_hours())
         self._watching = asyncio.create_task(self._stay_current())
+        archiving = Archiving(self._journal, self._checkpoints, config.retention, self._metrics)
+        self._archiving = asyncio.create_task(archiving.run())
         logger.info("serving %s on %s, /metrics on port %d", config.place, config.listen, self.http_port)
 
     async def stop(self) -> None:
         """Finish what is under way, within seconds, and close the store."""
-        self._booking.cancel()
-        self._watching.cancel()
+        for task in (self._booking, self._watching, self._archiving):
+            task.cancel()
         await self._server.stop(_GRACE_S)
         await self._opened.aclose()
 

@@ -24,6 +24,8 @@ class SelfMetrics:
         self.booking_failures = self._counter("booking_failures", "Looks for something to book that failed.")
         self.access_refusals = self._counter("access_refusals", "Calls that were turned away, by reason.", "reason")
         self.access_failures = self._counter("access_read_failures", "Times that credentials could not be read again.")
+        self.segments_archived = self._counter("segments_archived", "Segments of the log copied to the archive.")
+        self.archive_failures = self._counter("archive_failures", "Looks for something to archive that failed.")
         self.streams = Gauge("meterbook_ledger_streams", "Streams open.", registry=self.registry)
         self._gauge(
             "store_warnings", "Promises that the store's services do not keep; the log of the start names them."

@@ -165,6 +165,22 @@ def test_more_rows_than_allowed_are_refused() -> None:
             sections.decode("samples", data, 1)
 
 
+def test_more_record_batches_than_anybody_needs_are_refused() -> None:
+    """Each costs as much as many rows."""
+    most = sections.RECORD_BATCHES_MAX
+    one = one_of_each()["samples"].slice(0, 1).combine_chunks().to_batches()[0]
+    assert sections.decode("samples", stream(*[one] * most), most).num_rows == most
+    with pytest.raises(MalformedSection, match="section samples: more than 1000 record batches; send larger ones"):
+        sections.decode("samples", stream(*[one] * (most + 1)), 2 * most)
+
+
+@pytest.mark.parametrize("wrong", [{"c" * 100_000: [1]}, {f"column {number}": [1] for number in range(5_000)}])
+def test_what_is_said_of_wrong_columns_is_short(wrong: dict[str, list[int]]) -> None:
+    with pytest.raises(MalformedSection, match=rf"\.\.\. \({len(wrong)} columns\) are not") as caught:
+        sections.decode("samples", sections.encode(pa.table(wrong)), ROWS_MAX)
+    assert len(str(caught.value)) < 600
+
+
 @pytest.mark.parametrize("compression", [None, "zstd", "lz4"])
 def test_a_bomb_is_refused_before_it_is_decompressed(compression: str | None) -> None:
     bomb = pa.table([["x" * (8 << 20)], [""], [""], [""]], schema=SCHEMAS["dead_letters"])

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.journal.disk import Disk
 from ledger.journal.embedded import EmbeddedLog
 from ledger.journal.errors import StoreRefused
 from ledger.journal.log import Log, Reader
@@ -21,7 +20,7 @@ from ledger.journal.shared.commit import settled
 from ledger.journal.shared.groups import packed
 from ledger.journal.shared.log import SharedLog
 from ledger.journal.shared.store import SharedStore
-from ledger.journal.store import StoreDirectory, check_version
+from ledger.journal.store import StoreDirectory, check_version, log_of
 from meterbook.proof.merkle import Frontier
 
 _GROUP_BYTES, _GROUP_RECORDS_MAX = 8 << 20, 10_000
@@ -44,7 +43,7 @@ def move(source: Path, target: SharedPlace) -> Iterator[Progress | Frontier]:
     check_version(source)
     directory = StoreDirectory(source)
     try:
-        log = EmbeddedLog(Disk(directory.log))
+        log = EmbeddedLog(log_of(directory.root))
         try:
             store = SharedStore(target)
             try:

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.journal import segment
-from ledger.journal.disk import Disk, DiskFile
+from ledger.journal.disk import DiskFile
 from ledger.journal.errors import StoreDamaged, StoreRefused
 from ledger.journal.frames import BadFrame
 from ledger.journal.segment import SUFFIX
-from ledger.journal.store import VERSION_LINE
+from ledger.journal.store import check_version, log_of
 from ledger.query.verify.records import RecordCheck
 from meterbook.ledger.v1 import query_pb2
 from meterbook.proof.checkpoint import Checkpoint
@@ -36,11 +36,8 @@ def verify_files(store: Path, against: Checkpoint | None = None) -> Iterator[que
     check = RecordCheck(against=against)
     verdict = query_pb2.Verdict(from_position=1)
     try:
-        if (store / "FORMAT").read_text(errors="replace") != VERSION_LINE:
-            raise StoreRefused(
-                f"{store}: not a store that this software reads; name the directory of an embedded store"
-            )
-        disk = Disk(store / "log")
+        check_version(store)
+        disk = log_of(store)
         names = [name for name in disk.names() if name.endswith(SUFFIX)]
         told = 0
         for name in names:

@@ -7,6 +7,7 @@ of an older checkpoint, which is the only thing that somebody cannot have change
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
@@ -35,19 +36,22 @@ class RecordCheck:
         self._against = against
         self._compare()
 
-    def group(self, records: Sequence[Record]) -> None:
-        """Check what follows."""
+    def group(self, records: Sequence[Record]) -> list[Record]:
+        """Check what follows; gives the same records with their content at hand, where it can be read."""
+        seen: list[Record] = []
         for record in records:
             self._link(record)
             if record.kind is Kind.BATCH:
                 self.batches += 1
-                self._batch(record)
+                record = self._batch(record)
+            seen.append(record)
         size = self._against.size if self._against else 0
         until = [record.leaf for record in records if record.position <= size]
         self.frontier = self.frontier.appended(until)
         if until:
             self._compare()
         self.frontier = self.frontier.appended(record.leaf for record in records[len(until) :])
+        return seen
 
     def finish(self) -> None:
         """That was all: an older checkpoint must have been passed."""
@@ -77,7 +81,7 @@ class RecordCheck:
             self.faults.append(f"{what} has another content than its hash says")
         self._heads[draft.chain] = Head(draft.sequence, draft.hash, record.position)
 
-    def _batch(self, record: Record) -> None:
+    def _batch(self, record: Record) -> Record:
         draft, what = record.draft, _named(record)
         try:
             stored = journal_pb2.BatchRecord.FromString(record.payload)
@@ -89,10 +93,13 @@ class RecordCheck:
                     f"{what} says of itself that it is {batch.sequence} of {stored.agent}/{stored.epoch}"
                 )
             place = ChainPlace(agent, epoch, draft.sequence, draft.previous)
-            if batch_hash(place, decode_batch(batch)) != draft.hash:
+            content = decode_batch(batch)
+            if batch_hash(place, content) != draft.hash:
                 self.faults.append(f"{what} has another content than its hash says")
+            return replace(record, draft=replace(draft, content=content))
         except (MalformedSection, DecodeError, ValueError) as error:
             self.faults.append(f"{what} cannot be read: {error}")
+            return record
 
 
 def _named(record: Record) -> str:

@@ -102,6 +102,15 @@ def test_the_same_sequence_with_other_content(book: Chains, disk: Disk) -> None:
     assert chain.sequence == 1
 
 
+@pytest.mark.parametrize("digest", [b"", bytes(31), bytes(1 << 20)])
+def test_a_replay_with_a_hash_that_is_none(digest: bytes, book: Chains) -> None:
+    sender = Sender()
+    batch = sender.next()
+    accepted(book, sender, batch)
+    batch.hash = digest
+    assert refusal(book, sender, batch) == (MALFORMED, f"batch 1: hash has {len(digest)} bytes, not 32")
+
+
 def test_a_gap(book: Chains) -> None:
     sender = Sender()
     first, _, third = (sender.next() for _ in range(3))
@@ -165,6 +174,7 @@ def test_a_batch_that_cannot_be_read(changes: dict[str, Any], code: int, journal
         ({"agent": "a" * 64}, f"hello: agent '{'a' * 64}' is not a name"),
         ({"epoch": 0}, "hello: epoch 0 is not a positive number of microseconds"),
         ({"epoch": -(2**63)}, f"hello: epoch {-(2**63)} is not a positive number of microseconds"),
+        ({"checkpoint_size": -1}, "hello: checkpoint_size -1 is negative"),
     ],
 )
 def test_a_hello_that_is_refused(changes: dict[str, Any], message: str, book: Chains) -> None:

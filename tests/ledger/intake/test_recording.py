@@ -58,7 +58,9 @@ def test_an_event_with_everything() -> None:
     assert row["properties"] == '{"a":"\\"","b":"ü"}'
 
 
-@pytest.mark.parametrize("text", ["0", "-0", "1E+3", "1e-9", "0.000000001", "4611686018427387903.999999999"])
+@pytest.mark.parametrize(
+    "text", ["0", "-0", "0E+999999999", "1E+3", "1e-9", "0.000000001", "4611686018427387903.999999999"]
+)
 def test_values_that_can_be_metered(text: str) -> None:
     assert recorded(request({"value": text}), ROWS_MAX).events["value"].to_pylist() == [Decimal(text)]
 
@@ -83,6 +85,12 @@ def test_values_that_can_be_metered(text: str) -> None:
         ({"value": "1E-999999"}, "events[1].value '1E-999999' has more than 9 digits after the point"),
         ({"value": "4611686018427387904"}, "events[1].value '4611686018427387904' cannot be metered"),
         ({"value": "-1E+999999"}, "events[1].value '-1E+999999' cannot be metered"),
+        ({"value": "-1E+999999999999999999"}, "events[1].value '-1E+999999999999999999' cannot be metered"),
+        ({"value": "1E+99999999999999999999"}, "events[1].value '1E+99999999999999999999' is not a"),
+        ({"time": "2" * 100_000}, f"events[1].time: '{'2' * 80}' is not an RFC 3339 time"),
+        ({"subject": "\u00fc" * 2_049}, "events[1].subject has 4098 bytes, more than 4096"),
+        ({"id": "x" * 4_097}, "events[1].id has 4097 bytes, more than 4096"),
+        ({"properties": {"a": "x" * 65_536}}, "events[1].properties as JSON has 65544 bytes, more than 65536"),
         ({"value": "9" * 100_000}, f"events[1].value '{'9' * 80}' cannot be metered"),
     ],
 )

@@ -77,6 +77,15 @@ def test_a_batch_counts_only_the_rows_that_are_kept() -> None:
     assert (batch["samples"], batch["events"]) == (1, 0)
 
 
+def test_a_letter_that_is_too_long_is_told_of_in_its_own_batch() -> None:
+    """It is replaced, so that their number does not change; batches without series are screened together."""
+    long, short = (("log", "7", "no time", text) for text in ("x" * (screening.DOCUMENT_BYTES_MAX + 1), "x"))
+    contents = [content(dead_letters=[long]), content(dead_letters=[short])]
+    records = [record(what, position) for position, what in enumerate(contents, 1)]
+    letters = derive(records, initial_state())[0]["dead_letters"].sort_by("position").to_pylist()
+    assert [(each["position"], each["reason"][:12]) for each in letters] == [(1, "document has"), (2, "no time")]
+
+
 def test_definitions() -> None:
     versions = [
         journal_pb2.DefinitionVersion(kind="meter", name="m", version=2, effective_from_us=DAY, spec='{"a":1}'),

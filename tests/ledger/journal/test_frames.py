@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -122,6 +123,15 @@ def test_a_name_that_does_not_fit(chain: str) -> None:
     with pytest.raises(ValueError, match=r"bytes, not 1 to 1000"):
         frames.pack(replace(ONE, chain=chain), 9)
     frames.pack(replace(ONE, chain="ä" * 500), 9)
+
+
+def test_a_name_that_is_no_text() -> None:
+    """With a checksum that fits: only a frame that was made so by somebody has that."""
+    head, payload = frames.pack(ONE, 9)
+    fixed, chain = head[8:RECORD_BYTES], b"\xff" * len(ONE.chain.encode())
+    crc = zlib.crc32(chain, zlib.crc32(fixed, 9)).to_bytes(4, "little")
+    with pytest.raises(BadFrame, match="its chain's name is not UTF-8"):
+        unpack(head[:4] + crc + fixed + chain + payload, 9)
 
 
 def test_everything_that_a_record_of_the_ledgers_own_says_is_in_its_hash() -> None:

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ledger.journal.errors import LogUnavailable, Overtaken, StoreDamaged
 from ledger.journal.log import Known, Log
@@ -45,34 +43,21 @@ def test_an_empty_log(log: Log) -> None:
     assert log.wait_past(0, timeout_s=0.01) == 0
 
 
-@pytest.mark.parametrize("kind", HARNESSES)
-@settings(max_examples=15)
-@given(
-    lives=st.lists(
-        st.lists(st.tuples(st.sampled_from(["acts", "runs/m", "agent/a/b/1"]), st.binary(max_size=300)), max_size=6),
-        max_size=5,
-    )
-)
-def test_what_is_appended_is_read_over_restarts(
-    kind: str, lives: list[list[tuple[str, bytes]]], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    harness = HARNESSES[kind](tmp_path_factory.mktemp("log"))
+def test_what_is_appended_is_read_over_restarts(harness: Harness) -> None:
+    chains = ["acts", "runs/m", "agent/a/b/1"]
     expected: list[tuple[str, bytes]] = []
-    try:
-        for life in lives:
-            log = harness.open()
-            assert log.end == log.refresh() == len(expected)
-            for chain, payload in life:
-                expected.append((chain, payload))
-                assert append(log, payload, chain=chain) == len(expected)
-            log.close()
+    for life in range(4):
         log = harness.open()
-        found = check_whole(log)
-        assert [(record.draft.chain, record.payload) for record in found] == expected
-        for after in range(len(expected) + 1):
-            assert records_of(log, after) == records_of(log, after, stored=True) == found[after:]
-    finally:
-        harness.stop()
+        assert log.end == log.refresh() == len(expected)
+        for number in range(life * 2):
+            expected.append((chains[(life + number) % 3], bytes([number]) * (number * 99)))
+            assert append(log, expected[-1][1], chain=expected[-1][0]) == len(expected)
+        log.close()
+    log = harness.open()
+    found = check_whole(log)
+    assert [(record.draft.chain, record.payload) for record in found] == expected
+    for after in (0, 1, 5, len(expected) - 1, len(expected)):
+        assert records_of(log, after) == records_of(log, after, stored=True) == found[after:]
 
 
 def test_a_draft_that_was_committed_gets_the_position_of_then(log: Log) -> None:

@@ -186,6 +186,62 @@ def test_a_batch_that_is_wrong_from_end_to_end_is_told_of_in_short() -> None:
     assert dead[-1]["reason"] == "properties '' is not a flat JSON object"
 
 
+TEXT_MAX, DOCUMENT_MAX = screening.TEXT_BYTES_MAX, screening.DOCUMENT_BYTES_MAX
+
+
+def document(size: int) -> str:
+    """A flat JSON object of so many bytes."""
+    return '{"a":"' + "ü" * ((size - 8) // 2) + "x" * (size % 2) + '"}'
+
+
+def texts() -> list[tuple[str, str, int]]:
+    """Section, column and most bytes of every text."""
+    return [
+        (
+            name,
+            field.name,
+            DOCUMENT_MAX if field.name in ("labels", "attributes", "properties", "document") else TEXT_MAX,
+        )
+        for name, schema in SCHEMAS.items()
+        for field in schema
+        if pa.types.is_string(field.type) and field.name not in ("kind", "status")
+    ]
+
+
+@pytest.mark.parametrize(("section", "column", "bytes_max"), texts())
+def test_a_text_that_is_too_long(section: str, column: str, bytes_max: int) -> None:
+    good = {
+        "series": series(1),
+        "events": event(1),
+        "coverage": coverage(1),
+        "dead_letters": ("log", "access.log:7", "no time", "garbage"),
+    }[section]
+    place = SCHEMAS[section].get_field_index(column)
+    rows = [good, *((*good[:place], document(size), *good[place + 1 :]) for size in (bytes_max, bytes_max + 1))]
+    kept, dead = screened(content(**{section: rows}))
+    letter = dead[-1]
+    assert letter["reason"] == f"{column} has {bytes_max + 1} bytes, more than {bytes_max}"
+    assert len(letter["document"]) <= 4_096
+    assert letter["source"][:99] == str(rows[2][SCHEMAS[section].get_field_index("source")])[:99]
+    if section == "dead_letters":
+        assert kept.dead_letters.slice(0, 2).equals(table(section, rows[:2]))
+        assert len(dead) == 3
+        assert letter["place"][:99] == rows[2][1][:99]
+    else:
+        assert getattr(kept, section).equals(table(section, rows[:2]))
+        assert len(dead) == 1
+
+
+def test_every_text_that_is_too_long_is_told_with_its_own_length() -> None:
+    rows = [event(number, subject="x" * (TEXT_MAX + number)) for number in range(3)]
+    kept, dead = screened(content(events=rows))
+    assert kept.events.num_rows == 1
+    assert [(each["place"], each["reason"]) for each in dead] == [
+        ("1", "subject has 4097 bytes, more than 4096"),
+        ("2", "subject has 4098 bytes, more than 4096"),
+    ]
+
+
 ANY_SECTIONS = st.builds(Sections, **{name: section_table(name) for name in SCHEMAS})
 
 

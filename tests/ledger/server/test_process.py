@@ -79,9 +79,9 @@ def test_a_store_in_use(tmp_path: Path) -> None:
 def test_a_store_of_another_version_and_what_is_none(tmp_path: Path) -> None:
     with serving(tmp_path / "store"):
         pass
-    (tmp_path / "store" / "FORMAT").write_text("meterbook journal 2\n")
+    (tmp_path / "store" / "FORMAT").write_text("meterbook journal 3\n")
     said = refused(tmp_path / "store", StoreRefused)
-    assert "the store says 'meterbook journal 2', this software reads 'meterbook journal 1'" in said
+    assert "the store says 'meterbook journal 3', this software reads 'meterbook journal 2'" in said
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
     assert (
@@ -128,7 +128,7 @@ def test_tls(tmp_path: Path) -> None:
     with serving(tmp_path / "store", tls=tls, access={"anonymous": "admin"}) as running:
         at = running.address
         trusted = run_cli("agents", "--ledger", at, "--ca-file", str(cert))
-        assert (trusted.exit_code, trusted.stderr) == (0, "") and "as of position 0" in trusted.stdout
+        assert (trusted.exit_code, trusted.stderr) == (0, "") and "as of position 1" in trusted.stdout
         assert told(running) == f"{at} does not speak plain text: give --ca-file if it has a certificate"
         assert told(running, "--ca-file", str(tmp_path / "none.pem")) == (
             f"--ca-file {tmp_path}/none.pem: cannot be read (No such file or directory)"
@@ -175,7 +175,7 @@ def test_the_operators_door(tmp_path: Path) -> None:
         lines = page.splitlines()
         assert status == 200
         assert "meterbook_ledger_batches_total 1.0" in lines
-        assert "meterbook_ledger_log_position 1.0" in lines
+        assert "meterbook_ledger_log_position 2.0" in lines
         running.process._journal.materialiser.trouble = "the tables are not being filled: disk full"
         running.process._journal.materialiser.stop()
         running.process._journal.materialiser.trouble = "the tables are not being filled: disk full"
