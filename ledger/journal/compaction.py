@@ -28,6 +28,8 @@ BUDGET_S = 0.7
 #: Seconds that preparing, and then the work itself, may take.
 PATIENCE_S = 60.0
 _POLL_S = 0.02
+#: Exit code of a child that left something to do.
+_MORE = 3
 
 logger = logging.getLogger(__name__)
 
@@ -73,20 +75,21 @@ class Compaction:
         while not self.is_over and not self._stopping.wait(_POLL_S):
             pass
 
-    def close(self) -> None:
-        """End the child if it has not ended; say what went wrong."""
+    def close(self) -> bool:
+        """End the child if it has not ended; say what went wrong. Gives whether it left something to do."""
         child, self._child = self._child, None
         if child is None:
-            return
+            return False
         with child:
             unfinished = child.poll() is None
             if unfinished:
                 child.kill()
             assert child.stderr is not None
             said = self._lake.hidden(child.stderr.read().decode(errors="replace").strip())
-        if child.returncode != 0 and not self._stopping.is_set():
+        if child.returncode not in (0, _MORE) and not self._stopping.is_set():
             reason = "it took too long" if unfinished else said[-500:] or f"exit code {child.returncode}"
             logger.warning("the tables were not compacted: %s", reason)
+        return child.returncode == _MORE
 
     def _say(self, line: bytes) -> None:
         assert self._child is not None and self._child.stdin is not None
@@ -113,10 +116,10 @@ def _main() -> None:
     if not sys.stdin.buffer.readline():
         sys.exit(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    tables.compact(budget_s=BUDGET_S)
+    is_done = tables.compact(budget_s=BUDGET_S)
     tables.close()
     # Without the usual end, which would wait for the thread that reads.
-    os._exit(0)
+    os._exit(0 if is_done else _MORE)
 
 
 if __name__ == "__main__":

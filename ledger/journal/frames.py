@@ -74,8 +74,6 @@ class Announced:
 def pack(draft: Draft, seed: int) -> list[bytes]:
     """The frame of a record in a segment with this seed, in parts, so that the payload is not copied."""
     chain = draft.chain.encode()
-    if not 0 < len(chain) <= CHAIN_BYTES_MAX:
-        raise ValueError(f"chain {draft.chain[:80]!r} has {len(chain)} bytes, not 1 to {CHAIN_BYTES_MAX}")
     digest = hashlib.sha256(draft.payload).digest()
     fixed = _RECORD.pack(len(draft.payload), draft.kind, len(chain), draft.sequence, draft.previous, draft.hash, digest)
     return [_PREFIX.pack(RECORD_MAGIC, _crc(seed, fixed, chain)) + fixed + chain, draft.payload]

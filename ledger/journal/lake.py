@@ -16,6 +16,9 @@ from typing import Any, Protocol
 
 from ledger.journal.place import Bucket
 
+#: Rows of one commit and table that stay in the catalog until the next compaction. A file for each would be too many: what a
+#: commit costs grows with the files that there are.
+INLINED_ROWS_MAX = 100
 #: Seconds after which S3 is not waited for any more, and how often a request is made again.
 _HTTP_S, _HTTP_RETRIES = 20, 2
 #: What PostgreSQL is asked with unless the address says otherwise: a server that is gone must not be waited for for ever,
@@ -121,7 +124,7 @@ class EmbeddedLake:
         return (
             f"ATTACH {quoted(f'ducklake:sqlite:{self.directory}/catalog.sqlite')} AS book"
             f" (DATA_PATH {quoted(f'{self.folder}')}, META_JOURNAL_MODE 'WAL',"
-            " DATA_INLINING_ROW_LIMIT 0, OVERRIDE_DATA_PATH true)"
+            f" DATA_INLINING_ROW_LIMIT {INLINED_ROWS_MAX}, OVERRIDE_DATA_PATH true)"
         )
 
     def hidden(self, text: str) -> str:
@@ -191,7 +194,7 @@ class SharedLake:
         return (
             f"ATTACH {quoted(f'ducklake:postgres:{conninfo}')} AS book (DATA_PATH {quoted(self._data_path())},"
             f" META_SECRET 'meterbook_postgres', METADATA_SCHEMA {quoted(self.schema)},"
-            " DATA_INLINING_ROW_LIMIT 0, OVERRIDE_DATA_PATH true)"
+            f" DATA_INLINING_ROW_LIMIT {INLINED_ROWS_MAX}, OVERRIDE_DATA_PATH true)"
         )
 
     def hidden(self, text: str) -> str:

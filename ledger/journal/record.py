@@ -67,6 +67,8 @@ class Draft:
     def __post_init__(self) -> None:
         if len(self.payload) > PAYLOAD_BYTES_MAX:
             raise ValueError(f"payload of {len(self.payload)} bytes is over {PAYLOAD_BYTES_MAX}")
+        if not 0 < len(self.chain.encode()) <= CHAIN_BYTES_MAX:
+            raise ValueError(f"chain {self.chain[:80]!r} is not a name of 1 to {CHAIN_BYTES_MAX} bytes")
 
     @cached_property
     def held_bytes(self) -> int:

@@ -29,6 +29,14 @@ def write_durably(path: Path, text: str) -> None:
     sync_directory(path.parent)
 
 
+def _make_durably(directory: Path) -> None:
+    """Make a directory and those above it that are missing, so that a power cut right after does not lose them."""
+    if not directory.is_dir():
+        _make_durably(directory.parent)
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
 def check_version(root: Path) -> None:
     """That a directory is a store that this software reads. Raises StoreRefused."""
     try:
@@ -73,7 +81,7 @@ class StoreDirectory:
             raise
 
     def _open(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
+        _make_durably(self.root)
         # Looked at before a lock is put there, so that nothing is left in a directory that is somebody else's.
         if not (self.root / "LOCK").exists():
             self._check_ours()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import resources
 from pathlib import Path
@@ -49,11 +49,11 @@ class Snapshot:
     snapshot is let go of; do not keep one, since the tables are compacted only while there is none.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, gate: Gate, lake: Lake) -> None:
+    def __init__(self, connection: Callable[[], duckdb.DuckDBPyConnection], gate: Gate, lake: Lake) -> None:
         self._lake = lake
         gate.enter()
         try:
-            self._cursor = connection.cursor()
+            self._cursor = connection().cursor()
         except BaseException:
             gate.leave()
             raise
@@ -101,28 +101,35 @@ class Tables:
                     ) from None
             time.sleep(_OPEN_RETRY_S)
 
+    def renew(self) -> None:
+        """Open the tables anew: DuckLake remembers something of every commit, for as long as they are open.
+
+        Where the lake is not shared nobody may hold a snapshot. Raises TablesUnavailable; then they stay as they were.
+        """
+        with self._writing, _translated(self.lake):
+            before, self._connection = self._connection, self._opened()
+            # What snapshots of a shared lake still read has connections of its own to it.
+            before.close()
+
     def _opened(self) -> duckdb.DuckDBPyConnection:
-        self._secrets = []
-        self._connection = duckdb.connect(
+        connection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 2}
         )
         try:
             for package, name in self.lake.extensions.items():
                 file = resources.files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-                self._connection.execute(f"LOAD {quoted(str(file))}")
-            for statement in self.lake.settings():
-                self._connection.execute(statement)
-            self._renew_secrets()
-            self._connection.execute(self.lake.attach())
-            self._connection.execute("USE book")
-            self._create()
+                connection.execute(f"LOAD {quoted(str(file))}")
+            for statement in [*self.lake.settings(), *(secrets := self.lake.secrets()), self.lake.attach(), "USE book"]:
+                connection.execute(statement)
+            _create(connection, self.lake)
             if not self.lake.is_shared:
                 # Nobody else writes here: what is not in the catalog by now was left by a process that was killed.
-                self._connection.execute(f"CALL ducklake_delete_orphaned_files('book', {_past(_ORPHANS_S)})")
+                connection.execute(f"CALL ducklake_delete_orphaned_files('book', {_past(_ORPHANS_S)})")
         except BaseException:
-            self._connection.close()
+            connection.close()
             raise
-        return self._connection
+        self._secrets = secrets
+        return connection
 
     def _renew_secrets(self) -> None:
         """Tell DuckDB the secrets of the lake if they are others than before."""
@@ -134,21 +141,6 @@ class Tables:
                     for statement in secrets:
                         cursor.execute(statement)
                 self._secrets = secrets
-
-    def _create(self) -> None:
-        """Make the tables of a new store; those of an old one are left alone."""
-        made = "FROM duckdb_tables() WHERE database_name = 'book' AND table_name = 'watermark'"
-        if self._connection.execute(made).fetchone() is not None:
-            return
-        with self._transaction() as connection:
-            for name, schema in TABLES.items():
-                columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in schema)
-                connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
-            connection.execute("CREATE TABLE IF NOT EXISTS watermark (position BIGINT)")
-            connection.execute("INSERT INTO watermark SELECT 0 WHERE NOT EXISTS (FROM watermark)")
-        # It changes with every commit: kept in the catalog, that leaves no file behind each time.
-        self._connection.execute("CALL book.set_option('data_inlining_row_limit', 10, table_name => 'watermark')")
-        self._connection.execute(f"CALL book.set_option('target_file_size', '{_MERGED_SIZE}')")
 
     @property
     def watermark(self) -> int:
@@ -192,6 +184,10 @@ class Tables:
             if moved is None or moved[0] != 1:
                 raise OvertakenError(f"the watermark is no longer at {previous}")
 
+    def _transaction(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        self._renew_secrets()
+        return _transaction(self._connection, self.lake)
+
     def query(
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
     ) -> pa.Table:
@@ -202,7 +198,7 @@ class Tables:
         """The tables as they stand now. Raises TablesUnavailable."""
         with _translated(self.lake):
             self._renew_secrets()
-            return Snapshot(self._connection, self._gate, self.lake)
+            return Snapshot(lambda: self._connection, self._gate, self.lake)
 
     def alone(self, patience_s: float) -> AbstractContextManager[bool]:
         """Whether compaction cannot disturb a snapshot, until the block ends: see ``gate``."""
@@ -239,19 +235,33 @@ class Tables:
         """Close. Safe to call twice."""
         self._connection.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        self._renew_secrets()
-        self._connection.execute("BEGIN")
-        try:
-            yield self._connection
-            self._connection.execute("COMMIT")
-        except BaseException as error:
-            with _ignoring_ended_transaction():
-                self._connection.execute("ROLLBACK")
-            if isinstance(error, duckdb.TransactionException) and any(each in str(error) for each in _CONFLICTS):
-                raise OvertakenError(_said(error, self.lake)) from error
-            raise
+
+def _create(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Make the tables of a new store; those of an old one are left alone."""
+    made = "FROM duckdb_tables() WHERE database_name = 'book' AND table_name = 'watermark'"
+    if connection.execute(made).fetchone() is not None:
+        return
+    with _transaction(connection, lake):
+        for name, schema in TABLES.items():
+            columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in schema)
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+        connection.execute("CREATE TABLE IF NOT EXISTS watermark (position BIGINT)")
+        connection.execute("INSERT INTO watermark SELECT 0 WHERE NOT EXISTS (FROM watermark)")
+    connection.execute(f"CALL book.set_option('target_file_size', '{_MERGED_SIZE}')")
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection, lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection.execute("BEGIN")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException as error:
+        with _ignoring_ended_transaction():
+            connection.execute("ROLLBACK")
+        if isinstance(error, duckdb.TransactionException) and any(each in str(error) for each in _CONFLICTS):
+            raise OvertakenError(_said(error, lake)) from error
+        raise
 
 
 def _let_go(cursor: duckdb.DuckDBPyConnection, gate: Gate) -> None:

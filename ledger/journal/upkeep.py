@@ -1,6 +1,6 @@
 """When the tables are compacted: after so many commits, in a quiet moment, while nobody reads them.
 
-The child that does it is prepared while work goes on, so that the tables stand still only for the merging itself. Under
+The tables are then opened anew, so that what DuckLake remembers of all commits does not pile up. The child is prepared while work goes on, so that the tables stand still only for the merging itself. Under
 much load files are large anyway and compaction waits, though not for ever.
 """
 
@@ -33,7 +33,7 @@ class Upkeep:
         self._is_busy = records > _MANY_RECORDS
 
     def step(self) -> None:
-        """Take compaction one step on, where it is time. Raises nothing."""
+        """Take compaction one step on, where it is time. Raises TablesUnavailable where they cannot be opened after it."""
         if self._child is None:
             if self._commits >= (COMMITS_MAX if self._is_busy else COMMITS_BETWEEN):
                 self._child = Compaction(self._tables.lake, self._stopping)
@@ -44,11 +44,12 @@ class Upkeep:
                 if is_alone:
                     self._child.run()
                     self.close()
+                    self._tables.renew()
 
     def close(self) -> None:
         """End what is under way."""
         if self._child is not None:
-            # What was left undone is done when it is time again.
-            self._commits = 0
-            self._child.close()
+            is_unfinished = self._child.close()
             self._child = None
+            # The next child goes on at once with what this one left.
+            self._commits = COMMITS_MAX if is_unfinished else 0

@@ -39,6 +39,28 @@ def filled(journal: Journal, count: int) -> Sender:
     return sender
 
 
+@pytest.fixture
+def a_file_for_every_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.journal.lake.INLINED_ROWS_MAX", 0)
+
+
+def test_what_stood_in_the_catalog_becomes_a_file(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        filled(journal, 12)
+        before, past = everything(journal), journal.view(5).count("samples")
+        assert files(journal) == 0
+    with opened(tmp_path) as journal:
+        journal.materialiser.stop()
+        assert everything(journal) == before
+        journal.tables.compact(0)
+        assert files(journal) == 1
+        assert everything(journal) == before
+        assert journal.view(5).count("samples") == past
+        journal.tables.renew()
+        assert everything(journal) == before
+
+
+@pytest.mark.usefixtures("a_file_for_every_commit")
 def test_many_files_become_few(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         filled(journal, 12)
@@ -52,6 +74,7 @@ def test_many_files_become_few(tmp_path: Path) -> None:
         assert journal.view(5).count("samples") == past
 
 
+@pytest.mark.usefixtures("a_file_for_every_commit")
 def test_the_materialiser_has_it_done_by_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "COMMITS_BETWEEN", 4)
     with opened(tmp_path) as journal:
@@ -110,6 +133,7 @@ def test_stopping_ends_the_child_and_says_nothing(tmp_path: Path, caplog: pytest
     assert caplog.text == ""
 
 
+@pytest.mark.usefixtures("a_file_for_every_commit")
 def test_a_child_that_is_never_told_to_go_on_changes_nothing(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         filled(journal, 3)

@@ -25,6 +25,11 @@ def counts(tables: Tables) -> dict[str, int]:
     return {name: tables.query(f"SELECT count(*) AS n FROM {name}")["n"][0].as_py() for name in TABLES}
 
 
+@pytest.fixture(autouse=True)
+def _a_file_for_every_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.journal.lake.INLINED_ROWS_MAX", 0)
+
+
 @pytest.fixture(params=["embedded", "shared"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
     if request.param == "embedded":

@@ -114,10 +114,10 @@ def test_a_hello_that_holds_a_checkpoint_which_never_was(ledger: Besieged) -> No
         assert answer.WhichOneof("message") == kind
 
 
-def test_messages_of_the_largest_size_on_many_streams(ledger: Besieged) -> None:
+def test_messages_of_the_largest_size_on_as_many_streams_as_one_agent_may_have(ledger: Besieged) -> None:
     garbage = os.urandom(LIMITS.batch_bytes_max - 1_000)
     message = carrying(intake_pb2.Batch(sequence=1, previous_hash=bytes(32), hash=bytes(32), events=garbage))
-    greeted = threading.Barrier(6, timeout=WAIT_S)
+    greeted = threading.Barrier(LIMITS.streams_per_agent_max, timeout=WAIT_S)
     answers: list[str] = []
 
     def attack(name: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,55 +14,16 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ledger.intake.chains import Chains
 from ledger.intake.contents import IntakeLimits
-from ledger.server.config import LedgerConfig
-from ledger.server.process import LedgerProcess
-from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
+from meterbook.intake.v1 import intake_pb2
 from meterbook.wire.seal import GENESIS
 from tests.ledger.batches import AGENT, EPOCH, Sender, content, event, minute, sealed
-from tests.ledger.intake.failing import WAIT_S, Disk
+from tests.ledger.intake.failing import Disk
+from tests.ledger.server.talking import Client, run
 
-SERVICES = {"meterbook.intake.v1.Intake", *(f"meterbook.ledger.v1.{name}" for name in ("Query", "Admin", "Access", "Proof"))}
-
-
-class Client:
-    """A ledger that serves, and a channel to it."""
-
-    def __init__(self, process: LedgerProcess, channel: grpc.aio.Channel) -> None:
-        self.process, self.channel = process, channel
-        self.intake = intake_pb2_grpc.IntakeStub(channel)
-
-    def stream(self) -> Any:
-        return self.intake.Stream()
-
-    async def talk(self, *messages: intake_pb2.ClientMessage) -> list[intake_pb2.ServerMessage]:
-        """Everything that the ledger says to these messages."""
-        stream = self.intake.Stream(iter(messages))
-        return [message async for message in stream]
-
-    def metric(self, name: str, **labels: str) -> float:
-        return self.process._metrics.registry.get_sample_value(f"meterbook_ledger_{name}", labels) or 0.0
-
-
-@asynccontextmanager
-async def serving(store: Path, **limits: int) -> AsyncIterator[Client]:
-    config = LedgerConfig(
-        store=f"file:{store}", listen="127.0.0.1:0", http="127.0.0.1:0", intake=IntakeLimits(**limits)
-    )
-    process = LedgerProcess(config)
-    await process.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{process.port}") as channel:
-            yield Client(process, channel)
-    finally:
-        await process.stop()
-
-
-def run(store: Path, conversation: Callable[[Client], Awaitable[None]], **limits: int) -> None:
-    async def served() -> None:
-        async with asyncio.timeout(WAIT_S), serving(store, **limits) as client:
-            await conversation(client)
-
-    asyncio.run(served())
+SERVICES = {
+    "meterbook.intake.v1.Intake",
+    *(f"meterbook.ledger.v1.{name}" for name in ("Query", "Admin", "Access", "Proof")),
+}
 
 
 def hello(sender: Sender | None = None, **changes: Any) -> intake_pb2.ClientMessage:
@@ -313,75 +273,6 @@ def test_streams_max(tmp_path: Path) -> None:
         await streams[1].done_writing()
 
     run(tmp_path, conversation, streams_max=2)
-
-
-def recording(*events: intake_pb2.Event, sender: str = "till-7") -> intake_pb2.RecordRequest:
-    return intake_pb2.RecordRequest(sender=sender, events=events)
-
-
-SALE = intake_pb2.Event(
-    source="till", id="1", type="sale", tenant="acme", time="2026-01-31T09:30:00Z", properties={"size": "xl"}
-)
-
-
-def test_recording_events(tmp_path: Path) -> None:
-    async def conversation(client: Client) -> None:
-        for position in (2, 3):
-            assert (await client.intake.Record(recording(SALE))).position == position
-        view = client.process._journal.view()
-        (row,) = view.events("sale", 0, 1 << 60).to_pylist()
-        assert (row["origin"], row["tenant"], row["properties"]) == ("record/till-7", "acme", '{"size":"xl"}')
-        assert view.count("events") == 2
-        assert [each["agent"] for each in view.chains().to_pylist()] == ["record/till-7"]
-
-    run(tmp_path, conversation)
-
-
-def test_many_recording_at_once(tmp_path: Path) -> None:
-    async def conversation(client: Client) -> None:
-        calls = [client.intake.Record(recording(SALE, sender=f"till-{number % 3}")) for number in range(30)]
-        assert sorted([(await call).position for call in calls]) == list(range(2, 32))
-        chains = client.process._journal.view().chains().to_pylist()
-        assert [each["sequence"] for each in chains] == [10, 10, 10]
-
-    run(tmp_path, conversation)
-
-
-@pytest.mark.parametrize(
-    ("request_", "status", "details"),
-    [
-        (recording(SALE, sender="Till"), grpc.StatusCode.INVALID_ARGUMENT, "sender 'Till' is not a name"),
-        (recording(SALE, intake_pb2.Event(source="s")), grpc.StatusCode.INVALID_ARGUMENT, "events[1].id is empty"),
-        (recording(*[SALE] * 3), grpc.StatusCode.RESOURCE_EXHAUSTED, "3 events are more than rows_max 2"),
-    ],
-)
-def test_recording_that_is_refused(
-    request_: intake_pb2.RecordRequest, status: grpc.StatusCode, details: str, tmp_path: Path
-) -> None:
-    async def conversation(client: Client) -> None:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await client.intake.Record(request_)
-        assert caught.value.code() is status
-        assert (caught.value.details() or "").startswith(details)
-        assert client.process._journal.view().count("batches") == 0
-
-    run(tmp_path, conversation, rows_max=2)
-
-
-def test_recording_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = Disk(monkeypatch)
-
-    async def conversation(client: Client) -> None:
-        disk.full = True
-        for _ in range(2):
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await client.intake.Record(recording(SALE))
-            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-            assert "No space left on device" in (caught.value.details() or "")
-        disk.full = False
-        assert (await client.intake.Record(recording(SALE))).position == 2
-
-    run(tmp_path, conversation)
 
 
 def test_a_ledger_that_stops_while_streams_are_open(tmp_path: Path) -> None:
