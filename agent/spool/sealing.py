@@ -16,7 +16,7 @@ from meterbook.wire.seal import GENESIS, ChainPlace, batch_hash
 from meterbook.wire.sections import SCHEMAS, Sections, decode, encode, sections
 
 #: Bytes in memory after which content is cut into another batch. Encoded it is less: the ledger's limit is on that.
-BATCH_BYTES_MAX = 16 << 20
+BATCH_BYTES_MAX = 4 << 20
 
 # What is decoded here was sealed here, so its size is known to be sane.
 _ROWS_MAX = 1 << 31

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from meterbook.wire.sections import SCHEMA_VERSION, Sections
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
 
+#: How far the tables may be behind before those who send are held back.
+_LAG_S_MAX = 30.0
 #: Replays that are looked up in the book at a time.
 _REPLAYS = 2
 
@@ -120,6 +123,7 @@ class Chains:
         The future raises LogUnavailable where the log cannot be written just now; that of a replay Refused where it has
         another content now, TablesUnavailable where the tables are so far behind that its position cannot be told.
         """
+        self._hold_back()
         with chain.lock:
             if chain.failed:
                 raise _unwritten()
@@ -144,6 +148,12 @@ class Chains:
             check(content)
             self._quota.take(chain.agent, content.series.num_rows)
             return self._append(chain, batch, content)
+
+    def _hold_back(self) -> None:
+        """Let the tables catch up: who sends faster than they can follow, for long, must not get ahead for ever."""
+        over_s = self._journal.materialiser.lag_s - _LAG_S_MAX
+        if over_s > 0:
+            time.sleep(min(1.0, over_s / 10))
 
     def seal(self, chain: Chain, content: Sections, encoded: dict[str, bytes]) -> Future[int]:
         """Append content that came without a chain of its own to one that the ledger keeps for its sender."""

@@ -15,7 +15,7 @@ from ledger.journal import segment
 from ledger.journal.disk import Disk, DiskFile, sync_directory
 from ledger.journal.errors import StoreDamaged, StoreRefused
 from ledger.journal.frames import BadFrame
-from ledger.journal.segment import SUFFIX, Group, Header
+from ledger.journal.segment import Group, Header, is_name
 from ledger.journal.store import StoreDirectory, check_version, log_of
 from meterbook.proof.merkle import Frontier
 
@@ -145,4 +145,4 @@ def _groups(file: DiskFile, seed: int, frontier: Frontier, offset: int, is_last:
 
 
 def _segments(disk: Disk) -> list[str]:
-    return [name for name in disk.names() if name.endswith(SUFFIX)]
+    return [name for name in disk.names() if is_name(name)]

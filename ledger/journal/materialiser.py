@@ -13,6 +13,7 @@ sees nothing move for a while works too: the turn only spares work, the watermar
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from ledger.journal.screening import KnownSeries
 from ledger.journal.tables import OvertakenError, Tables
 from ledger.journal.turn import AlwaysMine, Turn
 from ledger.journal.upkeep import Upkeep
+from meterbook.wire.instants import SECOND_US, now_us
 
 #: Bytes of payloads that are read at a time, and of their rows that one transaction applies.
 READ_BYTES_MAX, APPLY_BYTES_MAX = 16 << 20, 128 << 20
@@ -33,6 +35,8 @@ _RETRY_S = 1.0
 _IDLE_S = 0.2
 _LINGER_S = 0.3
 _CATCH_UP_TRIES = 20
+#: How much less of the processors the thread gets than those that accept, when there is not enough for all.
+_NICENESS = 10
 _WATCH_S = 0.05
 #: How long the tables may stand still behind the log before it is no longer left to whoever has the turn.
 _STALLED_S = 15.0
@@ -53,6 +57,7 @@ class Materialiser:
         self._watermark = self._wanted = 0
         self._moved_s = time.monotonic()
         self._helps = False
+        self._seen_us = now_us()
         self._moved_to(tables.watermark)
         self._stopping = threading.Event()
         self._hurry = threading.Event()
@@ -64,6 +69,11 @@ class Materialiser:
     def watermark(self) -> int:
         """Position up to which the tables hold the log."""
         return self._watermark
+
+    @property
+    def lag_s(self) -> float:
+        """How long ago the tables had everything that the log had then; 0 where they have it now."""
+        return (now_us() - self._seen_us) / SECOND_US if self._watermark < self._log.end else 0.0
 
     def start(self) -> None:
         """Begin to follow the log."""
@@ -122,11 +132,14 @@ class Materialiser:
     def _moved_to(self, position: int) -> None:
         with self._applied:
             if position != self._watermark:
-                self._moved_s = time.monotonic()
+                self._moved_s, self._seen_us = time.monotonic(), now_us()
             self._watermark = position
             self._applied.notify_all()
 
     def _follow(self) -> None:
+        # Under a burst acks come first: what was accepted is safe in the log, and the tables catch up after it.
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while not self._stopping.is_set():
             try:
                 if self._turn.is_mine() or self._helps:
@@ -159,6 +172,8 @@ class Materialiser:
     def _work(self) -> None:
         worked = self._apply_group()
         self._upkeep.step()
+        if not worked:
+            self._seen_us = now_us()
         if not worked and self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
             self._hurry.wait(_LINGER_S)
             self._hurry.clear()
@@ -167,7 +182,7 @@ class Materialiser:
         """See how far the one who has the turn is."""
         self._watch_only()
         if self._log.wait_past(self._watermark, _IDLE_S) <= self._watermark:
-            self._moved_s = time.monotonic()
+            self._moved_s, self._seen_us = time.monotonic(), now_us()
             return
         if self._hurry.wait(_LINGER_S):
             self._stopping.wait(_WATCH_S)
@@ -192,6 +207,7 @@ class Materialiser:
         self._upkeep.committed(len(records))
         self._log.applied(position)
         self._moved_to(position)
+        self._seen_us = records[-1].time_us
         return True
 
     def _next_records(self) -> list[Record]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ledger.journal.backup import copy_segment
 from ledger.journal.disk import Disk
-from ledger.journal.segment import SUFFIX, position_of
+from ledger.journal.segment import is_name, position_of
 from ledger.journal.store import write_durably
 from meterbook.proof.merkle import Frontier
 
@@ -58,7 +58,7 @@ def archive_segments(disk: Disk, until: int, checkpoint: str, keep_bytes: int) -
 
 def _finished(disk: Disk, until: int) -> list[str]:
     """The segments in the log's own directory after which another begins, at a position of at most ``until`` + 1."""
-    names = sorted(path.name for path in disk.directory.glob(f"*{SUFFIX}"))
+    names = sorted(path.name for path in disk.directory.iterdir() if is_name(path.name))
     return [name for name, following in pairwise(names) if position_of(following) <= until + 1]
 
 

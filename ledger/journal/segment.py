@@ -21,6 +21,7 @@ from ledger.journal.record import Draft, Record
 from meterbook.proof.merkle import Frontier
 
 SUFFIX = ".seg"
+_DIGITS = 20
 _MAGIC = b"MBKSEG02"
 _HEADER = struct.Struct("<8sIIqI")
 #: No header is longer: the tree's edge has a hash for each bit of its size.
@@ -58,7 +59,17 @@ class Group:
 
 def name_of(position: int) -> str:
     """File name of the segment whose first record has this position."""
-    return f"{position:020d}{SUFFIX}"
+    return f"{position:0{_DIGITS}d}{SUFFIX}"
+
+
+def is_name(name: str) -> bool:
+    """Whether a file name is that of a segment; whatever else lies there is none of the log's business."""
+    return (
+        len(name) == _DIGITS + len(SUFFIX)
+        and name.endswith(SUFFIX)
+        and name[:_DIGITS].isascii()
+        and name[:_DIGITS].isdigit()
+    )
 
 
 def position_of(name: str) -> int:

@@ -11,7 +11,7 @@ from ledger.journal.disk import Disk, DiskFile
 from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.frames import BadFrame
 from ledger.journal.record import Record
-from ledger.journal.segment import SUFFIX, Group, position_of
+from ledger.journal.segment import Group, is_name, position_of
 from ledger.journal.tail import Tail
 from meterbook.proof.merkle import Frontier
 
@@ -27,7 +27,7 @@ class Segments:
 
     def find(self) -> None:
         """Look what there is."""
-        self.names = [name for name in self.disk.names() if name.endswith(SUFFIX)]
+        self.names = [name for name in self.disk.names() if is_name(name)]
         if self.names:
             file = self.disk.open(self.names[-1])
             try:

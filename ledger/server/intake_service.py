@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,22 +123,34 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         self._chains.close()
 
     async def _conversation(self, requests: Any) -> AsyncGenerator[intake_pb2.ServerMessage, None]:
-        writer = Writer(current_session(), self._defined)
-        try:
-            chain, resume, held_size = await self._hello(requests, writer)
-        except (Refused, Denied, JournalError) as error:
-            yield self._refusal(0, error)
-            return
-        if self._per_agent[chain.agent] >= self._limits.streams_per_agent_max:
-            yield self._refusal(0, _too_many_streams(chain.agent, self._limits.streams_per_agent_max))
-            return
-        self._per_agent[chain.agent] += 1
-        try:
+        session = current_session()
+        writer = Writer(session, self._defined)
+        is_known = session.caller.role == "agent"
+        with ExitStack() as counted:
+            try:
+                if is_known:
+                    # Also while it has not said hello: its streams are its own whatever it will say.
+                    counted.enter_context(self._counted(session.caller.name))
+                chain, resume, held_size = await self._hello(requests, writer)
+                if not is_known:
+                    counted.enter_context(self._counted(chain.agent))
+            except (Refused, Denied, JournalError) as error:
+                yield self._refusal(0, error)
+                return
             async with aclosing(self._acknowledged(requests, chain, resume, writer, held_size)) as messages:
                 async for message in messages:
                     yield message
+
+    @contextmanager
+    def _counted(self, agent: str) -> Iterator[None]:
+        """One more stream of an agent. Raises Refused where it has too many."""
+        if self._per_agent[agent] >= self._limits.streams_per_agent_max:
+            raise _too_many_streams(agent, self._limits.streams_per_agent_max)
+        self._per_agent[agent] += 1
+        try:
+            yield
         finally:
-            self._per_agent -= Counter([chain.agent])
+            self._per_agent -= Counter([agent])
 
     async def _acknowledged(
         self, requests: Any, chain: Chain, resume: intake_pb2.Resume, writer: Writer, held_size: int

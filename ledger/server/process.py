@@ -54,6 +54,8 @@ _GRACE_S = 5.0
 _OPTIONS = [
     # A second ledger could share the port, and each would get some of the agents.
     ("grpc.so_reuseport", 0),
+    # Whoever connects and says nothing is cut.
+    ("grpc.server_handshake_timeout_ms", 10_000),
     # Whoever went away without a word must not hold a stream for ever.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),

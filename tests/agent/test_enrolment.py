@@ -159,6 +159,7 @@ class Edge:
             "key_file": self.key_file,
             "enrolment_token_file": self.invitation_file,
         }
+        self.metrics = SelfMetrics()
         self.uplink = Uplink(LedgerConfig.model_validate(config), self.spool, self.metrics)
         self.uplink.start()
         return self.uplink

@@ -18,7 +18,7 @@ from ledger.journal import segment
 from ledger.journal.disk import DiskFile
 from ledger.journal.errors import StoreDamaged, StoreRefused
 from ledger.journal.frames import BadFrame
-from ledger.journal.segment import SUFFIX
+from ledger.journal.segment import is_name
 from ledger.journal.store import check_version, log_of
 from ledger.query.verify.records import RecordCheck
 from meterbook.ledger.v1 import query_pb2
@@ -38,7 +38,7 @@ def verify_files(store: Path, against: Checkpoint | None = None) -> Iterator[que
     try:
         check_version(store)
         disk = log_of(store)
-        names = [name for name in disk.names() if name.endswith(SUFFIX)]
+        names = [name for name in disk.names() if is_name(name)]
         told = 0
         for name in names:
             file = disk.open(name)

@@ -88,7 +88,7 @@ def test_verify_files_that_a_ledger_has_open(book: Running, tmp_path: Path) -> N
     assert run_cli("verify", *options, "--from", "2").exit_code == 2
     copy = tmp_path / "copy"
     shutil.copytree(store / "log", copy / "log")
-    assert "cannot be read" in run_cli("verify", "--offline", str(copy)).stderr
+    assert "is not a store" in run_cli("verify", "--offline", str(copy)).stderr
     shutil.copy(store / "FORMAT", copy / "FORMAT")
     (segment,) = (copy / "log").iterdir()
     data = segment.read_bytes()

@@ -174,7 +174,10 @@ def test_a_series_known_from_before_a_restart_is_known(tmp_path: Path) -> None:
         ]
 
 
-def test_tables_whose_files_are_gone_are_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_tables_whose_files_are_gone_are_refused_with_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.journal.lake.INLINED_ROWS_MAX", 0)
     with opened(tmp_path) as journal:
         append(journal, *batches(2))
         expected = everything(journal)

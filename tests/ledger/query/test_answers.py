@@ -175,8 +175,8 @@ def test_ranges_at_the_edges(shop: Running, asked: query_pb2.Range, rows: int) -
         (lambda shop: shop.query.Usage(query_pb2.UsageRequest(tenants=["acmee"])), "tenants: there is no tenant 'acmee'; did you mean 'acme'?"),
         (lambda shop: shop.query.Cost(query_pb2.CostRequest(tenants=["acmee"])), "tenants: there is no tenant 'acmee'; did you mean 'acme'?"),
         (lambda shop: shop.query.Margin(query_pb2.MarginRequest(tenants=["acmee"])), "tenants: there is no tenant 'acmee'; did you mean 'acme'?"),
-        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(as_of=-1)), "as_of: position -1 is not in the book, which ends at 7"),
-        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(as_of=2**62)), f"as_of: position {2**62} is not in the book, which ends at 7"),
+        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(as_of=-1)), "as_of: position -1 is not in the book, which ends at 8"),
+        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(as_of=2**62)), f"as_of: position {2**62} is not in the book, which ends at 8"),
         (lambda shop: shop.query.Cost(query_pb2.CostRequest(range=query_pb2.Range(start="now"))), "range.start: 'now' is not an RFC 3339 time such as 2026-01-31T09:30:00Z"),
         (lambda shop: shop.query.Cost(query_pb2.CostRequest(range=query_pb2.Range(start="2026-02-01", end="2026-01-01"))), "range.end: 2026-01-01T00:00:00Z is before range.start 2026-02-01T00:00:00Z; give an end that is not before the start"),
         (lambda shop: shop.query.Invoice(query_pb2.InvoiceRequest()), "tenant: name the tenant whose invoice is to be drafted"),
@@ -230,15 +230,16 @@ def test_a_position_answers_the_same_for_ever(tmp_path: Path) -> None:
 
 
 def test_an_empty_book_answers_everything(tmp_path: Path) -> None:
+    """It holds nothing but the record that names its key."""
     with serving(tmp_path / "store") as running:
         for name, ask in QUESTIONS.items():
             if name != "invoice":
                 answer: Any = ask(running, 0)
-                assert (answer.as_of, list(answer.rows)) == (0, []), name
-        assert running.admin.Book(admin_pb2.BookRequest()) == admin_pb2.BookResponse()
+                assert (answer.as_of, list(answer.rows)) == (1, []), name
+        assert running.admin.Book(admin_pb2.BookRequest()) == admin_pb2.BookResponse(position=1)
         *_, last = running.query.Verify(query_pb2.VerifyRequest())
-        assert last.verdict == query_pb2.Verdict(holds=True)
-        message = "tenant: tenant 'acme' has no subscription in the billing period 1970-01-01T00:00:00Z to "
+        assert (last.verdict.holds, last.verdict.position, last.verdict.batches) == (True, 1, 0)
+        message = "tenant: tenant 'acme' has no subscription in the billing period "
         code, details = refused(lambda: running.query.Invoice(query_pb2.InvoiceRequest(tenant="acme")))
         assert code is grpc.StatusCode.INVALID_ARGUMENT and details.startswith(message)
         asked = query_pb2.Range(start="2026-01-01")
