@@ -55,19 +55,20 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
 
 
 class Ledger:
-    """A ledger over an empty embedded store, between :meth:`start` and :meth:`stop`."""
+    """A ledger between :meth:`start` and :meth:`stop`, over an embedded store of its own unless another is given."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, store: str = "", key_file: Path | None = None) -> None:
         port, self._http = free_ports(2)
         self.address = f"127.0.0.1:{port}"
         self.ca_file, key_file = make_certificate(directory)
         config = {
-            "store": f"file:{directory}/book",
+            "store": store or f"file:{directory}/book",
             "listen": self.address,
             "http": f"127.0.0.1:{self._http}",
             "tls": {"cert_file": str(self.ca_file), "key_file": str(key_file)},
             "access": {"anonymous": "admin"},
             "insecure": True,
+            **({"proof": {"key_file": str(key_file)}} if key_file else {}),
         }
         (directory / "ledger.yaml").write_text(yaml.safe_dump(config))
         command = meterbook("ledger", "serve", "--config", str(directory / "ledger.yaml"))
@@ -142,39 +143,46 @@ class Fed:
 
 
 def feed(directory: Path, agents: int, rows: int, seconds: float, rate: float = 0.0) -> Fed:
-    """Feed a new ledger from ``agents`` agents with batches of ``rows`` samples; at ``rate`` samples per second, if given."""
+    """Feed a new embedded ledger from ``agents`` agents with batches of ``rows``; at ``rate`` samples per second, if given."""
     ledger = Ledger(directory)
     ledger.start()
-    senders: list[subprocess.Popen[str]] = []
     try:
-        groups = [
-            names for n in range(_SENDERS_MAX) if (names := [f"agent-{i}" for i in range(n, agents, _SENDERS_MAX)])
-        ]
-        senders = [_sender(ledger, names, rows, seconds, rate * len(names) / agents) for names in groups]
+        return feed_replicas([ledger], agents, rows, seconds, rate)
+    finally:
+        ledger.stop()
+
+
+def feed_replicas(ledgers: Sequence[Ledger], agents: int, rows: int, seconds: float, rate: float = 0.0) -> Fed:
+    """Feed the replicas of one ledger, which are running; the agents are spread over them."""
+    groups = [names for n in range(_SENDERS_MAX) if (names := [f"agent-{i}" for i in range(n, agents, _SENDERS_MAX)])]
+    senders = [
+        _sender(ledgers[place % len(ledgers)], names, rows, seconds, rate * len(names) / agents)
+        for place, names in enumerate(groups)
+    ]
+    try:
         for sender in senders:
             assert sender.stdout is not None
             sender.stdout.readline()
-        before, lag = cpu_s(ledger.pid), Lag(ledger)
+        before, lag = sum(cpu_s(ledger.pid) for ledger in ledgers), Lag(ledgers[0])
         for sender in senders:
             assert sender.stdin is not None
             sender.stdin.write("\n")
             sender.stdin.flush()
         found = [json.loads(sender.communicate()[0]) for sender in senders]
         caught_up_s = lag.stop()
-        samples = sum(each["samples"] for each in found)
-        return Fed(
-            samples_per_s=samples / max(each["seconds"] for each in found),
-            p50_ms=max(each["p50_ms"] for each in found),
-            p99_ms=max(each["p99_ms"] for each in found),
-            tables_behind_s=lag.most_s,
-            caught_up_s=caught_up_s,
-            ledger_cpu_s_per_million=(cpu_s(ledger.pid) - before) / samples * 1e6,
-            peak_rss_mib=memory_mib(ledger.pid, "VmHWM"),
-        )
     finally:
         for sender in senders:
             sender.kill()
-        ledger.stop()
+    samples = sum(each["samples"] for each in found)
+    return Fed(
+        samples_per_s=samples / max(each["seconds"] for each in found),
+        p50_ms=max(each["p50_ms"] for each in found),
+        p99_ms=max(each["p99_ms"] for each in found),
+        tables_behind_s=lag.most_s,
+        caught_up_s=caught_up_s,
+        ledger_cpu_s_per_million=(sum(cpu_s(ledger.pid) for ledger in ledgers) - before) / samples * 1e6,
+        peak_rss_mib=max(memory_mib(ledger.pid, "VmHWM") for ledger in ledgers),
+    )
 
 
 def _sender(ledger: Ledger, names: Sequence[str], rows: int, seconds: float, rate: float) -> subprocess.Popen[str]:

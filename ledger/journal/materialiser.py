@@ -32,7 +32,7 @@ from meterbook.wire.instants import SECOND_US, now_us
 #: Bytes of payloads that are read at a time, and of their rows that one transaction applies.
 READ_BYTES_MAX, APPLY_BYTES_MAX = 16 << 20, 128 << 20
 _RETRY_S = 1.0
-_IDLE_S = 0.2
+_IDLE_S, _BUSY_S = 0.05, 0.2
 _LINGER_S = 0.3
 _CATCH_UP_TRIES = 20
 #: How much less of the processors the thread gets than those that accept, when there is not enough for all.
@@ -104,7 +104,7 @@ class Materialiser:
                 self._watch_only()
                 if not tries_left:
                     raise
-                time.sleep(_IDLE_S)
+                time.sleep(_BUSY_S)
 
     def wait_for(self, position: int, timeout_s: float) -> bool:
         """Wait until the tables hold ``position``; False when the time is up first."""

@@ -44,6 +44,17 @@ def lives(pid: int) -> bool:
         return False
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether no thread of a process runs any more; also true of one that is gone."""
+    try:
+        states = [
+            (task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()
+        ]
+    except OSError:
+        return not lives(pid)
+    return all(state in "TtZX" for state in states)
+
+
 def signal_family(pid: int, number: signal.Signals) -> None:
     """Send a signal to all of them, the eldest first, so that none is started anew meanwhile."""
     for each in family(pid):

@@ -160,6 +160,9 @@ class ServerProcess:
     def pause(self) -> None:
         """Make it hang: connections stay open, are even accepted, and nobody answers."""
         guard.signal_family(self.pid, signal.SIGSTOP)
+        # A process of many threads goes on for a moment after it was told to stop.
+        while not all(guard.is_stopped(pid) for pid in guard.family(self.pid)):
+            time.sleep(_POLL_S)
 
     def resume(self) -> None:
         """Let it go on after :meth:`pause`."""

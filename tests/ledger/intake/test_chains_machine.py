@@ -151,4 +151,4 @@ def check(log: Log, made: dict[str, list[intake_pb2.Batch]], positions: dict[tup
 
 
 TestChains = ChainsMachine.TestCase
-TestChains.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
+TestChains.settings = settings(max_examples=6, stateful_step_count=20, deadline=None)
