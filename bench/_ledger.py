@@ -57,7 +57,7 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
 class Ledger:
     """A ledger between :meth:`start` and :meth:`stop`, over an embedded store of its own unless another is given."""
 
-    def __init__(self, directory: Path, store: str = "", key_file: Path | None = None) -> None:
+    def __init__(self, directory: Path, store: str = "", signing_key: Path | None = None) -> None:
         port, self._http = free_ports(2)
         self.address = f"127.0.0.1:{port}"
         self.ca_file, key_file = make_certificate(directory)
@@ -68,7 +68,7 @@ class Ledger:
             "tls": {"cert_file": str(self.ca_file), "key_file": str(key_file)},
             "access": {"anonymous": "admin"},
             "insecure": True,
-            **({"proof": {"key_file": str(key_file)}} if key_file else {}),
+            **({"proof": {"key_file": str(signing_key)}} if signing_key else {}),
         }
         (directory / "ledger.yaml").write_text(yaml.safe_dump(config))
         command = meterbook("ledger", "serve", "--config", str(directory / "ledger.yaml"))

@@ -83,6 +83,8 @@ class Materialiser:
         """Stop after the group under way. Safe to call twice."""
         self._stopping.set()
         self._hurry.set()
+        with self._applied:
+            self._applied.notify_all()
         if self._thread.is_alive():
             self._thread.join()
         self._upkeep.close()
@@ -111,7 +113,8 @@ class Materialiser:
         with self._applied:
             self._wanted = max(self._wanted, position)
             self._hurry.set()
-            return self._applied.wait_for(lambda: self._watermark >= position, timeout_s)
+            self._applied.wait_for(lambda: self._watermark >= position or self._stopping.is_set(), timeout_s)
+            return self._watermark >= position
 
     def _resume(self) -> None:
         """Take up what the tables say, whatever became of the last group."""
