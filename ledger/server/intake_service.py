@@ -25,7 +25,7 @@ from ledger.intake.chains import Chain, Chains
 from ledger.intake.contents import IntakeLimits
 from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
-from ledger.journal.errors import JournalError
+from ledger.journal.errors import JournalError, Overtaken
 from ledger.server.authentication import current_session
 from ledger.server.inbox import Inbox
 from ledger.server.selfmetrics import SelfMetrics
@@ -34,6 +34,7 @@ from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.sections import encode
 
 _WORKERS = 2
+_TRIES = 5
 _STATUS = {
     intake_pb2.REFUSAL_CODE_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     intake_pb2.REFUSAL_CODE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -105,8 +106,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
     async def Record(self, request: intake_pb2.RecordRequest, context: Any) -> intake_pb2.RecordResponse:
         """Events row by row; answers when they are durable."""
         try:
-            position = await self._in_thread(self._record, request)
-            return intake_pb2.RecordResponse(position=await asyncio.wrap_future(position))
+            return intake_pb2.RecordResponse(position=await self._recorded(request))
         except Refused as refused:
             self._metrics.refused(refused.code)
             self._metrics.limited(refused.limit)
@@ -116,6 +116,16 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
             self._metrics.refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE)
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         raise AssertionError("abort does not return")
+
+    async def _recorded(self, request: intake_pb2.RecordRequest) -> int:
+        """Position of the events. Who was overtaken in the sender's chain by another replica seals them anew."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return await asyncio.wrap_future(await self._in_thread(self._record, request))
+            except Overtaken:
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     def close(self) -> None:
         """Let the worker threads end."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 
 import grpc
 import pytest
 
+from ledger.journal.errors import Overtaken
+from ledger.journal.journal import Journal
+from ledger.journal.record import Draft
 from meterbook.intake.v1 import intake_pb2
 from tests.ledger.intake.failing import Disk
 from tests.ledger.server.talking import Client, run
@@ -40,6 +44,27 @@ def test_many_recording_at_once(tmp_path: Path) -> None:
         assert sorted([(await call).position for call in calls]) == list(range(2, 32))
         chains = client.process._journal.view().chains().to_pylist()
         assert [each["sequence"] for each in chains] == [10, 10, 10]
+
+    run(tmp_path, conversation)
+
+
+def test_who_is_overtaken_by_another_replica_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overtaken = [True, True, False]
+    append = Journal.append
+
+    def appended(journal: Journal, draft: Draft) -> Future[int]:
+        if not overtaken.pop(0):
+            return append(journal, draft)
+        future: Future[int] = Future()
+        future.set_exception(Overtaken("another replica was first"))
+        return future
+
+    async def conversation(client: Client) -> None:
+        monkeypatch.setattr(Journal, "append", appended)
+        await client.intake.Record(recording(SALE))
+        monkeypatch.undo()
+        assert overtaken == []
+        assert client.process._journal.view().count("events") == 1
 
     run(tmp_path, conversation)
 
