@@ -22,7 +22,7 @@ from bench._ledger import Fed, Ledger, feed_replicas
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweed import SeaweedServer
 
-#: What one replica reached in a prototype (100 batches to a segment), at 10,000 samples a batch.
+#: The goal of one ledger with a store of its own.
 GOAL = 10_000_000
 AGENTS, ROWS = 4, 10_000
 
