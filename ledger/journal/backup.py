@@ -15,7 +15,7 @@ from ledger.journal import segment
 from ledger.journal.disk import Disk, DiskFile, sync_directory
 from ledger.journal.errors import StoreDamaged, StoreRefused
 from ledger.journal.frames import BadFrame
-from ledger.journal.segment import Group, Header, is_name
+from ledger.journal.segment import Group, Header
 from ledger.journal.store import StoreDirectory, check_version, log_of
 from meterbook.proof.merkle import Frontier
 
@@ -57,11 +57,11 @@ def copy_log(source: Disk, target: Disk) -> Iterator[Frontier]:
     """
     finished = frontier = Frontier()
     done: set[str] = set()
-    if (held := _segments(target)) and _segments(source)[:1] > held[:1]:
+    if (held := segment.names_in(target)) and segment.names_in(source)[:1] > held[:1]:
         raise StoreRefused(f"{source.directory}: begins after the copy in {target.directory}; use another folder")
     names: list[str] = []
     # The last segment may be finished and the next one begun while it is copied.
-    while names != (names := _segments(source)):
+    while names != (names := segment.names_in(source)):
         for name in names:
             if name not in done:
                 frontier = copy_segment(source, target, name, finished, is_last=name == names[-1])
@@ -136,13 +136,6 @@ def _groups(file: DiskFile, seed: int, frontier: Frontier, offset: int, is_last:
             if is_last and segment.is_cut_off(file, offset, seed, frontier.size + 1):
                 # It is being written at this moment.
                 return
-            raise StoreDamaged(
-                f"{file.path}: the group at byte {offset}, position {frontier.size + 1}, is damaged ({error}); restore "
-                "the file from a backup"
-            ) from None
+            raise segment.damaged(file, offset, frontier.size + 1, error) from None
         yield group
         frontier, offset = group.frontier, group.end
-
-
-def _segments(disk: Disk) -> list[str]:
-    return [name for name in disk.names() if is_name(name)]

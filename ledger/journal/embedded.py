@@ -168,10 +168,7 @@ class EmbeddedLog:
                 self._advance(group, known.position)
         except BadFrame as error:
             if not is_last or not segment.is_cut_off(file, self._size, self._seed, self.end + 1):
-                raise StoreDamaged(
-                    f"{file.path}: the group at byte {self._size}, position {self.end + 1}, is damaged ({error}); "
-                    "restore the file from a backup"
-                ) from None
+                raise segment.damaged(file, self._size, self.end + 1, error) from None
             if self.end < known.position:
                 raise self._lost(known) from None
             file.truncate(self._size)

@@ -56,6 +56,7 @@ class Journal:
         if archive is not None:
             self.store.archive_to(archive)
         self.tables = Tables(self.store.tables)
+        self.tables.remove_orphans()
         self.log: Log = EmbeddedLog(log_of(root), self._known())
         self.materialiser = Materialiser(self.log, self.tables)
 

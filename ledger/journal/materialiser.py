@@ -175,9 +175,10 @@ class Materialiser:
     def _work(self) -> None:
         worked = self._apply_group()
         self._upkeep.step()
-        if not worked:
-            self._seen_us = now_us()
-        if not worked and self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
+        if worked:
+            return
+        self._seen_us = now_us()
+        if self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
             self._hurry.wait(_LINGER_S)
             self._hurry.clear()
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger.journal import frames
-from ledger.journal.disk import DiskFile
+from ledger.journal.disk import Disk, DiskFile
 from ledger.journal.errors import StoreDamaged
 from ledger.journal.frames import BadFrame, Commit
 from ledger.journal.record import Draft, Record
@@ -60,6 +60,18 @@ class Group:
 def name_of(position: int) -> str:
     """File name of the segment whose first record has this position."""
     return f"{position:0{_DIGITS}d}{SUFFIX}"
+
+
+def names_in(disk: Disk) -> list[str]:
+    """The segments of a log by name, oldest first."""
+    return [name for name in disk.names() if is_name(name)]
+
+
+def damaged(file: DiskFile, offset: int, position: int, error: BadFrame) -> StoreDamaged:
+    """What to raise for a group that was acknowledged once and cannot be read."""
+    return StoreDamaged(
+        f"{file.path}: the group at byte {offset}, position {position}, is damaged ({error}); restore the file from a backup"
+    )
 
 
 def is_name(name: str) -> bool:

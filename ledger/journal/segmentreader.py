@@ -11,7 +11,7 @@ from ledger.journal.disk import Disk, DiskFile
 from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.frames import BadFrame
 from ledger.journal.record import Record
-from ledger.journal.segment import Group, is_name, position_of
+from ledger.journal.segment import Group, position_of
 from ledger.journal.tail import Tail
 from meterbook.proof.merkle import Frontier
 
@@ -27,7 +27,7 @@ class Segments:
 
     def find(self) -> None:
         """Look what there is."""
-        self.names = [name for name in self.disk.names() if is_name(name)]
+        self.names = segment.names_in(self.disk)
         if self.names:
             file = self.disk.open(self.names[-1])
             try:
@@ -53,13 +53,6 @@ class Segments:
     def begin(self, name: str) -> None:
         """One more at the end."""
         self.names = [*self.names, name]
-
-    def remove(self, names: list[str]) -> None:
-        """Delete segments."""
-        self.names = [name for name in self.names if name not in names]
-        for name in names:
-            self.disk.remove(name)
-        self.disk.sync()
 
 
 class SegmentReader:
@@ -138,10 +131,7 @@ class SegmentReader:
         try:
             return segment.read_group(self._file, self._offset, self._seed, self._edge)
         except BadFrame as error:
-            raise StoreDamaged(
-                f"{self._file.path}: the group at byte {self._offset}, position {self._edge.size + 1}, is damaged "
-                f"({error}); restore the file from a backup"
-            ) from None
+            raise segment.damaged(self._file, self._offset, self._edge.size + 1, error) from None
 
     def _next_segment(self) -> None:
         assert self._file is not None

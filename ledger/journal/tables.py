@@ -101,6 +101,14 @@ class Tables:
                     ) from None
             time.sleep(_OPEN_RETRY_S)
 
+    def remove_orphans(self) -> None:
+        """Delete files that nobody refers to; for a lake where nobody else writes, before anything is written.
+
+        A process that was killed may have left them. Raises TablesUnavailable.
+        """
+        with _translated(self.lake):
+            self._connection.execute(f"CALL ducklake_delete_orphaned_files('book', {_past(_ORPHANS_S)})")
+
     def renew(self) -> None:
         """Open the tables anew: DuckLake remembers something of every commit, for as long as they are open.
 
@@ -122,9 +130,6 @@ class Tables:
             for statement in [*self.lake.settings(), *(secrets := self.lake.secrets()), self.lake.attach(), "USE book"]:
                 connection.execute(statement)
             _create(connection, self.lake)
-            if not self.lake.is_shared:
-                # Nobody else writes here: what is not in the catalog by now was left by a process that was killed.
-                connection.execute(f"CALL ducklake_delete_orphaned_files('book', {_past(_ORPHANS_S)})")
         except BaseException:
             connection.close()
             raise
@@ -154,7 +159,7 @@ class Tables:
         Any other TablesUnavailable leaves open whether it was done: the watermark tells.
         """
         # Whatever goes wrong, the files stay: a commit that failed may have been made all the same. What nobody refers to is
-        # removed when the tables are opened.
+        # removed when the store is opened.
         self._apply(rows, self._written(rows), previous, position)
 
     def _written(self, rows: Rows) -> dict[str, Path]:

@@ -18,7 +18,6 @@ from ledger.journal import segment
 from ledger.journal.disk import DiskFile
 from ledger.journal.errors import StoreDamaged, StoreRefused
 from ledger.journal.frames import BadFrame
-from ledger.journal.segment import is_name
 from ledger.journal.store import check_version, log_of
 from ledger.query.verify.records import RecordCheck
 from meterbook.ledger.v1 import query_pb2
@@ -38,7 +37,7 @@ def verify_files(store: Path, against: Checkpoint | None = None) -> Iterator[que
     try:
         check_version(store)
         disk = log_of(store)
-        names = [name for name in disk.names() if is_name(name)]
+        names = segment.names_in(disk)
         told = 0
         for name in names:
             file = disk.open(name)
@@ -85,10 +84,7 @@ def _segment(file: DiskFile, check: RecordCheck, verdict: query_pb2.Verdict, *, 
                     "they are being written"
                 )
                 return
-            raise StoreDamaged(
-                f"{file.path}: the group at byte {offset}, position {frontier.size + 1}, is damaged ({error}); restore the "
-                "file from a backup"
-            ) from None
+            raise segment.damaged(file, offset, frontier.size + 1, error) from None
         if group.time_us < time_us:
             check.faults.append(f"position {group.records[0].position}: was committed before the one before it")
         check.group(group.records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -174,3 +175,19 @@ def test_opening_again_changes_nothing(tmp_path: Path) -> None:
     again = Tables(tmp_path)
     assert again.watermark == 0
     again.close()
+
+
+def test_opening_a_store_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        filled(journal, 3)
+        before = everything(journal)
+    folder = tmp_path / "tables" / "data" / "main" / "samples"
+    folder.mkdir(parents=True, exist_ok=True)
+    old, young = folder / "old.parquet", folder / "young.parquet"
+    for file in (old, young):
+        file.write_bytes(b"never committed")
+    os.utime(old, (1, 1))
+    with opened(tmp_path) as journal:
+        assert everything(journal) == before
+    assert not old.exists()
+    assert young.exists()
