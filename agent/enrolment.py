@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import AgentError
+from agent.spool.file import sync_directory
 
 _ALPHABET = string.ascii_letters + string.digits
 # 62^43 is a little more than 2^256.
@@ -76,7 +77,7 @@ class KeyFiles:
         ask(invitation, key)
         try:
             pending.rename(self.key_file)
-            _sync_directory(self.key_file.parent)
+            sync_directory(self.key_file.parent)
         except OSError as error:
             raise KeyUnusable(
                 f"ledger.key_file {self.key_file} cannot be written: {error.strerror or error}"
@@ -135,18 +136,9 @@ def _write(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.rename(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise KeyUnusable(f"ledger.key_file: {path} cannot be written: {error.strerror or error}") from error
-
-
-def _sync_directory(directory: Path) -> None:
-    """The name of a new file must be as durable as what is in it."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _random(length: int) -> str:

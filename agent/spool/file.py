@@ -137,7 +137,7 @@ class SpoolFile:
                     self.database.table(name).create(columns, pk=primary_key)
                 first = {"id": 0, "format": FORMAT, "agent": agent, "epoch": epoch, "sequence": 0, "hash": GENESIS}
                 self.database.table("spool").insert(first | {"acked_sequence": 0, "acked_hash": GENESIS})
-            _sync_directory(self.path.parent)
+            sync_directory(self.path.parent)
         elif "spool" not in names:
             raise SpoolUnusable(f"{self.path} is a database but no spool: name another file in spool.path")
         found = self.rows("SELECT format, agent FROM spool")[0]
@@ -173,7 +173,7 @@ def _locked(path: Path) -> IO[bytes]:
     return lock
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """The name of a new file must be as durable as what is in it."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:

@@ -18,9 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
-from ledger.journal.lake import EmbeddedLake, Lake, from_json
+from ledger.journal.lake import Lake, from_json
 from ledger.journal.tables import Tables
 
 #: Seconds that merging goes on for; the last merge may take it a little beyond.
@@ -37,8 +36,8 @@ logger = logging.getLogger(__name__)
 class Compaction:
     """A child that is prepared to compact the tables of a place, once. It raises nothing: the next one may succeed."""
 
-    def __init__(self, where: Path | Lake, stopping: threading.Event) -> None:
-        self._lake = EmbeddedLake(where) if isinstance(where, Path) else where
+    def __init__(self, lake: Lake, stopping: threading.Event) -> None:
+        self._lake = lake
         self._stopping = stopping
         self._child: subprocess.Popen[bytes] | None = None
         self._has_answered = False

@@ -117,7 +117,7 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
 
 def prepared(where: Path, stopping: threading.Event) -> Compaction:
     """A child that waits to be told to go on, or has ended."""
-    child = Compaction(where, stopping)
+    child = Compaction(EmbeddedLake(where), stopping)
     while not (child.is_prepared or child.is_over):
         pass
     return child
