@@ -72,10 +72,12 @@ class Chains:
         self._chains: WeakValueDictionary[tuple[str, int], Chain] = WeakValueDictionary()
         self._opening = threading.Lock()
         self._replays = ThreadPoolExecutor(_REPLAYS, thread_name_prefix="replays")
+        self._closing = False
 
     def close(self) -> None:
-        """Let the threads end."""
-        self._replays.shutdown(wait=True, cancel_futures=True)
+        """Let the threads end; replays that still wait for one are refused, to be sent again to the next ledger."""
+        self._closing = True
+        self._replays.shutdown(wait=True)
 
     def hello(self, hello: intake_pb2.Hello) -> Chain:
         """The chain that a Hello names, after waiting for what is under way. Raises Refused."""
@@ -190,6 +192,8 @@ class Chains:
         return future
 
     def _from_book(self, chain: Chain, sequence: int, digest: bytes) -> int:
+        if self._closing:
+            raise Refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE, "the ledger is stopping; say hello again")
         head = self._journal.log.head(chain.name)
         if sequence > head.sequence:
             # It was under way a moment ago and failed.

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -77,7 +77,8 @@ class ChainsMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def replay(self, data: st.DataObject) -> None:
         agent = data.draw(st.sampled_from([agent for agent in AGENTS if self.made[agent]]))
-        self.accept(agent, data.draw(st.sampled_from(self.made[agent])))
+        sequence = data.draw(st.integers(1, len(self.made[agent])))
+        self.accept(agent, self.made[agent][sequence - 1])
 
     def accept(self, agent: str, batch: intake_pb2.Batch) -> None:
         try:
@@ -101,8 +102,10 @@ class ChainsMachine(RuleBasedStateMachine):
                 place = (agent, batch.sequence)
                 assert self.positions.setdefault(place, future.result()) == future.result()
             else:
+                # What is on its way can be overtaken by its own replay, and a replay refused by a ledger that stops.
                 assert isinstance(future.exception(), LogUnavailable | Overtaken | Refused)
-                assert (agent, batch.sequence) not in self.positions or isinstance(future.exception(), Overtaken)
+                may_be_there = isinstance(future.exception(), Overtaken | Refused)
+                assert may_be_there or (agent, batch.sequence) not in self.positions
         self.under_way.clear()
 
     @rule(full=st.booleans())
@@ -151,4 +154,5 @@ def check(log: Log, made: dict[str, list[intake_pb2.Batch]], positions: dict[tup
 
 
 TestChains = ChainsMachine.TestCase
-TestChains.settings = settings(max_examples=6, stateful_step_count=20, deadline=None)
+# One step takes a tenth of a second: what fails is shown as it is, for a shorter story would take minutes to find.
+TestChains.settings = settings(max_examples=6, stateful_step_count=20, phases=(Phase.explicit, Phase.generate))
