@@ -67,8 +67,5 @@ def _ordered(samples: pa.Table) -> bool:
         return True
     # Looked at as it lies there: casting would copy it.
     ids, times = (column.chunk(0).view(pa.int64()).to_numpy() for column in samples.columns[:2])
-    begins = ids[1:] != ids[:-1]
-    if not np.all(begins | (times[1:] >= times[:-1])):
-        return False
-    firsts = ids[np.flatnonzero(begins) + 1]
-    return bool(len(firsts) == 0 or (firsts[0] > ids[0] and np.all(firsts[1:] > firsts[:-1])))
+    falls = np.flatnonzero(times[1:] < times[:-1])
+    return bool(np.all(ids[1:] >= ids[:-1]) and np.all(ids[falls + 1] > ids[falls]))

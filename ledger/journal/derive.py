@@ -114,7 +114,7 @@ def decode_batch(batch: intake_pb2.Batch, rows_max: int = _ROWS_MAX) -> Sections
     for name in SCHEMAS:
         found[name] = sections.decode(name, getattr(batch, name), rows_max, left)
         # Asking an empty table for its size costs as much as decoding a small one.
-        left -= found[name].nbytes if found[name].num_rows else 0
+        left -= sections.size(found[name]) if found[name].num_rows else 0
     return Sections(**found)
 
 
@@ -189,11 +189,10 @@ def _screen_together(
         for record, content in batches:
             _screen_one(record, content, known, parts)
         return
-    positions = np.array([record.position for record, _ in batches])
     for name, table in kept.tables().items():
         if table.num_rows:
-            counts = [getattr(content, name).num_rows for _, content in batches]
-            parts.setdefault(name, []).append(_positioned(name, table, np.repeat(positions, counts)))
+            positions = [np.full(getattr(content, name).num_rows, record.position) for record, content in batches]
+            parts.setdefault(name, []).append(_positioned(name, table, positions))
     rows = [_batch_row(record, content) for record, content in batches]
     parts.setdefault("batches", []).append(_from_rows(rows, TABLES["batches"]))
 
@@ -202,7 +201,7 @@ def _screen_one(record: Record, content: Sections, known: KnownSeries, parts: di
     kept, known = screen(content, record.time_us, known)
     for name, table in kept.tables().items():
         if table.num_rows:
-            parts.setdefault(name, []).append(_positioned(name, table, np.full(table.num_rows, record.position)))
+            parts.setdefault(name, []).append(_positioned(name, table, [np.full(table.num_rows, record.position)]))
     parts.setdefault("batches", []).append(_from_rows([_batch_row(record, kept)], TABLES["batches"]))
     return known
 
@@ -223,9 +222,9 @@ def _tile(subtree: Subtree) -> tuple[object, ...]:
     return subtree.level, subtree.index, subtree.hash.hex(), (subtree.index + 1) << subtree.level
 
 
-def _positioned(name: str, table: pa.Table, positions: np.ndarray) -> pa.Table:
+def _positioned(name: str, table: pa.Table, positions: list[np.ndarray]) -> pa.Table:
     columns = [column.cast(field.type) for column, field in zip(table.columns, TABLES[name], strict=False)]
-    return pa.Table.from_arrays([*columns, pa.array(positions, pa.int64())], schema=TABLES[name])
+    return pa.Table.from_arrays([*columns, pa.chunked_array(positions, pa.int64())], schema=TABLES[name])
 
 
 def _definitions(record: Record) -> Rows:

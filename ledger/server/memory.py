@@ -1,13 +1,15 @@
 """Keeps freed memory for the next batch, instead of giving it back to the kernel and asking for it again.
 
-A batch is decoded into blocks of some hundred kilobytes. The C library returns blocks of that size at once when they are
-freed, and each of their pages is cleared by the kernel when it is touched next: with thousands of batches a
-second that costs more than checking them.
+A batch is decoded into blocks of some hundred kilobytes. Allocators return blocks of that size when they are freed, at
+once or soon, and each of their pages is cleared by the kernel when it is touched next: with thousands of batches a
+second that costs more than checking them. The C library's can be told to keep them, so Arrow is told to use that.
 """
 
 from __future__ import annotations
 
 import ctypes
+
+import pyarrow as pa
 
 # From glibc's malloc.h. Other C libraries have no mallopt, or ignore these.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -20,3 +22,4 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _BLOCK_BYTES_MAX)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES_MAX)
+        pa.set_memory_pool(pa.system_memory_pool())

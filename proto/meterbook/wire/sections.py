@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 
 import pyarrow as pa
 
-from meterbook.wire.sizes import declared_size
+from meterbook.wire.sizes import RECORD_BATCH, SCHEMA, declared
 
 SCHEMA_VERSION = 1
 
@@ -43,6 +43,7 @@ SERIES = _schema(
     since=_TIME,
 )
 SAMPLES = _schema(series_id=pa.int64(), time=_TIME, value=pa.float64())
+_SAMPLE_BYTES = sum(kind.bit_width // 8 for kind in SAMPLES.types)
 EVENTS = _schema(
     origin=pa.utf8(),
     source=pa.utf8(),
@@ -82,7 +83,6 @@ _SHOWN_CHARS_MAX, _SHOWN_COLUMNS_MAX = 400, 20
 _WRITE = pa.ipc.IpcWriteOptions(compression="zstd")
 # Batches come many at a time, each in a thread already.
 _READ = pa.ipc.IpcReadOptions(use_threads=False)
-_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class MalformedSection(ValueError):
@@ -111,7 +111,7 @@ class Sections:
     @property
     def nbytes(self) -> int:
         """Bytes of all sections in memory."""
-        return sum(table.nbytes for table in self.tables().values() if table.num_rows)
+        return sum(size(table) for table in self.tables().values() if table.num_rows)
 
     def tables(self) -> dict[str, pa.Table]:
         """The sections by name, in the order of the wire."""
@@ -121,6 +121,12 @@ class Sections:
 def sections(**tables: pa.Table) -> Sections:
     """Sections from the tables given; the others are empty."""
     return Sections(**{name: tables.get(name, empty) for name, empty in EMPTY.items()})
+
+
+def size(table: pa.Table) -> int:
+    """Bytes of a section in memory."""
+    # Samples are nearly everything, and asking Arrow takes as long as checking them.
+    return table.num_rows * _SAMPLE_BYTES if table.schema.equals(SAMPLES) else int(table.nbytes)
 
 
 def encode(table: pa.Table) -> bytes:
@@ -143,7 +149,9 @@ def decode(name: str, data: bytes, rows_max: int, bytes_max: int = DECODED_BYTES
         with pa.ipc.open_stream(pa.py_buffer(data), options=_READ) as reader:
             if not reader.schema.equals(schema):
                 raise MalformedSection(f"section {name}: columns {_columns(reader.schema)} are not {_columns(schema)}")
-            table = pa.Table.from_arrays(reader.read_all().columns, schema=schema)
+            table = reader.read_all()
+        if not table.schema.equals(schema, check_metadata=True):
+            table = pa.Table.from_arrays(table.columns, schema=schema)
         table.validate(full=True)
     except MalformedSection:
         raise
@@ -153,35 +161,26 @@ def decode(name: str, data: bytes, rows_max: int, bytes_max: int = DECODED_BYTES
     for field in schema:
         if not field.nullable and table[field.name].null_count:
             raise MalformedSection(f"section {name}: column {field.name} holds nulls")
-    return table.combine_chunks()
+    # Each call into Arrow lets other threads go first.
+    return table if table.column(0).num_chunks == 1 else table.combine_chunks()
 
 
 def _check_frames(name: str, data: bytes, rows_max: int, bytes_max: int) -> None:
-    """Walk the messages of a stream without decompressing anything."""
-    source = pa.BufferReader(data)
-    messages = pa.ipc.MessageReader.open_stream(source)
+    """Look at the messages of a stream without decompressing anything."""
     rows = decoded_bytes = record_batches = 0
-    expected = "schema"
-    while True:
-        start = source.tell()
-        try:
-            message = messages.read_next_message()
-        except StopIteration:
-            break
-        if message.type != expected:
-            raise MalformedSection(f"section {name}: a {message.type} message where a {expected} belongs")
-        if expected == "record batch":
-            batch_rows, batch_bytes = declared_size(message)
-            rows, decoded_bytes, record_batches = rows + batch_rows, decoded_bytes + batch_bytes, record_batches + 1
+    expected = SCHEMA
+    for message in declared(data):
+        if message.kind != expected:
+            raise MalformedSection(f"section {name}: a {message.kind} message where a {expected} belongs")
+        record_batches += message.kind == RECORD_BATCH
+        rows, decoded_bytes = rows + message.rows, decoded_bytes + message.bytes
         if record_batches > RECORD_BATCHES_MAX:
             raise MalformedSection(f"section {name}: more than {RECORD_BATCHES_MAX} record batches; send larger ones")
         if rows > rows_max:
             raise SectionTooLarge(f"section {name}: more than {rows_max} rows")
         if decoded_bytes > bytes_max:
             raise SectionTooLarge(f"section {name}: more than {bytes_max} bytes in memory")
-        expected = "record batch"
-    if data[start:] != _END_OF_STREAM:
-        raise MalformedSection(f"section {name}: the stream does not end where the bytes do")
+        expected = RECORD_BATCH
 
 
 def _columns(schema: pa.Schema) -> str:
