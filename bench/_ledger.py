@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bench._procfs import cpu_s, memory_mib
+from bench._procfs import family_cpu_s, family_peak_mib
 from examples.demo.processes import Program, free_ports, meterbook
 
 _PREFIX = "meterbook_ledger_"
@@ -131,7 +131,7 @@ class Lag:
 
 @dataclass(frozen=True)
 class Fed:
-    """What came of feeding a ledger."""
+    """What came of feeding a ledger; processor time and memory are those of all its processes."""
 
     samples_per_s: float
     p50_ms: float
@@ -163,7 +163,7 @@ def feed_replicas(ledgers: Sequence[Ledger], agents: int, rows: int, seconds: fl
         for sender in senders:
             assert sender.stdout is not None
             sender.stdout.readline()
-        before, lag = sum(cpu_s(ledger.pid) for ledger in ledgers), Lag(ledgers[0])
+        before, lag = sum(family_cpu_s(ledger.pid) for ledger in ledgers), Lag(ledgers[0])
         for sender in senders:
             assert sender.stdin is not None
             sender.stdin.write("\n")
@@ -180,8 +180,8 @@ def feed_replicas(ledgers: Sequence[Ledger], agents: int, rows: int, seconds: fl
         p99_ms=max(each["p99_ms"] for each in found),
         tables_behind_s=lag.most_s,
         caught_up_s=caught_up_s,
-        ledger_cpu_s_per_million=(sum(cpu_s(ledger.pid) for ledger in ledgers) - before) / samples * 1e6,
-        peak_rss_mib=max(memory_mib(ledger.pid, "VmHWM") for ledger in ledgers),
+        ledger_cpu_s_per_million=(sum(family_cpu_s(ledger.pid) for ledger in ledgers) - before) / samples * 1e6,
+        peak_rss_mib=max(family_peak_mib(ledger.pid) for ledger in ledgers),
     )
 
 

@@ -15,6 +15,18 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def family_cpu_s(pid: int) -> float:
+    """Likewise, with that of its children, those that ended included."""
+    fields = _stat(pid)
+    ended_s = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    return cpu_s(pid) + ended_s + sum(cpu_s(child) for child in descendants(pid))
+
+
+def family_peak_mib(pid: int) -> float:
+    """The most resident memory that it and each of its present children ever had, summed: never less than they had at once."""
+    return sum(memory_mib(each, "VmHWM") for each in [pid, *descendants(pid)])
+
+
 def memory_mib(pid: int, what: Literal["VmRSS", "VmHWM"]) -> float:
     """Resident memory: now (VmRSS) or at its most (VmHWM). Raises FileNotFoundError where the process is gone."""
     lines = (_PROC / str(pid) / "status").read_text().splitlines()

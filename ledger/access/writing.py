@@ -40,10 +40,21 @@ class Writer:
         allow(self._session.caller, STREAM, Subject(agent=hello.agent))
         self._chain = (hello.agent, hello.epoch)
 
-    def check(self, content: Sections) -> None:
-        """Raises Denied naming what is not granted; JournalError where that cannot be told just now."""
+    @property
+    def may_write_everything(self) -> bool:
+        """Whether what is in a batch makes no difference."""
+        return self._tenants.allows_everything and self._sources.allows_everything
+
+    def still_stands(self) -> None:
+        """Raises Denied where the caller was shut out since it came."""
         self._session.still_stands()
-        if self._tenants.allows_everything and self._sources.allows_everything:
+
+    def check(self, content: Sections, used_ids: np.ndarray) -> None:
+        """Raises Denied naming what is not granted; JournalError where that cannot be told just now.
+
+        ``used_ids`` are the series of the samples, each once; the samples themselves are not looked at.
+        """
+        if self.may_write_everything:
             return
         tables = content.tables()
         for columns, granted, what in ((_TENANTS, self._tenants, "tenant"), (_SOURCES, self._sources, "source")):
@@ -55,7 +66,7 @@ class Writer:
                         "invite the agent anew with that grant, or mend its tags"
                     )
         self._check_numbers(content.series)
-        self._check_samples(content)
+        self._check_samples(content.series, used_ids)
 
     def _check_numbers(self, series: pa.Table) -> None:
         """Row by row, since each is a hash of its own; but every series is defined only once in an epoch."""
@@ -70,14 +81,11 @@ class Writer:
                     f"give {genuine.series_id}: number series as meterbook.wire.series says"
                 )
 
-    def _check_samples(self, content: Sections) -> None:
+    def _check_samples(self, series: pa.Table, used: np.ndarray) -> None:
         if self._ids is None:
             self._ids = self._own(self._defined(*self._chain))
-        if content.series.num_rows:
-            self._ids = np.union1d(self._ids, content.series["series_id"].to_numpy())
-        ids = content.samples["series_id"].to_numpy()
-        # Samples are sorted by series: the distinct ones are where the number changes.
-        used = ids[np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1))]
+        if series.num_rows:
+            self._ids = np.union1d(self._ids, series["series_id"].to_numpy())
         strange = used[~np.isin(used, self._ids)]
         if len(strange):
             raise Denied(

@@ -12,9 +12,9 @@ import click
 
 from ledger.cli.migrate import migrate, orphans
 from ledger.cli.stores import backup, rebuild, restore
+from ledger.intake.memory import keep_freed_memory
 from ledger.journal.errors import JournalError
 from ledger.server.config import ConfigError, LedgerConfig, load
-from ledger.server.memory import keep_freed_memory
 from ledger.server.process import CannotServe, LedgerProcess
 
 

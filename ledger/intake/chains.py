@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-from ledger.intake.contents import IntakeLimits, checked_content
+from ledger.intake.contents import Checked, IntakeLimits, checked
 from ledger.intake.quota import SeriesQuota
 from ledger.intake.refusals import Refused
 from ledger.journal.journal import Journal
@@ -27,7 +27,7 @@ from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.proof.encoding import HASH_BYTES
 from meterbook.proof.leaf import agent_chain
-from meterbook.wire.seal import ChainPlace, batch_hash
+from meterbook.wire.seal import ChainPlace, batch_hash, seal
 from meterbook.wire.sections import SCHEMA_VERSION, Sections
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
@@ -117,11 +117,16 @@ class Chains:
             return chain.sequence, chain.hash
 
     def accept(
-        self, chain: Chain, batch: intake_pb2.Batch, check: Callable[[Sections], object] = lambda _: None
+        self,
+        chain: Chain,
+        batch: intake_pb2.Batch,
+        look: Callable[[], Checked] | None = None,
+        check: Callable[[intake_pb2.Batch, Checked], object] = lambda *_: None,
     ) -> Future[int]:
         """A future that gives the batch's position once it is durable. Raises Refused where it cannot be accepted.
 
-        ``check`` looks at the content before it is appended, and what it raises goes through.
+        ``look`` gives what is in the batch, if somebody else looks, and ``check`` judges it before it is appended; what they
+        raise goes through.
         The future raises LogUnavailable where the log cannot be written just now; that of a replay Refused where it has
         another content now, TablesUnavailable where the tables are so far behind that its position cannot be told.
         """
@@ -143,13 +148,13 @@ class Chains:
                 raise _broken(
                     f"batch {batch.sequence}: previous_hash {_short(batch.previous_hash)} is not {_short(chain.hash)}"
                 )
-            content = checked_content(batch, self._limits)
+            found = look() if look else checked(batch, self._limits)
             place = ChainPlace(chain.agent, chain.epoch, batch.sequence, chain.hash)
-            if batch_hash(place, content) != batch.hash:
+            if seal(place, found.section_hashes) != batch.hash:
                 raise _broken(f"batch {batch.sequence}: hash {_short(batch.hash)} does not match the content")
-            check(content)
-            self._quota.take(chain.agent, content.series.num_rows)
-            return self._append(chain, batch, content)
+            check(batch, found)
+            self._quota.take(chain.agent, found.defined)
+            return self._append(chain, batch, found.content)
 
     def _hold_back(self) -> None:
         """Let the tables catch up: who sends faster than they can follow, for long, must not get ahead for ever."""
@@ -169,7 +174,7 @@ class Chains:
             )
             return self._append(chain, batch, content)
 
-    def _append(self, chain: Chain, batch: intake_pb2.Batch, content: Sections) -> Future[int]:
+    def _append(self, chain: Chain, batch: intake_pb2.Batch, content: Sections | None) -> Future[int]:
         payload = journal_pb2.BatchRecord(agent=chain.agent, epoch=chain.epoch, batch=batch).SerializeToString()
         sequence, digest = batch.sequence, batch.hash
         draft = Draft(Kind.BATCH, chain.name, sequence, chain.hash, digest, payload, content)

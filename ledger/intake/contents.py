@@ -6,6 +6,9 @@ the samples. What single rows say is not judged; that is the journal's screening
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ledger.intake.refusals import Refused
 from ledger.journal.derive import decode_batch
 from meterbook.intake.v1 import intake_pb2
-from meterbook.wire.sections import DECODED_BYTES_MAX, MalformedSection, Sections, SectionTooLarge
+from meterbook.wire.seal import section_hashes
+from meterbook.wire.sections import DECODED_BYTES_MAX, SCHEMAS, MalformedSection, Sections, SectionTooLarge
 
 
 class IntakeLimits(BaseModel):
@@ -32,6 +36,43 @@ class IntakeLimits(BaseModel):
     series_per_hour_max: int = Field(
         default=1_000_000, gt=0, description="Series that one agent may define in an hour; more have to wait."
     )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found in a batch that can be accepted: the hash of each section, and how many series it defines.
+
+    The content itself is at hand only where it was decoded in this process; ``ids`` are then left out.
+    """
+
+    section_hashes: Sequence[bytes]
+    defined: int
+    content: Sections | None = None
+    ids: np.ndarray | None = None
+
+    def used_ids(self) -> np.ndarray:
+        """The series that the samples are of, each once and ascending, as int64."""
+        if self.ids is None:
+            assert self.content is not None
+            return used_ids(self.content.samples)
+        return self.ids
+
+    def without_samples(self, batch: intake_pb2.Batch) -> Sections:
+        """What the batch has in its other sections, which are short."""
+        return self.content or decode_batch(batch, names=SCHEMAS.keys() - {"samples"})
+
+
+def checked(batch: intake_pb2.Batch, limits: IntakeLimits) -> Checked:
+    """What is in a batch, decoded here. Raises Refused."""
+    content = checked_content(batch, limits)
+    return Checked(section_hashes(content), content.series.num_rows, content)
+
+
+def used_ids(samples: pa.Table) -> np.ndarray:
+    """The series of sorted samples, each once and ascending."""
+    ids: np.ndarray = samples["series_id"].to_numpy()
+    # Those of a series stand together: the distinct ones are where the number changes.
+    return ids[np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1))]
 
 
 def checked_content(batch: intake_pb2.Batch, limits: IntakeLimits) -> Sections:

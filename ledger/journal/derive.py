@@ -7,7 +7,7 @@ that it came from. Batches that define no series and have nothing to be set asid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,15 +107,20 @@ TABLES: dict[str, pa.Schema] = {
 }
 
 
-def decode_batch(batch: intake_pb2.Batch, rows_max: int = _ROWS_MAX) -> Sections:
-    """The sections of a batch, which share one bound on their bytes in memory. Raises sections.MalformedSection."""
+def decode_batch(
+    batch: intake_pb2.Batch, rows_max: int = _ROWS_MAX, names: Collection[str] = SCHEMAS.keys()
+) -> Sections:
+    """The sections of a batch, or those of ``names``, which share one bound on their bytes in memory.
+
+    Raises sections.MalformedSection.
+    """
     found: dict[str, pa.Table] = {}
     left = sections.DECODED_BYTES_MAX
-    for name in SCHEMAS:
+    for name in names:
         found[name] = sections.decode(name, getattr(batch, name), rows_max, left)
         # Asking an empty table for its size costs as much as decoding a small one.
         left -= sections.size(found[name]) if found[name].num_rows else 0
-    return Sections(**found)
+    return sections.sections(**found)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from ledger.journal.upkeep import Upkeep
 from meterbook.wire.instants import SECOND_US, now_us
 
 #: Bytes of payloads that are read at a time, and of their rows that one transaction applies.
-READ_BYTES_MAX, APPLY_BYTES_MAX = 16 << 20, 128 << 20
+READ_BYTES_MAX, APPLY_BYTES_MAX = 4 << 20, 64 << 20
 _RETRY_S = 1.0
 _IDLE_S, _BUSY_S = 0.05, 0.2
 _LINGER_S = 0.3

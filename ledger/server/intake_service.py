@@ -13,8 +13,9 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, aclosing, contextmanager
+from contextlib import ExitStack, aclosing, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -22,7 +23,8 @@ import grpc
 from ledger.access.policy import Denied
 from ledger.access.writing import Defined, Writer
 from ledger.intake.chains import Chain, Chains
-from ledger.intake.contents import IntakeLimits
+from ledger.intake.checkers import Checkers
+from ledger.intake.contents import Checked, IntakeLimits
 from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
 from ledger.journal.errors import JournalError, Overtaken
@@ -82,6 +84,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         self._chains, self._limits, self._metrics, self._defined = chains, limits, metrics, defined
         self._witness = witness
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="intake")
+        self._checkers = Checkers(limits)
         self._open = 0
         self._per_agent: Counter[str] = Counter()
 
@@ -130,6 +133,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
     def close(self) -> None:
         """Let the worker threads end."""
         self._workers.shutdown(wait=True, cancel_futures=True)
+        self._checkers.close()
         self._chains.close()
 
     async def _conversation(self, requests: Any) -> AsyncGenerator[intake_pb2.ServerMessage, None]:
@@ -244,19 +248,20 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
     ) -> tuple[list[_UnderWay], intake_pb2.ServerMessage | None]:
         """Check and append batches, up to the first that is refused: its refusal comes last."""
         accepted: list[_UnderWay] = []
-        for message in messages:
-            batch = message.batch
-            try:
-                if message.WhichOneof("message") != "batch":
-                    raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
-                position = self._chains.accept(chain, batch, writer.check)
-            except (Refused, Denied, JournalError) as error:
-                return accepted, self._refusal(batch.sequence, error)
-            except Exception as error:
-                logger.exception("batch %d of %s/%d could not be taken", batch.sequence, chain.agent, chain.epoch)
-                failed = JournalError(f"the ledger failed: {error}; its log has the details")
-                return accepted, self._refusal(batch.sequence, failed)
-            accepted.append(_UnderWay(batch.sequence, batch.hash, batch.ByteSize(), position))
+        batches = [message.batch for message in messages]
+        with closing(self._checkers.looks(batches, with_ids=not writer.may_write_everything)) as looks:
+            for message, batch, look in zip(messages, batches, looks, strict=False):
+                try:
+                    if message.WhichOneof("message") != "batch":
+                        raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
+                    position = self._chains.accept(chain, batch, look, partial(_judge, writer))
+                except (Refused, Denied, JournalError) as error:
+                    return accepted, self._refusal(batch.sequence, error)
+                except Exception as error:
+                    logger.exception("batch %d of %s/%d could not be taken", batch.sequence, chain.agent, chain.epoch)
+                    failed = JournalError(f"the ledger failed: {error}; its log has the details")
+                    return accepted, self._refusal(batch.sequence, failed)
+                accepted.append(_UnderWay(batch.sequence, batch.hash, batch.ByteSize(), position))
         return accepted, None
 
     def _record(self, request: intake_pb2.RecordRequest) -> Future[int]:
@@ -277,6 +282,13 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+
+
+def _judge(writer: Writer, batch: intake_pb2.Batch, found: Checked) -> None:
+    """Whether the caller may write what is in the batch. Raises Denied and JournalError."""
+    writer.still_stands()
+    if not writer.may_write_everything:
+        writer.check(found.without_samples(batch), found.used_ids())
 
 
 def _too_many_streams(agent: str, allowed: int) -> Refused:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +42,20 @@ class ChainPlace:
 
 def batch_hash(place: ChainPlace, content: Sections) -> bytes:
     """The 32-byte hash that seals ``content`` at ``place``."""
-    sections = (
+    return seal(place, section_hashes(content))
+
+
+def seal(place: ChainPlace, hashes: Iterable[bytes]) -> bytes:
+    """As ``batch_hash``, from the hashes of the sections in wire order."""
+    return batch_seal(place.agent, place.epoch, place.sequence, SCHEMA_VERSION, place.previous_hash, hashes)
+
+
+def section_hashes(content: Sections) -> list[bytes]:
+    """The hash of every section, in wire order."""
+    return [
         section_hash(section, table) if table.num_rows else _EMPTY[section]
         for section, table in content.tables().items()
-    )
-    return batch_seal(place.agent, place.epoch, place.sequence, SCHEMA_VERSION, place.previous_hash, sections)
+    ]
 
 
 def section_hash(name: str, table: pa.Table) -> bytes:

@@ -14,6 +14,7 @@ from ledger.access.grants import ALL, Patterns
 from ledger.access.policy import Denied
 from ledger.access.register import NotAuthenticated, Session
 from ledger.access.writing import Writer
+from ledger.intake.contents import used_ids
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire.sections import Sections
 from meterbook.wire.series import Series
@@ -40,9 +41,14 @@ def genuine(tenant: str = "acme", source: str = "prometheus/edge", **changes: An
     return series(made.series_id, source=source, tenant=tenant, identity=made.identity, **row)
 
 
+def check(made: Writer, what: Sections) -> None:
+    made.still_stands()
+    made.check(what, used_ids(what.samples))
+
+
 def refusal(what: Sections, caller: Caller = EDGE) -> str:
     with pytest.raises(Denied) as denied:
-        writer(caller).check(what)
+        check(writer(caller), what)
     return str(denied.value)
 
 
@@ -54,15 +60,16 @@ def test_an_agent_greets_as_itself() -> None:
 
 def test_what_is_granted_is_taken() -> None:
     row = genuine()
-    writer().check(
+    check(
+        writer(),
         content(
             series=[row, genuine("shop-7", metric="other"), genuine("@shared", labels='{"a":"b"}')],
             samples=[(row[0], DAY, 1.0)],
             events=[event(1, origin="logs"), event(2, origin="logs", tenant="@unassigned")],
             coverage=[coverage(0, source="prometheus/edge-2")],
-        )
+        ),
     )
-    writer().check(content())
+    check(writer(), content())
 
 
 @pytest.mark.parametrize(
@@ -99,10 +106,10 @@ def test_samples_belong_to_series_that_the_agent_defined() -> None:
     victim = Series("prometheus/core", "m", "counter", "u", "{}", "{}").series_id
     assert f"has not defined series {victim} in epoch 7" in refusal(content(samples=[(victim, DAY, 1e9)]))
     row, made = genuine(), writer()
-    made.check(content(series=[row]))
-    made.check(content(samples=[(row[0], DAY, 1.0)]))
+    check(made, content(series=[row]))
+    check(made, content(samples=[(row[0], DAY, 1.0)]))
     with pytest.raises(Denied):
-        made.check(content(samples=sorted([(row[0], DAY, 1.0), (victim, DAY, 1.0)])))
+        check(made, content(samples=sorted([(row[0], DAY, 1.0), (victim, DAY, 1.0)])))
 
 
 def test_what_was_defined_before_the_stream_began_counts_as_far_as_it_is_granted_now() -> None:
@@ -116,10 +123,10 @@ def test_what_was_defined_before_the_stream_began_counts_as_far_as_it_is_granted
 
     for number in (1, 2, 3, 4):
         with pytest.raises(Denied):
-            writer(defined=defined).check(content(samples=[(number, DAY, 1.0)]))
+            check(writer(defined=defined), content(samples=[(number, DAY, 1.0)]))
     assert asked == [("edge", 7)] * 4
     only = pa.table({"series_id": [1], "source": ["logs"], "tenant": ["acme"]})
-    writer(defined=lambda *_: only).check(content(samples=[(1, DAY, 1.0)]))
+    check(writer(defined=lambda *_: only), content(samples=[(1, DAY, 1.0)]))
 
 
 def test_who_may_write_everything_is_asked_nothing() -> None:
@@ -128,7 +135,7 @@ def test_who_may_write_everything_is_asked_nothing() -> None:
 
     whole = content(series=[series(1, tenant="any")], samples=[(99, DAY, 1.0)], coverage=[coverage(0)])
     for caller in (ANONYMOUS, Caller("agent", "edge", ALL, ALL, "id")):
-        writer(caller, never).check(whole)
+        check(writer(caller, never), whole)
 
 
 def test_a_stream_ends_with_its_credential() -> None:
@@ -137,4 +144,4 @@ def test_a_stream_ends_with_its_credential() -> None:
 
     made = Writer(Session(ANONYMOUS, revoked), nothing)
     with pytest.raises(Denied, match="was revoked"):
-        made.check(content())
+        check(made, content())
