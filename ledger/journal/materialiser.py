@@ -13,7 +13,6 @@ sees nothing move for a while works too: the turn only spares work, the watermar
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -23,10 +22,10 @@ from ledger.journal.derive import State, decoded, derive
 from ledger.journal.errors import LogUnavailable, TablesUnavailable
 from ledger.journal.log import Log, Reader
 from ledger.journal.record import Record
-from ledger.journal.screening import KnownSeries
 from ledger.journal.tables import OvertakenError, Tables
 from ledger.journal.turn import AlwaysMine, Turn
 from ledger.journal.upkeep import Upkeep
+from ledger.journal.view import View
 from meterbook.wire.instants import SECOND_US, now_us
 
 #: Bytes of payloads that are read at a time, and of their rows that one transaction applies.
@@ -35,8 +34,6 @@ _RETRY_S = 1.0
 _IDLE_S, _BUSY_S = 0.05, 0.2
 _LINGER_S = 0.3
 _CATCH_UP_TRIES = 20
-#: How much less of the processors the thread gets than those that accept, when there is not enough for all.
-_NICENESS = 10
 _WATCH_S = 0.05
 #: How long the tables may stand still behind the log before it is no longer left to whoever has the turn.
 _STALLED_S = 15.0
@@ -120,9 +117,9 @@ class Materialiser:
         """Take up what the tables say, whatever became of the last group."""
         self._watch_only()
         watermark = self._tables.watermark
-        series = self._tables.query("SELECT series_id, identity, kind FROM series ORDER BY position")
+        series = View(self._tables.snapshot(), watermark, 0).known_series()
         self._reader = self._log.reader(watermark)
-        self._state = State(KnownSeries.of(series), self._reader.frontier)
+        self._state = State(series, self._reader.frontier)
         self._moved_to(watermark)
 
     def _watch_only(self) -> None:
@@ -140,9 +137,6 @@ class Materialiser:
             self._applied.notify_all()
 
     def _follow(self) -> None:
-        # Under a burst acks come first: what was accepted is safe in the log, and the tables catch up after it.
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while not self._stopping.is_set():
             try:
                 if self._turn.is_mine() or self._helps:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.journal.record import Head
+from ledger.journal.screening import KnownSeries
 
 #: The year 9999: the latest time that every part of the book can write down.
 LATEST_US = 253_402_300_799 * 1_000_000
@@ -56,6 +57,14 @@ class View:
             " epoch_us(since) AS since_us, position FROM series WHERE metric = ? AND position <= ?"
             " ORDER BY series_id, since, position, tenant",
             [metric, self.position],
+        )
+
+    def known_series(self) -> KnownSeries:
+        """What every series is, as far as samples are judged by it."""
+        return KnownSeries.of(
+            self._ask(
+                "SELECT series_id, identity, kind FROM series WHERE position <= ? ORDER BY position", [self.position]
+            )
         )
 
     def samples(self, series_ids: np.ndarray, start_us: int, end_us: int) -> pa.Table:

@@ -15,7 +15,6 @@ from ledger.journal.derive import State, initial_state
 from ledger.journal.errors import StoreDamaged
 from ledger.journal.journal import Journal
 from ledger.journal.record import Record
-from ledger.journal.screening import KnownSeries
 from ledger.journal.view import View
 from ledger.proof.errors import TablesDiffer
 from ledger.proof.hashes import TableHashes, differing
@@ -104,14 +103,12 @@ def _begun(journal: Journal, part: _Part, against: Checkpoint | None) -> tuple[R
     reader = journal.log.reader(before, stored=True)
     frontier = reader.frontier
     reader.close()
+    view = View(tables, before, 0)
     with differing():
-        records = RecordCheck(View(tables, before, 0).heads(), frontier)
+        records = RecordCheck(view.heads(), frontier)
         if Frontier.at(before, Tiles(before, TableHashes(tables))) != frontier:
             raise TablesDiffer(f"the tables have another tree of {before} records than the log")
-    series = tables.query(
-        "SELECT series_id, identity, kind FROM series WHERE position <= ? ORDER BY position", [before]
-    )
-    return records, RowCheck(State(KnownSeries.of(series), frontier))
+    return records, RowCheck(State(view.known_series(), frontier))
 
 
 def _groups(journal: Journal, part: _Part) -> Iterator[list[Record]]:
