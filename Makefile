@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults fuzz check bench proto lock clean format
+.PHONY: help setup demo test faults kill fuzz check bench proto lock clean format
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -52,6 +52,9 @@ test: $(STAMP) ## Run the tests; ARGS goes to pytest
 
 faults: $(STAMP) ## Let disks fail and machines crash under the log; ARGS="--seeds 100 --from 7" chooses histories
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+kill: $(STAMP) ## SIGKILL everything at random for ten minutes beside a client that counts; ARGS="--minutes 3 --store shared" chooses
+	@$(BIN)/python -m tests.kill $(ARGS)
 
 fuzz: $(FUZZER) ## Throw changed bytes at every decoder for a minute; ARGS="--target batch --seconds 600" chooses
 	@$(BIN)/python -m bench.fuzz $(ARGS)

@@ -8,9 +8,13 @@ Between two collections, or while no agent ran, a file may have been
   and its rest is read from there. Without a copy nobody knows what stood after the last byte read: ``partial``;
 * *removed*: if it is still open here, its rest is read; else what it had more is ``lost``.
 
+All of these may follow each other. An inode that holds other content than before, because its file was truncated or
+because it was given to a new file, counts as one that was never followed.
+
 Files that were never followed are considered only when one of these has happened, and only if they look rotated (the
 name goes on with digits, such as ``.1`` or ``-20260131``) and were written after the followed one was last seen.
-Everything older was read before, or was there before the first collection.
+Everything older was read before, or was there before the first collection. Of a file that was empty when it was last
+seen nobody can say whether it was copied and truncated since: what was written beside it later is read, too.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from collector.datastore.logfile.handles import Found, Handles, look, look_beside
+from collector.datastore.logfile.handles import Found, Handles, Identity, look, look_beside
 from collector.datastore.logfile.tracked import Tracked, is_continued
 
 _ROTATED = re.compile(r"[.\-_]?[0-9][0-9\-_.:TZ]*")
@@ -59,6 +63,15 @@ class _Planner:
         self._live = look(path)
         self._beside = look_beside(path)
         self._plan = Plan()
+        self._places: dict[Identity, Found] = {}
+        for found in [*self._beside, *([self._live] if self._live is not None else [])]:
+            self._places[found.identity] = found
+        #: The followed files that are there under some name, with the content that was followed.
+        self._continued = {known.identity for known in followed if self._is_continued(known)}
+
+    def _is_continued(self, known: Tracked) -> bool:
+        same = self._places.get(known.identity)
+        return same is not None and is_continued(known, self._handles.open(same))
 
     def plan(self) -> Plan:
         for known in self._followed:
@@ -68,7 +81,7 @@ class _Planner:
         if live is not None and live.identity in taken:
             return self._plan
         if self._followed:
-            for found in self._begun_since():
+            for found in self._begun_since(max(known.mtime_ns for known in self._followed)):
                 self._begin(found)
         if live is not None:
             self._begin(live)
@@ -78,9 +91,11 @@ class _Planner:
         return self._plan
 
     def _find_again(self, known: Tracked) -> None:
-        places = [self._live, *self._beside] if self._live is not None else self._beside
-        same = next((found for found in places if found.identity == known.identity), None)
-        if same is not None and is_continued(known, self._handles.open(same)):
+        same = self._places.get(known.identity)
+        if same is not None and known.identity in self._continued:
+            if known.fingerprint_bytes == 0 and same is self._live:
+                for found in self._begun_since(known.mtime_ns + 1):
+                    self._begin(found)
             self._add(known, self._handles.open(same))
         elif known.retired:
             return
@@ -103,19 +118,17 @@ class _Planner:
     def _copy_of(self, known: Tracked) -> Found | None:
         if known.fingerprint_bytes == 0:
             return None  # nothing was seen of it, so anything would look like its copy
-        others = {other.identity for other in self._followed}
-        candidates = (found for found in self._beside if found.identity not in others)
+        candidates = (found for found in self._beside if found.identity not in self._continued)
         return next((found for found in candidates if is_continued(known, self._handles.open(found))), None)
 
-    def _begun_since(self) -> list[Found]:
-        known = {step.tracked.identity for step in self._plan.steps} | {other.identity for other in self._followed}
-        last_seen_ns = max(other.mtime_ns for other in self._followed)
+    def _begun_since(self, since_ns: int) -> list[Found]:
+        known = {step.tracked.identity for step in self._plan.steps} | self._continued
         return sorted(
             (
                 found
                 for found in self._beside
                 if found.identity not in known
-                and found.mtime_ns >= last_seen_ns
+                and found.mtime_ns >= since_ns
                 and _ROTATED.fullmatch(found.path.removeprefix(self._path))
             ),
             key=lambda found: (found.mtime_ns, found.path),

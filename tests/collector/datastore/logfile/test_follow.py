@@ -213,6 +213,61 @@ def test_copy_and_truncate_loses_nothing_that_was_copied(log: Log, follow: Follo
     assert [name[0] for name in ids(reader.read())] == ["e"]
 
 
+@pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
+def test_what_came_into_an_empty_file_and_was_copied_is_read(log: Log, follow: Follow, down: bool) -> None:
+    log.write("a")
+    reader = follow()
+    reader.read()
+    log.copy_and_truncate()
+    assert ids(reader.read()) == []
+    log.write("b")
+    log.copy_and_truncate()
+    log.write("c")
+    reader = restarted(reader, follow) if down else reader
+    readings = reader.read()
+    assert (ids(readings), only(readings).status) == (["b", "c"], "complete")
+    assert ids(reader.read()) == []
+
+
+def test_rotated_files_from_before_an_empty_one_are_left_alone(log: Log, follow: Follow) -> None:
+    log.write("ancient")
+    log.copy_and_truncate()
+    reader = follow()
+    assert ids(reader.read()) == []
+    log.write("a")
+    assert ids(reader.read()) == ["a"]
+
+
+def test_a_file_that_was_copied_and_truncated_and_then_renamed(log: Log, follow: Follow) -> None:
+    log.write("a" + PAD)
+    reader = follow()
+    reader.read()
+    log.copy_and_truncate()
+    log.write("b" + PAD)
+    log.rotate()
+    log.write("c" + PAD)
+    readings = restarted(reader, follow).read()
+    assert ([name[0] for name in ids(readings)], only(readings).status) == (["b", "c"], "complete")
+
+
+def test_a_rotated_file_may_have_the_inode_of_one_that_was_read(log: Log, follow: Follow) -> None:
+    log.write("a" + PAD)
+    reader = follow()
+    reader.read()
+    log.rotate()
+    log.write("b" + PAD)
+    reader.read()
+    old, present = reader.checkpoint["files"]
+    log.numbered(1).unlink()
+    log.rotate()
+    log.write("c" + PAD)
+    log.rotate()
+    log.write("d" + PAD)
+    reader.checkpoint = {"files": [{**old, "inode": log.numbered(1).stat().st_ino}, present]}
+    readings = restarted(reader, follow).read()
+    assert ([name[0] for name in ids(readings)], only(readings).status) == (["c", "d"], "complete")
+
+
 def test_an_inode_that_was_given_again(log: Log, follow: Follow) -> None:
     log.write("a" + PAD)
     reader = follow()

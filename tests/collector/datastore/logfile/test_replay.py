@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.collector.conftest import WINDOW, Reader
 from tests.fakes.log_writer import Log
 
+#: The writer keeps no more; what goes unread is lost then, and said to be.
+ROTATIONS_MAX = 8
 EVENT = b'{"id":"%d","source":"s","type":"t","time":"2026-01-01T00:00:00Z"}'
 
 
@@ -69,4 +71,36 @@ def test_any_way_to_write_and_read_gives_the_same(
     drain(one)
     assert found == [str(number) for number, kind in enumerate(lines) if kind == "event"]
     assert refused == [kinds[kind][:100].decode() for kind in lines if kind in ("garbage", "long")]
+    one.collector.close()
+
+
+@given(
+    acts=st.lists(st.sampled_from(["write", "write", "read", "restart", "rename", "copy"]), max_size=24),
+    padding=st.sampled_from([0, 300]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_rotations_between_two_looks_lose_nothing(
+    tmp_path_factory: pytest.TempPathFactory, reader: Callable[..., Reader], acts: list[str], padding: int
+) -> None:
+    log = Log(tmp_path_factory.mktemp("log") / "usage.log")
+    log.append(b"")
+    one = reader("logfile", path=str(log.path))
+    one.read()
+    pad = "x" * padding
+    written, found, rotations = 0, list[str](), 0
+    for act in [*acts, "write", "read"]:
+        if act == "write":
+            log.write(f"{written}-{pad}")
+            written += 1
+        elif act == "read":
+            found += one.read().events["id"].to_pylist()
+        elif act == "restart":
+            one.collector.close()
+            checkpoint = one.checkpoint
+            one = reader("logfile", path=str(log.path))
+            one.checkpoint = checkpoint
+        elif log.path.exists() and rotations < ROTATIONS_MAX:
+            rotations += 1
+            log.rotate() if act == "rename" else log.copy_and_truncate()
+    assert sorted(found) == sorted(f"{number}-{pad}" for number in range(written))
     one.collector.close()
