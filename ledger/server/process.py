@@ -15,7 +15,7 @@ from ledger.access.book import JournalActs
 from ledger.access.issuing import Issuer
 from ledger.access.register import Register
 from ledger.intake.chains import Chains
-from ledger.journal.errors import JournalError
+from ledger.journal.errors import JournalError, Overtaken
 from ledger.journal.journal import Journal
 from ledger.metering.booking import Booker
 from ledger.proof.checkpoints import Checkpoints
@@ -207,6 +207,8 @@ class LedgerProcess:
                 closed_us = now_us() - int(metering.lateness_s * SECOND_US)
                 _, entries = await asyncio.to_thread(self._booker.book, closed_us)
                 self._metrics.entries.inc(entries)
+            except Overtaken:
+                logger.info("nothing was booked this time: another replica was first")
             except JournalError as error:
                 self._failed(error)
             except Exception as error:

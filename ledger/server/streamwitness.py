@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from ledger.journal.errors import JournalError
 from ledger.proof.witnessing import Shown, Witnessing
 from meterbook.intake.v1 import intake_pb2
 
@@ -69,7 +70,9 @@ class StreamWitness:
         except Exception as error:
             # The stream goes on, and says so once: what is accepted does not depend on what is shown.
             if str(error) != self._trouble:
-                logger.exception("an agent could not be shown a checkpoint")
+                # Of a service that is down there is nothing more to say than that.
+                about = None if isinstance(error, JournalError) else error
+                logger.warning("an agent could not be shown a checkpoint: %s", error, exc_info=about)
             self._trouble = str(error)
             return None
         if shown is None:

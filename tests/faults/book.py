@@ -49,16 +49,20 @@ class Book:
         chains = {record.draft.chain for record in self.records[:position]}
         return Known(position, {chain: self.head(chain, position) for chain in chains})
 
-    def admitted(self, offered: Sequence[Draft]) -> tuple[list[Draft], list[int | None]]:
-        """Of a group: what is to be written, and for each draft its position, None where it is overtaken."""
+    def admitted(self, offered: Sequence[Draft], end: int | None = None) -> tuple[list[Draft], list[int | None]]:
+        """Of a group: what is to be written, and for each draft its position, None where it is overtaken.
+
+        ``end`` is where the log ended then, if not here.
+        """
+        end = len(self.records) if end is None else end
         lasts: dict[str, tuple[int, bytes, int]] = {}
         written: list[Draft] = []
         positions: list[int | None] = []
         for draft in offered:
-            sequence, digest, position = lasts.get(draft.chain) or self.head(draft.chain)
+            sequence, digest, position = lasts.get(draft.chain) or self.head(draft.chain, end)
             if (draft.sequence, draft.previous) == (sequence + 1, digest):
                 written.append(draft)
-                position = len(self.records) + len(written)
+                position = end + len(written)
                 lasts[draft.chain] = draft.sequence, draft.hash, position
                 positions.append(position)
             elif sequence and (draft.sequence, draft.hash) == (sequence, digest):

@@ -4,48 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Protocol
 
-from ledger.journal import frames
 from ledger.journal.errors import StoreDamaged
-from ledger.journal.frames import Commit
 from ledger.journal.log import Log, Reader
-from ledger.journal.record import NO_HEAD, Draft, Head, Kind, payload_hash
 from tests.fakes.disk import PowerLoss
 from tests.faults.book import Book, Broken, everything, expect, named
+from tests.faults.clients import Clients
 from tests.faults.world import EmbeddedWorld, World
 
 STEPS = 25
 RATES = (0.0, 0.02, 0.1, 0.3)
 
-MakeWorld = Callable[[Random, list[str]], World]
+
+class Playable(Protocol):
+    """A kind of history."""
+
+    def play(self) -> None:
+        """Raises whatever is wrong."""
+        ...
 
 
 class Failed(Exception):
     """A history that went wrong: what happened, a line each, and then what was broken."""
 
 
-def run(seed: int, make_world: MakeWorld = EmbeddedWorld) -> None:
-    """Play the history of a seed. Raises Failed."""
+def run(seed: int, kind: Callable[[Random, list[str]], Playable] | None = None) -> None:
+    """Play the history of a seed, of the embedded log where no other kind is named. Raises Failed."""
     lines: list[str] = []
     try:
-        History(Random(seed), make_world, lines).play()
+        (kind or History)(Random(seed), lines).play()
     except Exception as error:
         what = error if isinstance(error, Broken) else repr(error)
         raise Failed("\n".join([f"seed {seed}", *lines, f"BROKEN: {what}"])) from error
 
 
 class History:
-    """The clients' side of a log: what they send, and what they were told."""
+    """The clients' side of a log with one writer: what they send, and what they were told."""
 
-    def __init__(self, random: Random, make_world: MakeWorld, lines: list[str]) -> None:
+    def __init__(self, random: Random, lines: list[str]) -> None:
         self._random, self._lines = random, lines
-        self._world = make_world(random, lines)
+        self._world: World = EmbeddedWorld(random, lines)
         self._book = Book()
         self._log: Log | None = None
         self._reader: Reader | None = None
         self._known = 0
-        self._sent: list[Draft] = []
-        self._chains = [f"agent/{name}/1" for name in "abcd"[: random.randint(1, 4)]]
+        self._clients = Clients(random, self._book)
         self._rate = random.choice(RATES)
 
     def play(self) -> None:
@@ -112,12 +116,9 @@ class History:
 
     def _send(self) -> None:
         assert self._log is not None
-        offered: list[Draft] = []
-        for _ in range(self._random.choice([1, 1, 2, 5, 20])):
-            offered.append(self._draft(offered))
+        offered = self._clients.offer()
         self._say("commit " + ", ".join(map(named, offered)))
         written, _ = self._book.admitted(offered)
-        self._sent += offered
         try:
             outcomes = self._world.commit(offered)
         except PowerLoss:
@@ -174,31 +175,3 @@ class History:
                 log.close()
         self._world.check_closed()
         mend()
-
-    def _draft(self, before: list[Draft]) -> Draft:
-        """The next of a chain; or again, or what does not follow."""
-        chain = self._random.choice(self._chains)
-        own = [draft for draft in (*self._sent, *before) if draft.chain == chain]
-        heads = [Head(draft.sequence, draft.hash, 0) for draft in before if draft.chain == chain]
-        written = [draft for draft in self._book.admitted(before)[0] if draft.chain == chain]
-        head = Head(written[-1].sequence, written[-1].hash, 0) if written else self._book.head(chain)
-        how = self._random.random()
-        if how < 0.12 and own:
-            return self._random.choice(own)
-        if how < 0.2:
-            head = self._random.choice([NO_HEAD, Head(head.sequence + 1, head.hash, 0), *heads])
-        elif how < 0.25 and head.sequence:
-            head = Head(max(0, head.sequence - 1), head.hash, 0)
-        elif how < 0.3:
-            head = Head(head.sequence, self._random.randbytes(32), 0)
-        payload = self._payload()
-        digest = payload_hash(Kind.BATCH, head.hash, payload)
-        return Draft(Kind.BATCH, chain, head.sequence + 1, head.hash, digest, payload)
-
-    def _payload(self) -> bytes:
-        payload = self._random.randbytes(self._random.choice([0, 5, 60, 300, 1_200]))
-        if self._random.random() < 0.1:
-            # It looks like the log's own commit of a later group, but for the checksum.
-            forged = Commit(self._random.randrange(1 << 20), 1, 0, len(payload), bytes(32))
-            payload += frames.pack_commit(forged, self._random.randrange(1 << 32))
-        return payload

@@ -1,4 +1,4 @@
-"""Some histories of each run of the tests; and that histories find what they are there to find."""
+"""Some histories of the embedded log in each run of the tests; and that they find what they are there to find."""
 
 from __future__ import annotations
 

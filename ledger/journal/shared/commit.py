@@ -9,7 +9,6 @@ lock only when the former session is over, and finds the group's object in the l
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,44 +16,32 @@ import psycopg
 
 from ledger.journal.errors import LogUnavailable, Overtaken, StoreDamaged
 from ledger.journal.fence import Admitted, admit
-from ledger.journal.record import Draft, Head, Record
+from ledger.journal.record import Draft, Record
 from ledger.journal.segment import Group
-from ledger.journal.shared.database import Connection, Database
+from ledger.journal.shared.connection import Connection, GroupRow
+from ledger.journal.shared.database import Database
+from ledger.journal.shared.machine import MACHINE, Machine
 from meterbook.proof.merkle import Frontier
 
 #: How long the outcome of a broken commit is looked for, and how often.
 _PATIENCE_S, _RETRY_S = 20.0, 0.5
-
-# Each is sent as one message of PostgreSQL's simple protocol: one round trip, and, unlike a pipeline, the server's clock for a
-# session that is idle in its transaction runs as soon as the answer is sent.
-_LOOK = """
-    BEGIN;
-    SELECT edge, time_us, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM log FOR UPDATE;
-    SELECT name, sequence, hash, position FROM chain WHERE name = ANY(%(names)s);
-    SELECT 1 FROM log_group WHERE object = %(object)s
-"""
-_WRITE = """
-    INSERT INTO chain
-    SELECT * FROM unnest(%(names)s::bytea[], %(sequences)s::bigint[], %(hashes)s::bytea[], %(positions)s::bigint[])
-    ON CONFLICT (name) DO UPDATE
-    SET sequence = excluded.sequence, hash = excluded.hash, position = excluded.position;
-    INSERT INTO log_group (first, last, object, object_bytes, seed, kept, times_us, edge)
-    VALUES (%(first)s, %(last)s, %(object)s, %(bytes)s, %(seed)s, %(kept)s::integer[], %(times_us)s::bigint[], %(edge)s);
-    UPDATE log SET edge = %(edge)s, time_us = %(time_us)s;
-    COMMIT"""
+#: An older object may have been deleted as an orphan, which takes a day; the other half is for clocks that differ.
+OBJECT_AGE_MAX_S = 12 * 3_600
 
 
 @dataclass(frozen=True)
 class Offer:
     """Drafts whose frames stand in an object, in this order.
 
-    ``times_us`` are when they were committed, for records that another log had before; else they are committed now.
+    ``begun_us`` is when that object was begun. ``times_us`` are when they were committed, for records that another log had
+    before; else they are committed now.
     """
 
     drafts: Sequence[Draft]
     object: str
     object_bytes: int
     seed: int
+    begun_us: int
     times_us: Sequence[int] = ()
 
 
@@ -75,13 +62,13 @@ class OutcomeUnknown(Exception):
         self.committed = committed
 
 
-def settled(database: Database, offer: Offer) -> Committed:
+def settled(database: Database, offer: Offer, machine: Machine = MACHINE) -> Committed:
     """Commit an offer, and find out whether that took effect where the connection broke. Raises StoreDamaged, LogUnavailable."""
     try:
         return database.run(lambda connection: commit(connection, offer))
     except OutcomeUnknown as error:
         unknown = error
-    give_up_s = time.monotonic() + _PATIENCE_S
+    give_up_s = machine.passed_s() + _PATIENCE_S
     while True:
         committed = unknown.committed
         try:
@@ -89,40 +76,46 @@ def settled(database: Database, offer: Offer) -> Committed:
         except OutcomeUnknown as error:
             unknown = error
         except LogUnavailable as error:
-            if time.monotonic() > give_up_s:
+            if machine.passed_s() > give_up_s:
                 raise LogUnavailable(
                     f"{error}; whether {len(offer.drafts)} records were committed could not be found out: send them again"
                 ) from error
-        time.sleep(_RETRY_S)
+        machine.sleep(_RETRY_S)
 
 
 def commit(connection: Connection, offer: Offer, unknown: Committed | None = None) -> Committed:
-    """Give an offer its place in the log. Raises OutcomeUnknown, StoreDamaged, psycopg.Error; only the first may have changed anything.
+    """Give an offer its place in the log. Raises OutcomeUnknown, LogUnavailable, StoreDamaged, psycopg.Error.
 
+    Only the first may have changed anything. An offer from before its machine stood still for hours is unavailable.
     ``unknown`` is what an earlier attempt at the same offer said when its outcome was unknown.
     """
-    names = list({draft.chain.encode() for draft in offer.drafts})
-    looked = psycopg.ClientCursor(connection).execute(_LOOK, {"names": names, "object": offer.object})
-    looked.nextset()
-    edge, last_us, now_us = looked.fetchone() or (b"", 0, 0)
-    looked.nextset()
-    stand = looked.fetchall()
-    looked.nextset()
-    found = looked.fetchone()
-    frontier = edge_of(edge, "the log's end")
-    if unknown is not None and found is not None:
-        connection.execute("ROLLBACK")
+    chains = list({draft.chain: None for draft in offer.drafts})
+    standing = connection.take_log(chains, offer.object)
+    frontier = edge_of(standing.edge, "the log's end")
+    if unknown is not None and standing.has_object:
+        connection.rollback()
         return unknown
-    heads = {bytes(name).decode(): Head(sequence, bytes(link), at) for name, sequence, link, at in stand}
-    admitted = admit(offer.drafts, heads, frontier.size + 1)
+    age_s = (standing.now_us - offer.begun_us) // 1_000_000
+    if age_s > OBJECT_AGE_MAX_S:
+        raise LogUnavailable(
+            f"S3: the object {offer.object} was begun {age_s} s ago, over {OBJECT_AGE_MAX_S}, and may have been deleted as "
+            "an orphan: send its records again, and check the clock of this machine"
+        )
+    admitted = admit(offer.drafts, standing.heads, frontier.size + 1)
     if not admitted.drafts:
-        connection.execute("ROLLBACK")
+        connection.rollback()
         return Committed(admitted.outcomes, frontier, None)
     kept = _kept(admitted, frontier.size)
-    times_us = [offer.times_us[at] for at in kept] if offer.times_us else [max(last_us, now_us)]
+    times_us = [offer.times_us[at] for at in kept] if offer.times_us else [max(standing.time_us, standing.now_us)]
     group = stamped(admitted.drafts, times_us, frontier)
     committed = Committed(admitted.outcomes, group.frontier, group)
-    _write(connection, offer, kept, admitted, committed)
+    try:
+        connection.commit_group(_row(offer, kept, group), admitted.heads)
+    except psycopg.Error as error:
+        # An error of a server that still talks to us has ended the transaction.
+        if connection.closed:
+            raise OutcomeUnknown(committed, error) from error
+        raise
     return committed
 
 
@@ -148,34 +141,15 @@ def _kept(admitted: Admitted, end: int) -> list[int]:
     return [first[position] for position in range(end + 1, end + 1 + len(admitted.drafts))]
 
 
-def _write(connection: Connection, offer: Offer, kept: list[int], admitted: Admitted, committed: Committed) -> None:
-    assert committed.group is not None
-    records = committed.group.records
-    sequences, hashes, positions = (list(column) for column in zip(*admitted.heads.values(), strict=True))
-    times_us = [record.time_us for record in records]
-    values = {
-        "names": [name.encode() for name in admitted.heads],
-        "sequences": sequences,
-        "hashes": hashes,
-        "positions": positions,
-        "first": records[0].position,
-        "last": records[-1].position,
-        "object": offer.object,
-        "bytes": offer.object_bytes,
-        "seed": offer.seed,
-        "kept": None if len(kept) == len(offer.drafts) else kept,
-        "times_us": times_us[:1] if times_us[0] == times_us[-1] else times_us,
-        "edge": committed.frontier.to_bytes(),
-        "time_us": times_us[-1],
-    }
-    try:
-        writing = psycopg.ClientCursor(connection).execute(_WRITE, values)
-    except psycopg.Error as error:
-        # An error of a server that still talks to us has ended the transaction.
-        if connection.closed:
-            raise OutcomeUnknown(committed, error) from error
-        raise
-    while writing.nextset():
-        pass
-    if writing.statusmessage != "COMMIT":
-        raise psycopg.InternalError(f"COMMIT was answered by {writing.statusmessage}")
+def _row(offer: Offer, kept: list[int], group: Group) -> GroupRow:
+    times_us = [record.time_us for record in group.records]
+    return GroupRow(
+        first=group.records[0].position,
+        last=group.records[-1].position,
+        object=offer.object,
+        object_bytes=offer.object_bytes,
+        seed=offer.seed,
+        kept=None if len(kept) == len(offer.drafts) else kept,
+        times_us=times_us[:1] if times_us[0] == times_us[-1] else times_us,
+        edge=group.frontier.to_bytes(),
+    )

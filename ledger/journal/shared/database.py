@@ -12,20 +12,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ledger.journal.errors import LogUnavailable, StoreRefused
 from ledger.journal.place import Server
+from ledger.journal.shared.connection import ANSWER_S, Connection
 
 Answer = TypeVar("Answer")
 
 _CONNECT_S = 5
-#: In this order: whoever stalls in a transaction is ended before those who wait for it give up.
-_IDLE_S, _LOCK_S, _STATEMENT_S, _ANSWER_S = 5, 10, 12, 15
+#: In this order, and before ANSWER_S: whoever stalls in a transaction is ended before those who wait for it give up.
+_IDLE_S, _LOCK_S, _STATEMENT_S = 5, 10, 12
 _KEPT_MAX = 8
 _SETTINGS = """
     SELECT set_config('search_path', %(schema)s, false),
@@ -41,24 +41,13 @@ _SETTINGS = """
 """
 
 
-class Connection(psycopg.Connection[Any]):
-    """A connection that does not wait for ever; one whose answer did not come in time is closed."""
-
-    def wait(self, gen: PQGen[Answer], interval: float = 0.1, timeout: float | None = None) -> Answer:
-        """Wait for an answer. Raises psycopg.OperationalError when it does not come."""
-        try:
-            return super().wait(gen, interval, _ANSWER_S if timeout is None else timeout)
-        except psycopg.errors._WaitTimeout:
-            self.close()
-            raise psycopg.OperationalError(f"no answer within {_ANSWER_S} s") from None
-
-
 class Database:
-    """The database of a place. For any number of threads."""
+    """The database of a place. For any number of threads. ``connect`` makes a connection of libpq's parameters."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, connect: Callable[..., Connection] = Connection.connect) -> None:
         """Raises StoreRefused where libpq cannot make sense of the address."""
         self.server = server
+        self._connect = connect
         self._kept: list[Connection] = []
         self._lock = threading.Lock()
         try:
@@ -73,7 +62,7 @@ class Database:
             "connect_timeout": _CONNECT_S,
             "application_name": "meterbook",
             "target_session_attrs": "read-write",
-            "tcp_user_timeout": _ANSWER_S * 1_000,
+            "tcp_user_timeout": ANSWER_S * 1_000,
         }
         self._conninfo = make_conninfo("", **{**defaults, **self.given})
 
@@ -100,7 +89,7 @@ class Database:
     def connect(self) -> Connection:
         """A connection that the caller closes. Raises LogUnavailable."""
         with self.translated():
-            connection = Connection.connect(self._conninfo, autocommit=True)
+            connection = self._connect(self._conninfo, autocommit=True)
             try:
                 seconds = {"idle": _IDLE_S, "lock": _LOCK_S, "statement": _STATEMENT_S}
                 settings = {name: f"{value}s" for name, value in seconds.items()}
@@ -150,7 +139,7 @@ def _leave_transaction(connection: Connection) -> None:
     status, states = connection.info.transaction_status, psycopg.pq.TransactionStatus
     try:
         if status in (states.INTRANS, states.INERROR):
-            connection.execute("ROLLBACK")
+            connection.rollback()
         elif status is not states.IDLE:
             connection.close()
     except psycopg.Error:

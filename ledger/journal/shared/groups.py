@@ -7,12 +7,8 @@ edge of the tree after the group.
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, LiteralString
 
 from ledger.journal import frames
 from ledger.journal.errors import StoreDamaged
@@ -20,46 +16,22 @@ from ledger.journal.frames import BadFrame
 from ledger.journal.record import Draft
 from ledger.journal.segment import Group
 from ledger.journal.shared.commit import Offer, edge_of, stamped
-from ledger.journal.shared.database import Connection
+from ledger.journal.shared.connection import GroupRow
+from ledger.journal.shared.machine import MACHINE, Machine
 from meterbook.proof.merkle import Frontier
+from meterbook.wire.instants import to_datetime
 
 #: Under which the objects of the log stand, in folders by day.
 FOLDER = "log/"
-_ROWS: LiteralString = "SELECT first, last, object, object_bytes, seed, kept, times_us, edge FROM log_group "
-_AFTER: LiteralString = _ROWS + "WHERE first > %s ORDER BY first LIMIT %s"
-_UNTIL: LiteralString = _ROWS + "WHERE first <= %s ORDER BY first DESC LIMIT 2"
 
 
-@dataclass(frozen=True)
-class GroupRow:
-    """A row of ``log_group``; ``kept`` are the frames of the object that count, in order, or None for all."""
-
-    first: int
-    last: int
-    object: str
-    object_bytes: int
-    seed: int
-    kept: Sequence[int] | None
-    times_us: Sequence[int]
-    edge: bytes = field(repr=False)
-
-
-def packed(drafts: Sequence[Draft], times_us: Sequence[int] = ()) -> tuple[Offer, bytes]:
+def packed(drafts: Sequence[Draft], times_us: Sequence[int] = (), machine: Machine = MACHINE) -> tuple[Offer, bytes]:
     """An offer of these drafts, and the bytes of its object, which has a name that no other has."""
-    seed = secrets.randbits(32)
+    seed = machine.bits(32)
     body = b"".join(part for draft in drafts for part in frames.pack(draft, seed))
-    name = f"{FOLDER}{datetime.now(UTC):%Y-%m-%d}/{uuid.uuid4()}"
-    return Offer(drafts, name, len(body), seed, times_us), body
-
-
-def rows_after(connection: Connection, position: int, rows_max: int) -> list[GroupRow]:
-    """The first groups that begin after a position."""
-    return [_row(found) for found in connection.execute(_AFTER, [position, rows_max])]
-
-
-def rows_until(connection: Connection, position: int) -> list[GroupRow]:
-    """The group that a position is in and the one before it, if there are such."""
-    return [_row(found) for found in connection.execute(_UNTIL, [position])][::-1]
+    begun_us = machine.now_us()
+    name = f"{FOLDER}{to_datetime(begun_us):%Y-%m-%d}/{uuid.UUID(int=machine.bits(128), version=4)}"
+    return Offer(drafts, name, len(body), seed, begun_us, times_us), body
 
 
 def group_of(row: GroupRow, body: bytes, frontier: Frontier) -> Group:
@@ -99,8 +71,3 @@ def _drafts(row: GroupRow, body: bytes) -> list[Draft]:
     if len(drafts) != row.last - row.first + 1 or len(row.times_us) not in (1, len(drafts)):
         raise BadFrame(f"it has {len(drafts)} records, not {row.last - row.first + 1}")
     return drafts
-
-
-def _row(found: Any) -> GroupRow:
-    first, last, name, size, seed, kept, times_us, edge = found
-    return GroupRow(first, last, name, size, seed, kept, times_us, bytes(edge))

@@ -10,16 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 
 from ledger.journal.errors import LogUnavailable, Overtaken, StoreDamaged
-from ledger.journal.grouping import GroupCommit
 from ledger.journal.log import Known
-from ledger.journal.record import NO_HEAD, Draft, Head
+from ledger.journal.record import Draft, Head
 from ledger.journal.shared.commit import Offer, edge_of, settled
-from ledger.journal.shared.database import Connection, Database
+from ledger.journal.shared.database import Database
 from ledger.journal.shared.groups import packed
+from ledger.journal.shared.machine import MACHINE, Machine
 from ledger.journal.shared.objects import Objects
 from ledger.journal.shared.reader import SharedReader
 from ledger.journal.tail import Tail
@@ -27,15 +27,16 @@ from meterbook.proof.merkle import Frontier
 
 #: How often the end is asked for while somebody waits for it to move.
 _POLL_S = 0.1
-_FETCHES = 6
 _TAIL_BYTES = 64 << 20
 
 
 class SharedLog:
     """An opened log. Raises StoreDamaged where it ends before what is known of it, LogUnavailable."""
 
-    def __init__(self, database: Database, objects: Objects, known: Known | None = None) -> None:
-        self._database, self._objects = database, objects
+    def __init__(
+        self, database: Database, objects: Objects, known: Known | None = None, machine: Machine = MACHINE
+    ) -> None:
+        self._database, self._objects, self._machine = database, objects, machine
         self._changed = threading.Condition()
         self._frontier = Frontier()
         position = known.position if known else 0
@@ -45,8 +46,8 @@ class SharedLog:
                 "that were acknowledged are missing: restore the database from a backup"
             )
         self._tail = Tail(_TAIL_BYTES)
-        self._fetching = ThreadPoolExecutor(_FETCHES, "fetch")
-        self._groups = GroupCommit(self._commit, str(database.server), self._put)
+        self._fetching = machine.fetching()
+        self._groups = machine.gather(self._commit, str(database.server), self._put)
 
     @property
     def frontier(self) -> Frontier:
@@ -64,18 +65,12 @@ class SharedLog:
 
     def head(self, chain: str) -> Head:
         """The last durable record of a chain, whoever wrote it. Raises LogUnavailable."""
-
-        def ask(connection: Connection) -> Head:
-            query = "SELECT sequence, hash, position FROM chain WHERE name = %s"
-            found = connection.execute(query, [chain.encode()]).fetchone()
-            return NO_HEAD if found is None else Head(found[0], bytes(found[1]), found[2])
-
-        return self._database.run(ask)
+        return self._database.run(lambda connection: connection.head(chain))
 
     def refresh(self) -> int:
         """The log's end just now, whoever moved it. Raises LogUnavailable, StoreDamaged."""
-        found = self._database.run(lambda connection: connection.execute("SELECT edge FROM log").fetchone())
-        self._learn(edge_of(found[0] if found else b"", "the log's end"))
+        edge = self._database.run(lambda connection: connection.edge())
+        self._learn(edge_of(edge, "the log's end"))
         return self.end
 
     def wait_past(self, position: int, timeout_s: float) -> int:
@@ -109,12 +104,12 @@ class SharedLog:
                 self._changed.notify_all()
 
     def _put(self, drafts: Sequence[Draft]) -> Offer:
-        offer, body = packed(drafts)
+        offer, body = packed(drafts, machine=self._machine)
         self._objects.put(offer.object, body)
         return offer
 
     def _commit(self, offer: Offer) -> Sequence[int | Overtaken]:
-        committed = settled(self._database, offer)
+        committed = settled(self._database, offer, self._machine)
         if committed.group is None:
             # Nobody will ever name it; if it cannot be deleted just now, it is an orphan as any other.
             with suppress(LogUnavailable):

@@ -11,7 +11,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from ledger.journal.errors import StoreRefused
-from ledger.journal.shared.database import Connection
+from ledger.journal.shared.connection import Connection
 from meterbook.proof.merkle import Frontier
 
 #: Taken while the tables are changed; any number that nobody else in the database takes.

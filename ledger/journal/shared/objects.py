@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import boto3
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 _CONNECT_S, _READ_S, _ATTEMPTS = 3, 10, 2
 _CONNECTIONS = 16
-_TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
+#: Not ConditionalRequestConflict: that one says that another try is under way, of which nobody knows whether it will succeed.
+_TAKEN = ("PreconditionFailed",)
 _MISSING = ("NoSuchKey", "404")
 
 
@@ -42,13 +44,13 @@ class Listed:
 class Objects:
     """The objects below a prefix, by their names there. For any number of threads."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, client: S3Client | None = None) -> None:
+        """``client`` is who asks S3; None for one that finds its credentials where AWS clients look for them."""
         self.bucket = bucket
         #: Whether names are reserved with ``If-None-Match``; a server that does not know it gets plain writes.
         self.is_conditional = True
         self._lock = threading.Lock()
-        self._session = boto3.session.Session()
-        self._client: S3Client | None = None
+        self._client = client
 
     def put(self, name: str, body: bytes) -> str:
         """Write a new object; gives what the server calls itself. Raises NameTaken, LogUnavailable."""
@@ -61,8 +63,11 @@ class Objects:
                 if _code(error) not in _TAKEN:
                     raise
         # A first try whose answer was lost has written it; a name is never given twice.
-        if self.get(name) != body:
-            raise NameTaken(f"{self.bucket}: {name} is there already with other content")
+        try:
+            if self.get(name) != body:
+                raise NameTaken(f"{self.bucket}: {name} is there already with other content")
+        except StoreDamaged as error:
+            raise LogUnavailable(f"{self.bucket}: {name} was deleted while it was written; try again") from error
         return ""
 
     def get(self, name: str) -> bytes:
@@ -113,6 +118,10 @@ class Objects:
         """Let go of the connections."""
         if self._client is not None:
             self._client.close()
+
+    @cached_property
+    def _session(self) -> boto3.session.Session:
+        return boto3.session.Session()
 
     def _s3(self) -> S3Client:
         with self._lock:

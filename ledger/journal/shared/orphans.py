@@ -13,20 +13,17 @@ from ledger.journal.shared.database import Database
 from ledger.journal.shared.groups import FOLDER
 from ledger.journal.shared.objects import Objects
 
-_TAKEN_UP = "SELECT object FROM log_group WHERE object = ANY(%s)"
-
 
 def orphans(database: Database, objects: Objects, before: datetime, at_most: int) -> list[str]:
-    """Names of objects of the log that were written before a time, long enough ago that no commit is under way, and are in no
-    group; the oldest days first. Raises LogUnavailable.
+    """Names of objects of the log that were written before a time, a day ago or earlier, and are in no group; the oldest days
+    first. None of them gets into one any more: a commit refuses objects that are half as old. Raises LogUnavailable.
     """
 
     def found() -> list[str]:
         names: list[str] = []
         for page in objects.listed(FOLDER):
             old = [listed.name for listed in page if listed.written < before]
-            rows = database.run(lambda connection, old=old: connection.execute(_TAKEN_UP, [old]).fetchall())  # type: ignore[misc]
-            taken = {name for (name,) in rows}
+            taken = database.run(lambda connection, old=old: connection.taken_up(old))  # type: ignore[misc]
             names += [name for name in old if name not in taken]
             if len(names) >= at_most:
                 break

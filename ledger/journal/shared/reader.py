@@ -13,8 +13,9 @@ from ledger.journal.errors import StoreDamaged
 from ledger.journal.record import Record
 from ledger.journal.segment import Group
 from ledger.journal.shared.commit import edge_of
+from ledger.journal.shared.connection import GroupRow
 from ledger.journal.shared.database import Database
-from ledger.journal.shared.groups import GroupRow, group_of, rows_after, rows_until
+from ledger.journal.shared.groups import group_of
 from ledger.journal.shared.objects import Objects
 from ledger.journal.tail import Tail
 from meterbook.proof.merkle import Frontier
@@ -68,7 +69,7 @@ class SharedReader:
 
     def _begin(self, after: int) -> None:
         """Stand after a position, which may be inside a group."""
-        rows = self._database.run(lambda connection: rows_until(connection, after))
+        rows = self._database.run(lambda connection: connection.groups_until(after))
         if not rows or rows[-1].last < after:
             raise StoreDamaged(
                 f"{self._database.server}: the group of position {after} is missing; restore the database"
@@ -91,7 +92,7 @@ class SharedReader:
         kept = self._tail.after(edge.size)
         if kept is not None:
             return [kept.group]
-        page = self._database.run(lambda connection: rows_after(connection, edge.size, _PAGE_ROWS))
+        page = self._database.run(lambda connection: connection.groups_after(edge.size, _PAGE_ROWS))
         if not page:
             raise StoreDamaged(
                 f"{self._database.server}: the group after position {edge.size} is missing, which the log holds; restore "

@@ -9,7 +9,8 @@ from __future__ import annotations
 import uuid
 
 from ledger.journal.errors import LogUnavailable, StoreDamaged, StoreRefused
-from ledger.journal.shared.database import Connection, Database
+from ledger.journal.shared.connection import Connection
+from ledger.journal.shared.database import Database
 from ledger.journal.shared.objects import NameTaken, Objects
 
 FOLDER = "soundness/"

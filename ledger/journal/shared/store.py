@@ -15,7 +15,8 @@ from ledger.journal.lake import SharedLake
 from ledger.journal.log import Known
 from ledger.journal.place import SharedPlace
 from ledger.journal.shared import soundness
-from ledger.journal.shared.database import Connection, Database
+from ledger.journal.shared.connection import Connection
+from ledger.journal.shared.database import Database
 from ledger.journal.shared.log import SharedLog
 from ledger.journal.shared.migrations import migrate
 from ledger.journal.shared.objects import NameTaken, Objects

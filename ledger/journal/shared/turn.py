@@ -11,7 +11,8 @@ import threading
 import time
 
 from ledger.journal.errors import LogUnavailable
-from ledger.journal.shared.database import Connection, Database
+from ledger.journal.shared.connection import Connection
+from ledger.journal.shared.database import Database
 
 #: One number for all uses in this schema; the other half of the key is the schema.
 _LOCK = 0x6D62

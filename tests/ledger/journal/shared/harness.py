@@ -13,7 +13,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 from ledger.journal.log import Known, Log
-from ledger.journal.shared.groups import rows_until
 from ledger.journal.shared.log import SharedLog
 from ledger.journal.shared.store import SharedStore
 from tests.ledger.journal.shared.places import address, credentials, place_of
@@ -56,7 +55,7 @@ class SharedHarness:
 
     def damage(self, position: int) -> None:
         store = next(each for each in self._opened if isinstance(each, SharedStore))
-        row = store.database.run(lambda connection: rows_until(connection, position))[-1]
+        row = store.database.run(lambda connection: connection.groups_until(position))[-1]
         body = bytearray(store.objects.get(row.object))
         body[-1] ^= 1
         store.objects.delete([row.object])

@@ -9,6 +9,7 @@ import pytest
 
 from ledger.journal.errors import LogUnavailable, StoreRefused
 from ledger.journal.place import SharedPlace
+from ledger.journal.shared import connection as connections
 from ledger.journal.shared import database as databases
 from ledger.journal.shared import objects
 from ledger.journal.shared.store import SharedStore
@@ -21,7 +22,7 @@ from tests.servers.process import ServerProcess, free_ports
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "_READ_S", 1)
     monkeypatch.setattr(objects, "_CONNECT_S", 1)
-    monkeypatch.setattr(databases, "_ANSWER_S", 1)
+    monkeypatch.setattr(connections, "ANSWER_S", 1)
     monkeypatch.setattr(databases, "_CONNECT_S", 2)
 
 
