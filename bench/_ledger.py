@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bench._procfs import family_cpu_s, family_peak_mib
+from bench._procfs import family_cpu_s, family_rss_mib
 from examples.demo.processes import Program, free_ports, meterbook
 
 _PREFIX = "meterbook_ledger_"
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S, _WEIGH_EVERY_S = 0.1, 0.5
 #: Processes that the agents share, at most.
 _SENDERS_MAX = 4
 
@@ -96,13 +97,14 @@ class Ledger:
         return {name.removeprefix(_PREFIX): float(value) for name, value in pairs}
 
 
-class Lag:
-    """Watches, from a thread, how many seconds the tables are behind the log: how old is what they still lack?"""
+class Watch:
+    """Sees, from a thread, how many seconds the tables are behind the log (how old is what they still lack?) and how much
+    memory the ledger's processes have together, each at its most."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._stopping = threading.Event()
-        self.most_s = 0.0
+        self.behind_s = self.rss_mib = 0.0
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -115,6 +117,7 @@ class Lag:
 
     def _watch(self) -> None:
         seen: list[tuple[float, float]] = []
+        weighed_s = 0.0
         while True:
             found = self._ledger.metrics()
             now = time.perf_counter()
@@ -122,8 +125,13 @@ class Lag:
             # What the tables have, the log had at the latest when it was first seen to have more.
             while seen and seen[0][1] <= found["tables_position"]:
                 seen.pop(0)
+            if now - weighed_s > _WEIGH_EVERY_S:
+                # A child may end while it is being weighed.
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    self.rss_mib = max(self.rss_mib, family_rss_mib(self._ledger.pid))
+                weighed_s = now
             if not self._stopping.is_set():
-                self.most_s = max(self.most_s, now - seen[0][0] if seen else 0.0)
+                self.behind_s = max(self.behind_s, now - seen[0][0] if seen else 0.0)
             elif not seen:
                 return
             time.sleep(_LOOK_EVERY_S)
@@ -163,13 +171,13 @@ def feed_replicas(ledgers: Sequence[Ledger], agents: int, rows: int, seconds: fl
         for sender in senders:
             assert sender.stdout is not None
             sender.stdout.readline()
-        before, lag = sum(family_cpu_s(ledger.pid) for ledger in ledgers), Lag(ledgers[0])
+        before, watches = sum(family_cpu_s(ledger.pid) for ledger in ledgers), [Watch(ledger) for ledger in ledgers]
         for sender in senders:
             assert sender.stdin is not None
             sender.stdin.write("\n")
             sender.stdin.flush()
         found = [json.loads(sender.communicate()[0]) for sender in senders]
-        caught_up_s = lag.stop()
+        caught_up_s = max(watch.stop() for watch in watches)
     finally:
         for sender in senders:
             sender.kill()
@@ -178,10 +186,10 @@ def feed_replicas(ledgers: Sequence[Ledger], agents: int, rows: int, seconds: fl
         samples_per_s=samples / max(each["seconds"] for each in found),
         p50_ms=max(each["p50_ms"] for each in found),
         p99_ms=max(each["p99_ms"] for each in found),
-        tables_behind_s=lag.most_s,
+        tables_behind_s=max(watch.behind_s for watch in watches),
         caught_up_s=caught_up_s,
         ledger_cpu_s_per_million=(sum(family_cpu_s(ledger.pid) for ledger in ledgers) - before) / samples * 1e6,
-        peak_rss_mib=max(family_peak_mib(ledger.pid) for ledger in ledgers),
+        peak_rss_mib=max(watch.rss_mib for watch in watches),
     )
 
 

@@ -22,9 +22,9 @@ def family_cpu_s(pid: int) -> float:
     return cpu_s(pid) + ended_s + sum(cpu_s(child) for child in descendants(pid))
 
 
-def family_peak_mib(pid: int) -> float:
-    """The most resident memory that it and each of its present children ever had, summed: never less than they had at once."""
-    return sum(memory_mib(each, "VmHWM") for each in [pid, *descendants(pid)])
+def family_rss_mib(pid: int) -> float:
+    """Resident memory of it and its children now; what they share counts for each."""
+    return sum(memory_mib(each, "VmRSS") for each in [pid, *descendants(pid)])
 
 
 def memory_mib(pid: int, what: Literal["VmRSS", "VmHWM"]) -> float:
