@@ -27,7 +27,7 @@ from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import checking_pb2
 
 #: Fewer batches than this are not worth the way to another process.
-MANY = 4
+MANY = 8
 #: Batches that one request has.
 _REQUEST_BATCHES = 8
 #: Seconds after which a process that does not answer is given up.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ledger.journal.segment import Group
 
-BYTES_MAX = 64 << 20
+BYTES_MAX = 192 << 20
 
 
 class Kept(NamedTuple):
