@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ledger.intake.refusals import Refused
 from ledger.journal.derive import decode_batch
+from ledger.journal.screening import firsts
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire.seal import section_hashes
 from meterbook.wire.sections import DECODED_BYTES_MAX, SCHEMAS, MalformedSection, Sections, SectionTooLarge
@@ -70,9 +71,9 @@ def checked(batch: intake_pb2.Batch, limits: IntakeLimits) -> Checked:
 
 def used_ids(samples: pa.Table) -> np.ndarray:
     """The series of sorted samples, each once and ascending."""
-    ids: np.ndarray = samples["series_id"].to_numpy()
-    # Those of a series stand together: the distinct ones are where the number changes.
-    return ids[np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1))]
+    ids = samples["series_id"].to_numpy()
+    used: np.ndarray = ids[firsts(ids)]
+    return used
 
 
 def checked_content(batch: intake_pb2.Batch, limits: IntakeLimits) -> Sections:

@@ -35,7 +35,7 @@ LETTERS_MAX = 1_000
 _DOCUMENTS = ("labels", "attributes", "properties", "document")
 _DOCUMENT_CHARS_MAX, _SHOWN_CHARS_MAX = 4_096, 80
 #: What the columns of samples are to a computer.
-_PLAIN = (pa.int64(), pa.int64(), pa.float64())
+_NUMBERS = (pa.int64(), pa.int64(), pa.float64())
 _VALUE_LIMIT = pa.scalar(VALUE_LIMIT, pa.decimal128(38, 9))
 # An object of texts without escapes: what nearly every document is, and far cheaper to see than to parse.
 _PLAIN_TEXT = r'"[^"\\\x00-\x1f]*"'
@@ -159,18 +159,18 @@ class _Bench:
         for chunk in table.to_batches():
             # Read where they lie; NumPy's least of numbers with a NaN among them is NaN.
             ids, times, values = (
-                column.view(kind).to_numpy() for column, kind in zip(chunk.columns, _PLAIN, strict=True)
+                column.view(kind).to_numpy() for column, kind in zip(chunk.columns, _NUMBERS, strict=True)
             )
             if not (values.min() >= 0 and values.max() < VALUE_LIMIT):
                 return False
-            if not (times.min() >= 0 and times.max() <= self._latest_us and known.find(ids[_firsts(ids)])[1].all()):
+            if not (times.min() >= 0 and times.max() <= self._latest_us and known.find(ids[firsts(ids)])[1].all()):
                 return False
         return True
 
     def _defined(self, table: pa.Table, known: KnownSeries) -> tuple[pa.Table, np.ndarray]:
         """The samples of series that are defined, and whether each is a counter's."""
         ids = table["series_id"].to_numpy()
-        first = _firsts(ids)
+        first = firsts(ids)
         lengths = np.diff(first, append=len(ids))
         places, found = known.find(ids[first])
         counters = np.repeat(known.counters[places] & found, lengths) if found.any() else np.zeros(len(ids), dtype=bool)
@@ -244,9 +244,9 @@ class _Bench:
         return table.filter(pa.array(mask))
 
 
-def _firsts(ids: np.ndarray) -> np.ndarray:
+def firsts(ids: np.ndarray) -> np.ndarray:
     """Where the samples of another series begin: those of one stand together, and each needs to be looked for once."""
-    return np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
+    return np.concatenate((np.zeros(min(1, len(ids)), dtype=np.int64), np.flatnonzero(ids[1:] != ids[:-1]) + 1))
 
 
 def _texts(table: pa.Table) -> Iterator[dict[str, str]]:
