@@ -205,8 +205,8 @@ def _request(data: bytes) -> intake_pb2.RecordRequest:
 
 def _derived(content: Sections, digest: bytes, time_us: int = _TIME_US) -> dict[str, pa.Table]:
     """The rows of the tables that follow from a batch."""
-    draft = Draft(Kind.BATCH, agent_chain("agent", 1), 1, GENESIS, digest, b"", content)
-    rows, _ = derive([Record(1, time_us, draft)], initial_state())
+    draft = Draft(Kind.BATCH, agent_chain("agent", 1), 1, GENESIS, digest, b"")
+    rows, _ = derive([Record(1, time_us, draft)], initial_state(), {1: content})
     return rows
 
 

@@ -28,6 +28,7 @@ from bench._figure import report
 from bench._ledger import feed
 from bench._load import Chain, batch_of
 from bench._peers import measure_peers
+from ledger.journal import parquet
 from ledger.journal.derive import TABLES
 from ledger.journal.disk import Disk
 from ledger.journal.embedded import EmbeddedLog
@@ -70,7 +71,7 @@ def bare_tables(directory: Path, seconds: float) -> float:
     tables = Tables(directory)
     began, count = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
-        tables.apply(rows, count, count + 1)
+        tables.apply(parquet.with_files(rows, tables.lake.folder), count, count + 1)
         count += 1
     taken = time.perf_counter() - began
     tables.close()

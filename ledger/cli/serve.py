@@ -12,8 +12,8 @@ import click
 
 from ledger.cli.migrate import migrate, orphans
 from ledger.cli.stores import backup, rebuild, restore
-from ledger.intake.memory import keep_freed_memory
 from ledger.journal.errors import JournalError
+from ledger.journal.memory import keep_freed_memory
 from ledger.server.config import ConfigError, LedgerConfig, load
 from ledger.server.process import CannotServe, LedgerProcess
 

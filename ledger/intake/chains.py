@@ -154,7 +154,7 @@ class Chains:
                 raise _broken(f"batch {batch.sequence}: hash {_short(batch.hash)} does not match the content")
             check(batch, found)
             self._quota.take(chain.agent, found.defined)
-            return self._append(chain, batch, found.content)
+            return self._append(chain, batch)
 
     def _hold_back(self) -> None:
         """Let the tables catch up: who sends faster than they can follow, for long, must not get ahead for ever."""
@@ -172,12 +172,12 @@ class Chains:
                 hash=batch_hash(place, content),
                 **encoded,
             )
-            return self._append(chain, batch, content)
+            return self._append(chain, batch)
 
-    def _append(self, chain: Chain, batch: intake_pb2.Batch, content: Sections | None) -> Future[int]:
+    def _append(self, chain: Chain, batch: intake_pb2.Batch) -> Future[int]:
         payload = journal_pb2.BatchRecord(agent=chain.agent, epoch=chain.epoch, batch=batch).SerializeToString()
         sequence, digest = batch.sequence, batch.hash
-        draft = Draft(Kind.BATCH, chain.name, sequence, chain.hash, digest, payload, content)
+        draft = Draft(Kind.BATCH, chain.name, sequence, chain.hash, digest, payload)
         future = self._journal.append(draft)
         chain.sequence, chain.hash, chain.last = sequence, digest, future
         chain.pending[sequence] = digest, future

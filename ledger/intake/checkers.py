@@ -11,18 +11,15 @@ A process that fails takes with it the batches that it had; they are refused, to
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from multiprocessing import Pipe
 
 import numpy as np
 
-from ledger.intake.checker import READY
 from ledger.intake.contents import Checked, IntakeLimits, checked
 from ledger.intake.refusals import Refused
+from ledger.journal.child import Child, ChildFailed
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import checking_pb2
 
@@ -38,53 +35,19 @@ Look = Callable[[], Checked]
 logger = logging.getLogger(__name__)
 
 
-class CheckerFailed(Exception):
-    """The process ended, or does not answer."""
-
-
 class Checker:
     """One process, begun and not waited for; for one caller at a time. Raises OSError where it cannot be begun."""
 
     def __init__(self, limits: IntakeLimits) -> None:
-        self._connection, theirs = Pipe()
-        with theirs:
-            command = [sys.executable, "-m", "ledger.intake.checker", str(theirs.fileno()), limits.model_dump_json()]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
-        self._is_ready = False
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it can be asked. Raises CheckerFailed."""
-        if not self._is_ready and self._received(0) == READY:
-            self._is_ready = True
-        return self._is_ready
+        self.child = Child("ledger.intake.checker", limits.model_dump_json())
 
     def ask(self, batches: Sequence[intake_pb2.Batch], *, with_ids: bool) -> None:
-        """Send batches to be looked into; each request is answered once. Raises CheckerFailed."""
-        request = checking_pb2.CheckRequest(batches=batches, with_ids=with_ids).SerializeToString()
-        try:
-            self._connection.send_bytes(request)
-        except OSError as error:
-            raise CheckerFailed(f"it does not listen ({error})") from error
+        """Send batches to be looked into; each request is answered once. Raises ChildFailed."""
+        self.child.tell(checking_pb2.CheckRequest(batches=batches, with_ids=with_ids).SerializeToString())
 
     def answer(self) -> Sequence[checking_pb2.CheckedBatch]:
-        """What was found in the batches of the request that is not answered yet. Raises CheckerFailed."""
-        found = self._received(_PATIENCE_S)
-        if found is None:
-            raise CheckerFailed(f"no answer within {_PATIENCE_S:g} s")
-        return checking_pb2.CheckResponse.FromString(found).batches
-
-    def close(self) -> None:
-        """End it."""
-        self._connection.close()
-        self._process.kill()
-        self._process.wait()
-
-    def _received(self, patience_s: float) -> bytes | None:
-        try:
-            return self._connection.recv_bytes() if self._connection.poll(patience_s) else None
-        except (EOFError, OSError) as error:
-            raise CheckerFailed(f"it has ended, with exit code {self._process.poll()}") from error
+        """What was found in the batches of the request that is not answered yet. Raises ChildFailed."""
+        return checking_pb2.CheckResponse.FromString(self.child.answer(_PATIENCE_S)).batches
 
 
 class Checkers:
@@ -111,7 +74,7 @@ class Checkers:
         """End the processes, when nobody calls any more."""
         with self._lock:
             for checker in self._begun:
-                checker.close()
+                checker.child.close()
             self._begun.clear()
 
     def _checker(self) -> Checker | None:
@@ -122,8 +85,8 @@ class Checkers:
                 checker = self._own.checker = Checker(self._limits)
                 with self._lock:
                     self._begun.add(checker)
-            return checker if checker.is_ready else None
-        except (OSError, CheckerFailed) as error:
+            return checker if checker.child.is_ready else None
+        except (OSError, ChildFailed) as error:
             self._give_up(checker, error)
             return None
 
@@ -142,7 +105,7 @@ class Checkers:
                 answered += 1
                 for each, _ in zip(found, request, strict=True):
                     yield partial(_told, each)
-        except CheckerFailed as error:
+        except ChildFailed as error:
             self._give_up(checker, error)
             yield _refuse
         finally:
@@ -155,14 +118,14 @@ class Checkers:
         try:
             for _ in range(unanswered):
                 checker.answer()
-        except CheckerFailed as error:
+        except ChildFailed as error:
             self._give_up(checker, error)
 
     def _give_up(self, checker: Checker | None, error: Exception) -> None:
         logger.warning("a process that looks into batches failed: %s", error)
         self._own.checker = None
         if checker is not None:
-            checker.close()
+            checker.child.close()
             with self._lock:
                 self._begun.discard(checker)
 

@@ -7,8 +7,9 @@ that it came from. Batches that define no series and have nothing to be set asid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -136,9 +137,18 @@ def initial_state() -> State:
     return State(KnownSeries.of(TABLES["series"].empty_table()), Frontier())
 
 
-def derive(records: Sequence[Record], state: State) -> tuple[Rows, State]:
-    """Rows by table name that follow from ``records``, and the state after them."""
-    batches = [record for record in records if record.kind is Kind.BATCH]
+def derive(
+    records: Sequence[Record], state: State, contents: Mapping[int, Sections] = MappingProxyType({})
+) -> tuple[Rows, State]:
+    """Rows by table name that follow from ``records``, and the state after them.
+
+    ``contents`` are those of batches that somebody has decoded already, by position.
+    """
+    batches = [
+        (record, found if (found := contents.get(record.position)) is not None else decoded(record))
+        for record in records
+        if record.kind is Kind.BATCH
+    ]
     parts, series = _batches(batches, state.series)
     for record in records:
         if record.kind is not Kind.BATCH:
@@ -151,19 +161,17 @@ def derive(records: Sequence[Record], state: State) -> tuple[Rows, State]:
     return {name: pa.concat_tables(tables) for name, tables in parts.items()}, State(series, frontier)
 
 
-def decoded(record: Record) -> Record:
-    """The record with the content of its payload at hand. Bytes that were accepted once can be decoded again."""
-    if record.kind is not Kind.BATCH or record.draft.content is not None:
-        return record
-    content = decode_batch(journal_pb2.BatchRecord.FromString(record.payload).batch)
-    return replace(record, draft=replace(record.draft, content=content))
+def decoded(record: Record) -> Sections:
+    """The content of a batch's record. Bytes that were accepted once can be decoded again."""
+    return decode_batch(journal_pb2.BatchRecord.FromString(record.payload).batch)
 
 
-def _batches(records: Sequence[Record], known: KnownSeries) -> tuple[dict[str, list[pa.Table]], KnownSeries]:
+def _batches(
+    batches: Sequence[tuple[Record, Sections]], known: KnownSeries
+) -> tuple[dict[str, list[pa.Table]], KnownSeries]:
     parts: dict[str, list[pa.Table]] = {}
     together: list[tuple[Record, Sections]] = []
-    for record in records:
-        content: Sections = decoded(record).draft.content
+    for record, content in batches:
         if content.series.num_rows:
             _screen_together(together, known, parts)
             together = []

@@ -6,7 +6,7 @@ what is on the disk any more, since the kernel may have dropped the pages: the l
 opened, and thereby checked, again. Opening writes the last group once more, since the kernel may still show it though
 the disk does not have it.
 
-The newest groups are also kept in memory for a while: the materialiser, a moment behind, need not read or decode them.
+The newest groups are also kept in memory for a while: the materialiser, a moment behind, need not read them again.
 """
 
 from __future__ import annotations

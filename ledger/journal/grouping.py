@@ -69,7 +69,7 @@ class GroupCommit:
                 return future
             could_begin = self._may_begin()
             self._waiting.append((draft, future))
-            self._bytes += draft.held_bytes
+            self._bytes += len(draft.payload)
             if not could_begin and self._may_begin():
                 self._changed.notify_all()
         return future
@@ -131,7 +131,7 @@ class GroupCommit:
             size = 0
             while self._waiting and size < GROUP_BYTES_MAX:
                 group.append(self._waiting.popleft())
-                size += group[-1][0].held_bytes
+                size += len(group[-1][0].payload)
             self._bytes -= size
             if group and self._prepare is not None:
                 self._under_way += 1

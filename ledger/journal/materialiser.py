@@ -1,8 +1,7 @@
 """Moves records from the log to the tables, in order, each exactly once.
 
-One thread follows the log. It takes whatever has been committed since the last round, up to a bound, derives the rows of
-all of it and applies them in one transaction: the more there is to do, the larger the groups. The bound is on what the
-rows take in memory, since a small payload can stand for many. Where little is to be done it lingers for a moment, unless
+One thread follows the log. It takes whatever has been committed since the last round, up to a bound, has the rows of
+all of it derived and applies them in one transaction: the more there is to do, the larger the groups. Where little is to be done it lingers for a moment, unless
 somebody waits, since every commit leaves files behind; these are compacted now and then. What went wrong is kept for
 /readyz and tried again from where the tables then say they are; a record is never skipped.
 
@@ -15,21 +14,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 
-from ledger.journal.derive import State, decoded, derive
+from ledger.journal.derive import State
+from ledger.journal.deriving import Deriving
 from ledger.journal.errors import LogUnavailable, TablesUnavailable
 from ledger.journal.log import Log, Reader
-from ledger.journal.record import Record
 from ledger.journal.tables import OvertakenError, Tables
 from ledger.journal.turn import AlwaysMine, Turn
 from ledger.journal.upkeep import Upkeep
 from ledger.journal.view import View
 from meterbook.wire.instants import SECOND_US, now_us
 
-#: Bytes of payloads that are read at a time, and of their rows that one transaction applies.
-READ_BYTES_MAX, APPLY_BYTES_MAX = 4 << 20, 64 << 20
+#: Bytes of payloads that are read at a time.
+READ_BYTES_MAX = 16 << 20
 _RETRY_S = 1.0
 _IDLE_S, _BUSY_S = 0.05, 0.2
 _LINGER_S = 0.3
@@ -47,9 +45,8 @@ class Materialiser:
     def __init__(self, log: Log, tables: Tables, turn: Turn | None = None) -> None:
         self._log, self._tables = log, tables
         self._turn = turn or AlwaysMine()
-        self._state: State
+        self._deriving = Deriving(tables.lake.folder)
         self._reader: Reader | None = None
-        self._ahead: deque[Record] = deque()
         self._applied = threading.Condition()
         self._watermark = self._wanted = 0
         self._moved_s = time.monotonic()
@@ -119,7 +116,7 @@ class Materialiser:
         watermark = self._tables.watermark
         series = View(self._tables.snapshot(), watermark, 0).known_series()
         self._reader = self._log.reader(watermark)
-        self._state = State(series, self._reader.frontier)
+        self._deriving.begin(State(series, self._reader.frontier))
         self._moved_to(watermark)
 
     def _watch_only(self) -> None:
@@ -127,7 +124,7 @@ class Materialiser:
         if self._reader is not None:
             self._reader.close()
         self._reader = None
-        self._ahead.clear()
+        self._deriving.forget()
 
     def _moved_to(self, position: int) -> None:
         with self._applied:
@@ -192,33 +189,15 @@ class Materialiser:
         self._helps = time.monotonic() - self._moved_s > _STALLED_S
 
     def _apply_group(self) -> bool:
-        """Apply the next group; False where there is none. Nothing is remembered of a group that failed."""
+        """Apply what comes next; False where there is nothing. Nothing is remembered of a group that failed."""
         if self._reader is None:
             self._resume()
-        records = self._next_records()
-        if not records:
-            return False
-        rows, state = derive(records, self._state)
-        position = records[-1].position
-        self._tables.apply(rows, self._watermark, position)
-        self._state = state
-        self._upkeep.committed(len(records))
-        self._log.applied(position)
-        self._moved_to(position)
-        self._seen_us = records[-1].time_us
-        return True
-
-    def _next_records(self) -> list[Record]:
-        """The records to apply next, decoded, as many as fit."""
         assert self._reader is not None
-        records: list[Record] = []
-        size = 0
-        while size < APPLY_BYTES_MAX:
-            if not self._ahead:
-                self._ahead.extend(self._reader.read(READ_BYTES_MAX))
-            if not self._ahead:
-                break
-            record = decoded(self._ahead.popleft())
-            records.append(record)
-            size += record.draft.held_bytes
-        return records
+        records = self._reader.read(READ_BYTES_MAX)
+        for derived in self._deriving.derive(records) if records else ():
+            self._tables.apply(derived.rows, self._watermark, derived.position)
+            self._upkeep.committed(derived.records)
+            self._log.applied(derived.position)
+            self._moved_to(derived.position)
+            self._seen_us = derived.time_us
+        return bool(records)

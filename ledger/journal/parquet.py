@@ -8,10 +8,13 @@ differences, or levels for nulls that there cannot be, would double the work and
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from ledger.journal.errors import TablesUnavailable
 
 #: From so many rows on a file of its own is worth it.
 ROWS_MIN = 100_000
@@ -26,6 +29,24 @@ _ENCODINGS = {
 def is_numeric(schema: pa.Schema) -> bool:
     """Whether all columns are of the types that are written here."""
     return all(field.type in _ENCODINGS for field in schema)
+
+
+def with_files(rows: Mapping[str, pa.Table], folder: Path | None) -> dict[str, pa.Table | Path]:
+    """Rows by table, with those in a file below ``folder`` that are worth one. Raises TablesUnavailable.
+
+    What is written and never used is removed when the tables are opened some time later.
+    """
+    if folder is None:
+        return dict(rows)
+    try:
+        return {
+            name: write(table, folder / "main" / name)
+            if table.num_rows >= ROWS_MIN and is_numeric(table.schema)
+            else table
+            for name, table in rows.items()
+        }
+    except OSError as error:
+        raise TablesUnavailable(f"{folder}: cannot be written ({error}); free space") from error
 
 
 def write(table: pa.Table, directory: Path) -> Path:

@@ -14,8 +14,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from meterbook.proof.leaf import leaf_data
 from meterbook.proof.merkle import leaf_hash
@@ -51,10 +50,7 @@ NO_HEAD = Head(0, NO_HASH, 0)
 
 @dataclass(frozen=True)
 class Draft:
-    """A record that is not in the log yet.
-
-    ``content`` is what the payload was found to hold, if somebody has looked already: it spares the next one the work.
-    """
+    """A record that is not in the log yet."""
 
     kind: Kind
     chain: str
@@ -62,18 +58,12 @@ class Draft:
     previous: bytes
     hash: bytes
     payload: bytes = field(repr=False)
-    content: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.payload) > PAYLOAD_BYTES_MAX:
             raise ValueError(f"payload of {len(self.payload)} bytes is over {PAYLOAD_BYTES_MAX}")
         if not 0 < len(self.chain.encode()) <= CHAIN_BYTES_MAX:
             raise ValueError(f"chain {self.chain[:80]!r} is not a name of 1 to {CHAIN_BYTES_MAX} bytes")
-
-    @cached_property
-    def held_bytes(self) -> int:
-        """Bytes that the payload and its content take in memory."""
-        return len(self.payload) + (0 if self.content is None else int(self.content.nbytes))
 
     def check_hash(self) -> bool:
         """Whether the hash is that of the payload; of a batch only its sections can tell."""

@@ -22,8 +22,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from ledger.journal import parquet
-from ledger.journal.derive import TABLES, Rows
+from ledger.journal.derive import TABLES
 from ledger.journal.errors import StoreRefused, TablesUnavailable
 from ledger.journal.gate import Gate
 from ledger.journal.lake import EmbeddedLake, Lake, quoted
@@ -153,34 +152,18 @@ class Tables:
         (row,) = self.query("SELECT position FROM watermark").to_pylist()
         return int(row["position"])
 
-    def apply(self, rows: Rows, previous: int, position: int) -> None:
-        """Add rows and move the watermark from ``previous`` to ``position``. Raises OvertakenError.
+    def apply(self, rows: Mapping[str, pa.Table | Path], previous: int, position: int) -> None:
+        """Add rows, or files with rows, by table, and move the watermark from ``previous`` to ``position``.
 
-        Any other TablesUnavailable leaves open whether it was done: the watermark tells.
+        Raises OvertakenError. Any other TablesUnavailable leaves open whether it was done: the watermark tells. So the files
+        stay, whatever goes wrong.
         """
-        # Whatever goes wrong, the files stay: a commit that failed may have been made all the same. What nobody refers to is
-        # removed when the store is opened.
-        self._apply(rows, self._written(rows), previous, position)
-
-    def _written(self, rows: Rows) -> dict[str, Path]:
-        """The tables that come with so many rows that a file was written for them."""
-        found: dict[str, Path] = {}
-        if (folder := self.lake.folder) is not None:
-            for name, table in rows.items():
-                if table.num_rows >= parquet.ROWS_MIN and parquet.is_numeric(table.schema):
-                    try:
-                        found[name] = parquet.write(table, folder / "main" / name)
-                    except OSError as error:
-                        raise TablesUnavailable(f"{folder}: cannot be written ({error}); free space") from error
-        return found
-
-    def _apply(self, rows: Rows, files: Mapping[str, Path], previous: int, position: int) -> None:
         with self._writing, _translated(self.lake), self._transaction() as connection:
-            for name, table in rows.items():
-                if name in files:
-                    connection.execute("CALL ducklake_add_data_files('book', ?, ?)", [name, str(files[name])])
-                elif table.num_rows:
-                    connection.register("incoming", table)
+            for name, added in rows.items():
+                if isinstance(added, Path):
+                    connection.execute("CALL ducklake_add_data_files('book', ?, ?)", [name, str(added)])
+                elif added.num_rows:
+                    connection.register("incoming", added)
                     connection.execute(f"INSERT INTO {name} SELECT * FROM incoming")  # noqa: S608
                     connection.unregister("incoming")
             moved = connection.execute(

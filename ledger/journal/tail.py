@@ -1,6 +1,6 @@
 """The newest groups of the log, kept in memory until the tables have them or they are too many.
 
-They save the materialiser from reading and decoding what was decoded a moment ago; what is no longer here is read from
+They save the materialiser, a moment behind, from reading what was written just now; what is no longer here is read from
 the files.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ledger.journal.segment import Group
 
-BYTES_MAX = 192 << 20
+BYTES_MAX = 64 << 20
 
 
 class Kept(NamedTuple):
@@ -32,7 +32,7 @@ class Tail:
 
     def add(self, segment: str, group: Group) -> None:
         """Keep a group; the oldest go where there are too many."""
-        size = sum(record.draft.held_bytes for record in group.records)
+        size = sum(len(record.payload) for record in group.records)
         with self._lock:
             self._kept[group.records[0].position - 1] = Kept(segment, group), size
             self._bytes += size

@@ -58,7 +58,7 @@ def verify(journal: Journal, first: int = 0, last: int = 0, against: Checkpoint 
         records, rows = _begun(journal, part, against)
         try:
             for group in _groups(journal, part):
-                rows.group(records.group(group), journal.tables.snapshot())
+                rows.group(group, records.group(group), journal.tables.snapshot())
                 yield query_pb2.VerifyResponse(stage="log and tables", done=group[-1].position, total=part.last)
             records.finish()
         finally:

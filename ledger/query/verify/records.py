@@ -7,7 +7,6 @@ of an older checkpoint, which is the only thing that somebody cannot have change
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
@@ -17,7 +16,7 @@ from meterbook.ledger.v1 import journal_pb2
 from meterbook.proof.checkpoint import Checkpoint
 from meterbook.proof.merkle import Frontier
 from meterbook.wire.seal import ChainPlace, batch_hash
-from meterbook.wire.sections import MalformedSection
+from meterbook.wire.sections import MalformedSection, Sections
 
 
 class RecordCheck:
@@ -36,15 +35,15 @@ class RecordCheck:
         self._against = against
         self._compare()
 
-    def group(self, records: Sequence[Record]) -> list[Record]:
-        """Check what follows; gives the same records with their content at hand, where it can be read."""
-        seen: list[Record] = []
+    def group(self, records: Sequence[Record]) -> dict[int, Sections]:
+        """Check what follows; gives the contents of the batches that can be read, by position."""
+        seen: dict[int, Sections] = {}
         for record in records:
             self._link(record)
             if record.kind is Kind.BATCH:
                 self.batches += 1
-                record = self._batch(record)
-            seen.append(record)
+                if (content := self._content(record)) is not None:
+                    seen[record.position] = content
         size = self._against.size if self._against else 0
         until = [record.leaf for record in records if record.position <= size]
         self.frontier = self.frontier.appended(until)
@@ -81,7 +80,7 @@ class RecordCheck:
             self.faults.append(f"{what} has another content than its hash says")
         self._heads[draft.chain] = Head(draft.sequence, draft.hash, record.position)
 
-    def _batch(self, record: Record) -> Record:
+    def _content(self, record: Record) -> Sections | None:
         draft, what = record.draft, _named(record)
         try:
             stored = journal_pb2.BatchRecord.FromString(record.payload)
@@ -96,10 +95,10 @@ class RecordCheck:
             content = decode_batch(batch)
             if batch_hash(place, content) != draft.hash:
                 self.faults.append(f"{what} has another content than its hash says")
-            return replace(record, draft=replace(draft, content=content))
+            return content
         except (MalformedSection, DecodeError, ValueError) as error:
             self.faults.append(f"{what} cannot be read: {error}")
-            return record
+            return None
 
 
 def _named(record: Record) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 from google.protobuf.message import DecodeError
@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from ledger.journal.derive import TABLES, State, derive
 from ledger.journal.record import Record
 from ledger.journal.view import Reader, View
-from meterbook.wire.sections import MalformedSection
+from meterbook.wire.sections import MalformedSection, Sections
 
 _ADVICE = "make the tables anew from the log"
 
@@ -23,13 +23,13 @@ class RowCheck:
         self._state = state
         self._is_over = False
 
-    def group(self, records: Sequence[Record], tables: Reader) -> None:
-        """Compare the rows of these records. What cannot be derived is a fault, and nothing behind it can be compared."""
+    def group(self, records: Sequence[Record], contents: Mapping[int, Sections], tables: Reader) -> None:
+        """Compare the rows of these records, whose contents are those that could be read. What cannot be derived is a fault, and nothing behind it can be compared."""
         first, last = records[0].position, records[-1].position
         if self._is_over:
             return
         try:
-            expected, self._state = derive(records, self._state)
+            expected, self._state = derive(records, self._state, contents)
         except (MalformedSection, DecodeError, ValueError) as error:
             self.faults.append(f"no rows follow from the records of positions {first} to {last}: {error}")
             self._is_over = True

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from ledger.intake import checkers as module
-from ledger.intake.checkers import MANY, Checker, CheckerFailed, Checkers
+from ledger.intake.checkers import MANY, Checker, Checkers
 from ledger.intake.contents import Checked, IntakeLimits, checked
 from ledger.intake.refusals import Refused
+from ledger.journal import child
+from ledger.journal.child import ChildFailed
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire import sections
 from tests.ledger.batches import DAY, Sender, content, event, minute, series
@@ -126,8 +128,8 @@ def test_a_process_that_is_killed_refuses_what_it_had_and_another_takes_its_plac
     asked = batches(40)
     with closing(pool.looks(asked, with_ids=False)) as looks:
         next(looks)()
-        os.kill(checker._process.pid, signal.SIGKILL)
-        checker._process.wait()
+        os.kill(checker.child._process.pid, signal.SIGKILL)
+        checker.child._process.wait()
         *_, last = looks
         with pytest.raises(Refused, match="send it again") as refused:
             last()
@@ -139,21 +141,21 @@ def test_a_process_that_is_killed_refuses_what_it_had_and_another_takes_its_plac
 def test_a_process_that_hangs_is_given_up(pool: Checkers, monkeypatch: pytest.MonkeyPatch) -> None:
     checker = until_elsewhere(pool)
     monkeypatch.setattr(module, "_PATIENCE_S", 0.1)
-    os.kill(checker._process.pid, signal.SIGSTOP)
+    os.kill(checker.child._process.pid, signal.SIGSTOP)
     (last,) = found(pool, batches(MANY))
     assert isinstance(last, Refused)
-    assert checker._process.poll() is not None
+    assert checker.child._process.poll() is not None
 
 
 def test_a_process_that_cannot_begin_is_done_without(pool: Checkers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(child.sys, "executable", "/nowhere/python")
     assert all(isinstance(each, Checked) for each in found(pool, batches(MANY)))
     assert not pool._begun
 
 
 def test_it_ends_with_the_ledger() -> None:
     pool = Checkers(LIMITS)
-    process = until_elsewhere(pool)._process
+    process = until_elsewhere(pool).child._process
     pool.close()
     assert process.poll() is not None
 
@@ -161,7 +163,7 @@ def test_it_ends_with_the_ledger() -> None:
 def test_it_ends_when_the_parent_is_no_more() -> None:
     checker = Checker(LIMITS)
     # As the kernel does it when a process dies.
-    checker._connection.close()
-    assert checker._process.wait() == 0
-    with pytest.raises(CheckerFailed):
+    checker.child._connection.close()
+    assert checker.child._process.wait() == 0
+    with pytest.raises(ChildFailed):
         checker.ask(batches(1), with_ids=False)

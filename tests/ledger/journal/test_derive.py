@@ -195,9 +195,9 @@ def test_the_same_records_give_the_same_rows(contents: list[Sections]) -> None:
     for position, what in enumerate(contents, 1):
         each = record(what, position)
         first, once = derive([each], once)
-        # As after a restart: what is known comes from the tables, and the content from the payload.
+        # As after a restart: what is known comes from the tables.
         copied = KnownSeries(*(array.copy() for array in vars(twice.series).values()))
-        again, twice = derive([decoded(each)], State(copied, twice.frontier))
+        again, twice = derive([each], State(copied, twice.frontier), {position: decoded(each)})
         assert cells(first) == cells(again)
         for name, table in first.items():
             assert table.schema.equals(TABLES[name])

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ledger.journal import deriver, materialiser
 from ledger.journal import journal as journal_module
-from ledger.journal import materialiser
 from ledger.journal.derive import Rows
 from ledger.journal.errors import JournalError, StoreRefused, TablesUnavailable
 from ledger.journal.journal import Journal
@@ -138,7 +138,7 @@ def test_a_rebuild_in_any_grouping_gives_the_same(tmp_path: Path, monkeypatch: p
         expected = everything(journal)
     for read, apply in ((1, 1), (700, 1), (1, 1 << 30), (1 << 30, 700), (1 << 30, 1 << 30)):
         monkeypatch.setattr(materialiser, "READ_BYTES_MAX", read)
-        monkeypatch.setattr(materialiser, "APPLY_BYTES_MAX", apply)
+        monkeypatch.setattr(deriver, "PART_BYTES_MAX", apply)
         shutil.rmtree(tmp_path / "tables")
         with opened(tmp_path) as journal:
             assert everything(journal) == expected
@@ -154,7 +154,7 @@ def test_a_group_is_bounded_by_what_its_rows_take_in_memory(journal: Journal, mo
         apply(tables, rows, previous, position)
 
     monkeypatch.setattr(Tables, "apply", counted)
-    monkeypatch.setattr(materialiser, "APPLY_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(deriver, "PART_BYTES_MAX", 1 << 20)
     sender = Sender()
     append(journal, *(content(events=[event(n, subject="x" * 600_000)]) for n in range(8)), sender=sender)
     journal.view()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,24 +43,6 @@ def test_a_group_that_is_larger_than_all_that_may_be_kept_is_not() -> None:
     more = groups_of([[b"x" * 90]])
     tail.add("later", more[0])
     assert kept(tail, more) == [0]
-
-
-@dataclass
-class Content:
-    """What a payload was found to hold."""
-
-    nbytes: int
-
-
-def test_what_was_decoded_counts_too() -> None:
-    (group,) = groups_of([[b"x"]])
-    (record,) = group.records
-    large = replace(group, records=(replace(record, draft=replace(record.draft, content=Content(1_000))),))
-    tail = Tail(100)
-    tail.add("one", large)
-    assert tail.after(0) is None
-    tail.add("one", group)
-    assert tail.after(0) is not None
 
 
 def test_what_the_tables_have_goes() -> None:

@@ -1,0 +1,83 @@
+"""A child process that answers requests over a socket of its own, for work that should not share this process's threads.
+
+It is started as ``python -m MODULE DESCRIPTOR ARGUMENTS`` and is not waited for: whoever needs it asks whether it is ready. It
+ends when the socket is closed, which it also is when the parent dies, however that happens.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+#: What a child says first.
+_READY = b"ready"
+
+
+class ChildFailed(Exception):
+    """The process ended, or does not answer."""
+
+
+class Child:
+    """One process, begun and not waited for; for one caller at a time. Raises OSError where it cannot be begun."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self._connection, theirs = Pipe()
+        with theirs:
+            command = [sys.executable, "-m", module, str(theirs.fileno()), *arguments]
+            try:
+                self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
+            except BaseException:
+                self._connection.close()
+                raise
+        self._is_ready = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be asked. Raises ChildFailed."""
+        if not self._is_ready and self._received(0) == _READY:
+            self._is_ready = True
+        return self._is_ready
+
+    def tell(self, message: bytes) -> None:
+        """Send a request. Raises ChildFailed."""
+        try:
+            self._connection.send_bytes(message)
+        except OSError as error:
+            raise ChildFailed(f"it does not listen ({error})") from error
+
+    def answer(self, patience_s: float) -> bytes:
+        """The next message of its answers. Raises ChildFailed, also where none comes in time."""
+        found = self._received(patience_s)
+        if found is None:
+            raise ChildFailed(f"no answer within {patience_s:g} s")
+        return found
+
+    def close(self) -> None:
+        """End it. Safe to call twice."""
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _received(self, patience_s: float) -> bytes | None:
+        try:
+            return self._connection.recv_bytes() if self._connection.poll(patience_s) else None
+        except (EOFError, OSError) as error:
+            raise ChildFailed(f"it has ended, with exit code {self._process.poll()}") from error
+
+
+def serve(descriptor: int, answers: Callable[[bytes], Iterable[bytes]]) -> None:
+    """The child's side: answer each request with some messages, until the parent has no more."""
+    # An interrupt from the keyboard is for the ledger, which closes the socket when it is done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = Connection(descriptor)
+    # However the ledger ends, this process has nothing more to do.
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        connection.send_bytes(_READY)
+        while True:
+            for message in answers(connection.recv_bytes()):
+                connection.send_bytes(message)

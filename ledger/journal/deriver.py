@@ -1,0 +1,186 @@
+"""Deriving the rows of records a bounded part at a time, in this process or as a process of its own.
+
+The bound is on what the rows take in memory, since a small payload can stand for many. Where a part has so many rows of
+a table that they are worth a file, that is written here too: what is left to be done in the tables is little.
+
+As a process it runs as ``python -m ledger.journal.deriver DESCRIPTOR``, a child that is told what is known and then answers
+DeriveRequests. See ``deriving`` for when that is worth it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ledger.journal import parquet
+from ledger.journal.child import serve
+from ledger.journal.derive import State, decoded, derive
+from ledger.journal.errors import TablesUnavailable
+from ledger.journal.memory import keep_freed_memory
+from ledger.journal.record import Draft, Kind, Record
+from ledger.journal.screening import KnownSeries
+from meterbook.ledger.v1 import deriving_pb2
+from meterbook.proof.merkle import Frontier
+from meterbook.wire.sections import Sections
+
+#: Bytes that the content of records takes in memory before their rows are derived.
+PART_BYTES_MAX = 64 << 20
+#: Acknowledging comes first, filling the tables second.
+_NICENESS = 5
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What follows from ``records`` records: rows by table, or the Parquet file that has them.
+
+    ``position`` and ``time_us`` are those of the last of these records.
+    """
+
+    position: int
+    time_us: int
+    records: int
+    rows: Mapping[str, pa.Table | Path]
+
+
+class Deriver:
+    """Derives in this process; ``state`` is what all records so far have left."""
+
+    def __init__(self, state: State, folder: Path | None) -> None:
+        self.state, self.folder = state, folder
+
+    def derive(self, records: Sequence[Record]) -> Iterator[Derived]:
+        """The rows of records, some records at a time. Raises TablesUnavailable where a file cannot be written."""
+        part: list[Record] = []
+        contents: dict[int, Sections] = {}
+        size = 0
+        for record in records:
+            part.append(record)
+            if record.kind is Kind.BATCH:
+                content = contents[record.position] = decoded(record)
+                size += content.nbytes
+            else:
+                size += len(record.payload)
+            if size >= PART_BYTES_MAX:
+                yield self._derived(part, contents)
+                part, contents, size = [], {}, 0
+        if part:
+            yield self._derived(part, contents)
+
+    def _derived(self, records: Sequence[Record], contents: Mapping[int, Sections]) -> Derived:
+        rows, self.state = derive(records, self.state, contents)
+        last = records[-1]
+        return Derived(last.position, last.time_us, len(records), parquet.with_files(rows, self.folder))
+
+
+def beginning(deriver: Deriver) -> bytes:
+    """The request that tells a child what a deriver knows, to go on in its place."""
+    series, frontier = deriver.state.series, deriver.state.frontier
+    known = deriving_pb2.DeriveBeginning(
+        series_ids=series.ids.astype("<i8").tobytes(),
+        series_identities=series.identities.astype("<i8").tobytes(),
+        series_counters=series.counters.astype(np.uint8).tobytes(),
+        frontier=frontier.to_bytes(),
+        folder=str(deriver.folder or ""),
+    )
+    return deriving_pb2.DeriveRequest(beginning=known).SerializeToString()
+
+
+def request(records: Iterable[Record]) -> bytes:
+    """The request for the rows of records."""
+    return deriving_pb2.DeriveRequest(records=map(_logged, records)).SerializeToString()
+
+
+def answered(message: bytes) -> tuple[Derived, bool]:
+    """What a message of the answer says, and whether it is the last. Raises TablesUnavailable where it says so."""
+    said = deriving_pb2.DeriveResponse.FromString(message)
+    if said.failure:
+        raise TablesUnavailable(said.failure)
+    rows = {each.table: Path(each.file) if each.file else _table(each.rows) for each in said.tables}
+    return Derived(said.position, said.time_us, said.records, rows), said.is_last
+
+
+class _Child:
+    """The child's side of it."""
+
+    _deriver: Deriver
+
+    def answers(self, message: bytes) -> Iterator[bytes]:
+        said = deriving_pb2.DeriveRequest.FromString(message)
+        if said.HasField("beginning"):
+            self._deriver = Deriver(
+                _state(said.beginning), Path(said.beginning.folder) if said.beginning.folder else None
+            )
+            return
+        last = said.records[-1].position
+        try:
+            for derived in self._deriver.derive([_record(each) for each in said.records]):
+                yield _response(derived, is_last=derived.position == last)
+        except TablesUnavailable as error:
+            yield deriving_pb2.DeriveResponse(failure=str(error)).SerializeToString()
+
+
+def _state(known: deriving_pb2.DeriveBeginning) -> State:
+    ids, identities = (
+        np.frombuffer(each, dtype="<i8").astype(np.int64) for each in (known.series_ids, known.series_identities)
+    )
+    counters = np.frombuffer(known.series_counters, dtype=np.uint8).astype(bool)
+    return State(KnownSeries(ids, identities, counters), Frontier.from_bytes(known.frontier))
+
+
+def _logged(record: Record) -> deriving_pb2.LoggedRecord:
+    draft = record.draft
+    return deriving_pb2.LoggedRecord(
+        position=record.position,
+        time_us=record.time_us,
+        kind=draft.kind,
+        chain=draft.chain,
+        sequence=draft.sequence,
+        previous=draft.previous,
+        hash=draft.hash,
+        payload=draft.payload,
+    )
+
+
+def _record(logged: deriving_pb2.LoggedRecord) -> Record:
+    draft = Draft(Kind(logged.kind), logged.chain, logged.sequence, logged.previous, logged.hash, logged.payload)
+    return Record(logged.position, logged.time_us, draft)
+
+
+def _response(derived: Derived, *, is_last: bool) -> bytes:
+    tables = [
+        deriving_pb2.TableRows(table=name, file=str(rows))
+        if isinstance(rows, Path)
+        else deriving_pb2.TableRows(table=name, rows=_stream(rows))
+        for name, rows in derived.rows.items()
+    ]
+    return deriving_pb2.DeriveResponse(
+        position=derived.position, time_us=derived.time_us, records=derived.records, tables=tables, is_last=is_last
+    ).SerializeToString()
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _table(stream: bytes) -> pa.Table:
+    with pa.ipc.open_stream(stream) as reader:
+        return reader.read_all()
+
+
+def _main() -> None:
+    os.nice(_NICENESS)
+    keep_freed_memory()
+    serve(int(sys.argv[1]), _Child().answers)
+
+
+if __name__ == "__main__":
+    _main()
