@@ -32,7 +32,7 @@ from meterbook.wire.sections import Sections
 #: Bytes that the content of records takes in memory before their rows are derived.
 PART_BYTES_MAX = 64 << 20
 #: Acknowledging comes first, filling the tables second.
-_NICENESS = 5
+_NICENESS = 15
 
 
 @dataclass(frozen=True)
