@@ -2,12 +2,14 @@
 
 Deriving is nearly all that it costs to fill the tables. In a thread of the ledger it has to take turns with all the others, and
 the busier they are the less it gets done, just when there is most to do. So at the first sign of much load a process is
-begun, and as soon as it is ready it is told what is known so far and goes on alone; nobody waits for it.
+begun, and as soon as it is ready it is told what is known so far and goes on alone; nobody waits for it. When little has
+come for a while it is to be ended.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,8 +22,8 @@ from ledger.journal.record import Record
 
 #: Bytes of payloads, asked for at once, from which on a process is worth it.
 MANY_BYTES = 2 << 20
-#: Seconds after which a process that does not answer is given up.
-_PATIENCE_S = 60.0
+#: Seconds after which a process that does not answer is given up, and one that was not worth it is to be ended.
+_PATIENCE_S, _REST_S = 60.0, 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Deriving:
         self._folder = folder
         self._here: Deriver | None = None
         self._child: Child | None = None
+        self._many_s = 0.0
 
     def begin(self, state: State) -> None:
         """Stand where the records so far have left ``state``."""
@@ -44,12 +47,19 @@ class Deriving:
 
         Raises TablesUnavailable; then begin again.
         """
-        if self._here is not None and sum(len(record.payload) for record in records) >= MANY_BYTES:
-            self._hand_over(self._here)
+        if sum(len(record.payload) for record in records) >= MANY_BYTES:
+            self._many_s = time.monotonic()
+            if self._here is not None:
+                self._hand_over(self._here)
         if self._here is not None:
             yield from self._here.derive(records)
         else:
             yield from self._elsewhere(records)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is a process that nobody needs: forget, and begin where the tables are."""
+        return self._child is not None and time.monotonic() - self._many_s > _REST_S
 
     def forget(self) -> None:
         """End the process, if there is one, and let go of what is known."""

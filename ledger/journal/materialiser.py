@@ -169,6 +169,8 @@ class Materialiser:
         if worked:
             return
         self._seen_us = now_us()
+        if self._deriving.is_idle:
+            self._watch_only()
         if self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
             self._hurry.wait(_LINGER_S)
             self._hurry.clear()

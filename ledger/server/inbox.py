@@ -2,7 +2,8 @@
 
 Handing a batch to a thread and back costs more than many a batch itself. So a thread takes whatever has arrived while it
 was busy with what came before: one batch at a time where there is little to do, many where there is much. What may
-arrive ahead is bounded in bytes; beyond that the stream is not read, and gRPC's flow control holds the agent back.
+arrive ahead is bounded in bytes, of a stream and of all together; beyond that the stream is not read, and gRPC's flow
+control holds the agent back.
 """
 
 from __future__ import annotations
@@ -13,14 +14,27 @@ from collections.abc import AsyncIterator
 
 from meterbook.intake.v1 import intake_pb2
 
-#: A larger message is taken alone.
-BYTES_MAX = 2 << 20
+#: Of one stream; a larger message is taken alone. And of all streams, each of which may have one message all the same.
+BYTES_MAX, BYTES_MAX_OF_ALL = 2 << 20, 64 << 20
+
+
+class Room:
+    """What all inboxes of a server share; for one event loop."""
+
+    def __init__(self) -> None:
+        self.inboxes = 0
+
+    @property
+    def bytes_max(self) -> int:
+        """How much may have arrived in each of them."""
+        return min(BYTES_MAX, BYTES_MAX_OF_ALL // max(1, self.inboxes))
 
 
 class Inbox:
     """Messages of one stream, for one reader and one taker in the same event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
+        self._room = room
         self._messages: deque[intake_pb2.ClientMessage] = deque()
         self._bytes = 0
         self._ended = False
@@ -28,6 +42,7 @@ class Inbox:
 
     async def fill(self, requests: AsyncIterator[intake_pb2.ClientMessage]) -> None:
         """Read the stream to its end, no faster than messages are taken. Raises what reading it raises."""
+        self._room.inboxes += 1
         try:
             async for message in requests:
                 self._messages.append(message)
@@ -35,10 +50,11 @@ class Inbox:
                 self._arrived.set()
                 # It may be large, and the next one long in coming.
                 del message
-                while self._bytes >= BYTES_MAX:
+                while self._bytes >= self._room.bytes_max:
                     self._taken.clear()
                     await self._taken.wait()
         finally:
+            self._room.inboxes -= 1
             self._ended = True
             self._arrived.set()
 

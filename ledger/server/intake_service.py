@@ -29,7 +29,7 @@ from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
 from ledger.journal.errors import JournalError, Overtaken
 from ledger.server.authentication import current_session
-from ledger.server.inbox import Inbox
+from ledger.server.inbox import Inbox, Room
 from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
@@ -86,6 +86,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="intake")
         self._checkers = Checkers(limits)
         self._open = 0
+        self._room = Room()
         self._per_agent: Counter[str] = Counter()
 
     async def Stream(self, request_iterator: Any, context: Any) -> AsyncIterator[intake_pb2.ServerMessage]:
@@ -229,7 +230,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         return chain, resume, first.hello.checkpoint_size
 
     async def _read(self, requests: Any, chain: Chain, writer: Writer, under_way: asyncio.Queue[Any]) -> None:
-        inbox = Inbox()
+        inbox = Inbox(self._room)
         reading = asyncio.create_task(inbox.fill(requests))
         last = None
         try:

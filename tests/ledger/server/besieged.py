@@ -140,11 +140,15 @@ class Besieged:
         return next(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(f"{_PREFIX}{name} "))
 
     def sockets(self) -> int:
-        """Sockets that the process has open."""
+        """Connections that the process has open."""
+        lines = [
+            line for name in ("tcp", "tcp6") for line in Path(f"/proc/{self.pid}/net/{name}").read_text().splitlines()
+        ]
+        connections = {f"socket:[{line.split()[9]}]" for line in lines}
         found = 0
         for entry in Path(f"/proc/{self.pid}/fd").iterdir():
             try:
-                found += str(entry.readlink()).startswith("socket:")
+                found += str(entry.readlink()) in connections
             except FileNotFoundError:
                 continue
         return found
