@@ -1,8 +1,8 @@
 """A process that looks into batches for a ledger: decodes them, checks what can be checked of each alone, and hashes it.
 
-It runs as ``python -m ledger.intake.checker DESCRIPTOR LIMITS``, a child that answers CheckRequests. Several batches a millisecond leave no time for threads
-that must take turns; a process takes no turns with anybody. And bytes that no decoder should ever choke on choke
-this one, not the ledger.
+It runs as ``python -m ledger.intake.checker DESCRIPTOR LIMITS``, a child that answers CheckRequests. Several batches a
+millisecond leave no time for threads that must take turns; a process takes no turns with anybody. And bytes that no
+decoder should ever choke on choke this one, not the ledger.
 """
 
 from __future__ import annotations

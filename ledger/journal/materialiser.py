@@ -1,9 +1,10 @@
 """Moves records from the log to the tables, in order, each exactly once.
 
 One thread follows the log. It takes whatever has been committed since the last round, up to a bound, has the rows of
-all of it derived and applies them in one transaction: the more there is to do, the larger the groups. Where little is to be done it lingers for a moment, unless
-somebody waits, since every commit leaves files behind; these are compacted now and then. What went wrong is kept for
-/readyz and tried again from where the tables then say they are; a record is never skipped.
+all of it derived and applies them in one transaction: the more there is to do, the larger the groups. Where little is
+to be done it lingers for a moment, unless somebody waits, since every commit leaves files behind; these are compacted
+now and then. What went wrong is kept for /readyz and tried again from where the tables then say they are; a record is
+never skipped.
 
 Where several processes share the tables one of them has the turn, and the others watch how far it is. One that
 sees nothing move for a while works too: the turn only spares work, the watermark's compare-and-set is what counts.

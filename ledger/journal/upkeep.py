@@ -1,7 +1,8 @@
 """When the tables are compacted: after so many commits, in a quiet moment, while nobody reads them.
 
-The tables are then opened anew, so that what DuckLake remembers of all commits does not pile up. The child is prepared while work goes on, so that the tables stand still only for the merging itself. Under
-much load files are large anyway and compaction waits, though not for ever.
+The tables are then opened anew, so that what DuckLake remembers of all commits does not pile up. The child is prepared
+while work goes on, so that the tables stand still only for the merging itself. Under much load files are large anyway and
+compaction waits, though not for ever.
 """
 
 from __future__ import annotations
