@@ -5,8 +5,6 @@ back by truncating to the last durable byte, and its futures raise LogUnavailabl
 what is on the disk any more, since the kernel may have dropped the pages: the log then refuses every append until it is
 opened, and thereby checked, again. Opening writes the last group once more, since the kernel may still show it though
 the disk does not have it.
-
-The newest groups are also kept in memory for a while: the materialiser, a moment behind, need not read them again.
 """
 
 from __future__ import annotations
@@ -27,7 +25,6 @@ from ledger.journal.log import Known
 from ledger.journal.record import NO_HEAD, Draft, Head
 from ledger.journal.segment import Group, Header
 from ledger.journal.segmentreader import SegmentReader, Segments
-from ledger.journal.tail import Tail
 from meterbook.proof.merkle import Frontier
 from meterbook.wire.instants import now_us
 
@@ -60,7 +57,6 @@ class EmbeddedLog:
         self._heads: dict[str, Head] = {}
         self._frontier = Frontier()
         self._time_us = self._size = self._seed = 0
-        self._tail = Tail()
         self._segments = Segments(disk)
         try:
             self._recover(known or Known())
@@ -98,12 +94,11 @@ class EmbeddedLog:
         return self.end
 
     def reader(self, after: int = 0, *, stored: bool = False) -> SegmentReader:
-        """A reader of what follows position ``after``; with ``stored`` only from the files. Raises StoreDamaged."""
-        return SegmentReader(self._segments, Tail() if stored else self._tail, lambda: self.end, after)
+        """A reader of what follows position ``after``, always from the files. Raises StoreDamaged."""
+        return SegmentReader(self._segments, lambda: self.end, after)
 
     def applied(self, position: int) -> None:
-        """The tables have everything up to ``position``: it need not be kept in memory."""
-        self._tail.drop(position)
+        """Nothing is kept for the tables: what was written just now is still in the kernel's cache."""
 
     def close(self) -> None:
         """Write what waits, then stop. Safe to call twice."""
@@ -221,7 +216,6 @@ class EmbeddedLog:
                     f"{self._place}: cannot be written ({error.strerror}); free space or repair the disk"
                 ) from error
             self._heads.update(admitted.heads)
-            self._tail.add(self._segments.names[-1], group)
             with self._changed:
                 self._frontier, self._time_us, self._size = group.frontier, group.time_us, group.end
                 self._changed.notify_all()

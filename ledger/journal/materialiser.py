@@ -166,7 +166,7 @@ class Materialiser:
 
     def _work(self) -> None:
         worked = self._apply_group()
-        self._upkeep.step()
+        self._upkeep.step(self.lag_s)
         if worked:
             return
         self._seen_us = now_us()

@@ -12,7 +12,6 @@ from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.frames import BadFrame
 from ledger.journal.record import Record
 from ledger.journal.segment import Group, position_of
-from ledger.journal.tail import Tail
 from meterbook.proof.merkle import Frontier
 
 
@@ -58,8 +57,8 @@ class Segments:
 class SegmentReader:
     """A place in the log that moves forward; see :class:`ledger.journal.log.Reader`. For one thread."""
 
-    def __init__(self, segments: Segments, tail: Tail, end: Callable[[], int], after: int) -> None:
-        self._segments, self._tail, self._end = segments, tail, end
+    def __init__(self, segments: Segments, end: Callable[[], int], after: int) -> None:
+        self._segments, self._end = segments, end
         self._file: DiskFile | None = None
         self._name = ""
         self._left: list[Record] = []
@@ -109,20 +108,12 @@ class SegmentReader:
             self.frontier = before.appended(skipped)
 
     def _next(self) -> list[Record]:
-        """The next group, from memory if it is still there."""
-        kept = self._tail.after(self._edge.size)
-        if kept is None:
-            with _readable(self._segments.disk):
-                group = self._from_file()
-        else:
-            group = kept.group
-            if kept.segment != self._name:
-                self.close()
-                self._name = kept.segment
+        with _readable(self._segments.disk):
+            group = self._next_group()
         self._edge, self._offset = group.frontier, group.end
         return list(group.records)
 
-    def _from_file(self) -> Group:
+    def _next_group(self) -> Group:
         if self._file is None:
             self._open(self._name)
         assert self._file is not None

@@ -2,20 +2,21 @@
 
 The tables are then opened anew, so that what DuckLake remembers of all commits does not pile up. The child is prepared
 while work goes on, so that the tables stand still only for the merging itself. Under much load files are large anyway and
-compaction waits, though not for ever.
+compaction waits, though not for ever; and it never begins where the tables are behind, which it would only make worse.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 
 from ledger.journal.compaction import Compaction
 from ledger.journal.tables import Tables
 
 #: Commits after which compaction is worth its start, and after which it is no longer put off.
 COMMITS_BETWEEN, COMMITS_MAX = 500, 5_000
-#: Records in a commit that are a sign of much load.
-_MANY_RECORDS = 100
+#: Records in a commit that are a sign of much load, seconds for which it is one, and how far behind the tables may be.
+_MANY_RECORDS, _QUIET_S, _LAG_S_MAX = 100, 10.0, 1.0
 _ALONE_S = 0.2
 
 
@@ -25,18 +26,23 @@ class Upkeep:
     def __init__(self, tables: Tables, stopping: threading.Event) -> None:
         self._tables, self._stopping = tables, stopping
         self._commits = 0
-        self._is_busy = False
+        self._many_s = float("-inf")
         self._child: Compaction | None = None
 
     def committed(self, records: int) -> None:
         """A commit of so many records was made."""
         self._commits += 1
-        self._is_busy = records > _MANY_RECORDS
+        if records > _MANY_RECORDS:
+            self._many_s = time.monotonic()
 
-    def step(self) -> None:
-        """Take compaction one step on, where it is time. Raises TablesUnavailable where they cannot be opened after it."""
+    def step(self, lag_s: float) -> None:
+        """Take compaction one step on, where it is time; the tables are ``lag_s`` behind.
+
+        Raises TablesUnavailable where they cannot be opened after it.
+        """
         if self._child is None:
-            if self._commits >= (COMMITS_MAX if self._is_busy else COMMITS_BETWEEN):
+            is_quiet = time.monotonic() - self._many_s > _QUIET_S
+            if self._commits >= (COMMITS_BETWEEN if is_quiet else COMMITS_MAX) and lag_s < _LAG_S_MAX:
                 self._child = Compaction(self._tables.lake, self._stopping)
         elif self._child.is_over:
             self.close()
@@ -52,5 +58,5 @@ class Upkeep:
         if self._child is not None:
             is_unfinished = self._child.close()
             self._child = None
-            # The next child goes on at once with what this one left.
-            self._commits = COMMITS_MAX if is_unfinished else 0
+            # The next child goes on at once with what this one left, or after a while if there is much load.
+            self._commits = COMMITS_MAX - COMMITS_BETWEEN if is_unfinished else 0

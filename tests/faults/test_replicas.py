@@ -181,7 +181,7 @@ def remembering_a_group_that_may_not_be_there(patches: pytest.MonkeyPatch) -> No
             committers.pop()
 
     def remembered(offer: Offer, kept: list[int], group: Group) -> GroupRow:
-        committers[-1]._tail.add("", group)
+        committers[-1]._tail.add(group)
         return row(offer, kept, group)
 
     patches.setattr(SharedLog, "_commit", known)

@@ -22,12 +22,11 @@ from ledger.journal.shared.groups import packed
 from ledger.journal.shared.machine import MACHINE, Machine
 from ledger.journal.shared.objects import Objects
 from ledger.journal.shared.reader import SharedReader
-from ledger.journal.tail import Tail
+from ledger.journal.shared.tail import Tail
 from meterbook.proof.merkle import Frontier
 
 #: How often the end is asked for while somebody waits for it to move.
 _POLL_S = 0.1
-_TAIL_BYTES = 64 << 20
 
 
 class SharedLog:
@@ -45,7 +44,7 @@ class SharedLog:
                 f"{database.server}: the log ends at position {self.end}, but the tables have seen {position}; records "
                 "that were acknowledged are missing: restore the database from a backup"
             )
-        self._tail = Tail(_TAIL_BYTES)
+        self._tail = Tail()
         self._fetching = machine.fetching()
         self._groups = machine.gather(self._commit, str(database.server), self._put)
 
@@ -115,6 +114,6 @@ class SharedLog:
             with suppress(LogUnavailable):
                 self._objects.delete([offer.object])
         else:
-            self._tail.add("", committed.group)
+            self._tail.add(committed.group)
         self._learn(committed.frontier)
         return committed.outcomes

@@ -17,7 +17,7 @@ from ledger.journal.shared.connection import GroupRow
 from ledger.journal.shared.database import Database
 from ledger.journal.shared.groups import group_of
 from ledger.journal.shared.objects import Objects
-from ledger.journal.tail import Tail
+from ledger.journal.shared.tail import Tail
 from meterbook.proof.merkle import Frontier
 
 _PAGE_ROWS = 64
@@ -91,7 +91,7 @@ class SharedReader:
         """At least one group, from memory if it is still there."""
         kept = self._tail.after(edge.size)
         if kept is not None:
-            return [kept.group]
+            return [kept]
         page = self._database.run(lambda connection: connection.groups_after(edge.size, _PAGE_ROWS))
         if not page:
             raise StoreDamaged(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.journal.segment import Group
-from ledger.journal.tail import Kept, Tail
+from ledger.journal.shared.tail import Tail
 from tests.ledger.journal.logs import groups_of
 
 
@@ -17,18 +17,18 @@ def kept(tail: Tail, groups: list[Group]) -> list[int]:
 
 def filled(sizes: list[int], bytes_max: int) -> tuple[Tail, list[Group]]:
     tail, groups = Tail(bytes_max), groups_of([[bytes(size)] for size in sizes])
-    for number, group in enumerate(groups):
-        tail.add(f"segment {number}", group)
+    for group in groups:
+        tail.add(group)
     return tail, groups
 
 
 def test_a_group_is_found_by_the_position_that_it_follows() -> None:
     tail, groups = Tail(), groups_of([[b"a", b"b"], [b"c"]])
     for group in groups:
-        tail.add("one", group)
-    assert tail.after(0) == Kept("one", groups[0])
+        tail.add(group)
+    assert tail.after(0) == groups[0]
     assert tail.after(1) is None
-    assert tail.after(2) == Kept("one", groups[1])
+    assert tail.after(2) == groups[1]
     assert tail.after(3) is None
 
 
@@ -41,7 +41,7 @@ def test_a_group_that_is_larger_than_all_that_may_be_kept_is_not() -> None:
     tail, groups = filled([10, 200], bytes_max=100)
     assert kept(tail, groups) == []
     more = groups_of([[b"x" * 90]])
-    tail.add("later", more[0])
+    tail.add(more[0])
     assert kept(tail, more) == [0]
 
 
@@ -71,8 +71,8 @@ def test_there_is_room_again_for_whatever_goes(steps: list[bytes | int]) -> None
             expected = [group for group in expected if group.records[0].position > step]
         else:
             expected.append(next(added))
-            tail.add("one", expected[-1])
+            tail.add(expected[-1])
             while sum(len(group.records[0].payload) for group in expected) > 100:
                 expected.pop(0)
         found = [tail.after(group.records[0].position - 1) for group in groups]
-        assert [each.group for each in found if each] == expected
+        assert [each for each in found if each] == expected
