@@ -4,7 +4,7 @@ The bound is on what the rows take in memory, since a small payload can stand fo
 a table that they are worth a file, that is written here too: what is left to be done in the tables is little.
 
 As a process it runs as ``python -m ledger.journal.deriver DESCRIPTOR``, a child that is told what is known and then answers
-DeriveRequests. See ``deriving`` for when that is worth it.
+DeriveRequests. A log in files it reads itself. See ``deriving`` for when that is worth it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ import pyarrow as pa
 from ledger.journal import parquet
 from ledger.journal.child import serve
 from ledger.journal.derive import State, decoded, derive
-from ledger.journal.errors import TablesUnavailable
+from ledger.journal.disk import Disk
+from ledger.journal.errors import JournalError, TablesUnavailable
 from ledger.journal.memory import keep_freed_memory
 from ledger.journal.record import Draft, Kind, Record
 from ledger.journal.screening import KnownSeries
+from ledger.journal.segmentreader import SegmentReader, Segments
 from meterbook.ledger.v1 import deriving_pb2
 from meterbook.proof.merkle import Frontier
 from meterbook.wire.sections import Sections
 
-#: Bytes that the content of records takes in memory before their rows are derived.
-PART_BYTES_MAX = 64 << 20
+#: Bytes of payloads that are read at a time, and of their content in memory before its rows are derived.
+READ_BYTES_MAX, PART_BYTES_MAX = 16 << 20, 64 << 20
 #: Acknowledging comes first, filling the tables second.
 _NICENESS = 15
 
@@ -39,12 +41,13 @@ _NICENESS = 15
 class Derived:
     """What follows from ``records`` records: rows by table, or the Parquet file that has them.
 
-    ``position`` and ``time_us`` are those of the last of these records.
+    ``position`` and ``time_us`` are those of the last of these records, ``payload_bytes`` is of all of them.
     """
 
     position: int
     time_us: int
     records: int
+    payload_bytes: int
     rows: Mapping[str, pa.Table | Path]
 
 
@@ -75,11 +78,12 @@ class Deriver:
     def _derived(self, records: Sequence[Record], contents: Mapping[int, Sections]) -> Derived:
         rows, self.state = derive(records, self.state, contents)
         last = records[-1]
-        return Derived(last.position, last.time_us, len(records), parquet.with_files(rows, self.folder))
+        size = sum(len(record.payload) for record in records)
+        return Derived(last.position, last.time_us, len(records), size, parquet.with_files(rows, self.folder))
 
 
-def beginning(deriver: Deriver) -> bytes:
-    """The request that tells a child what a deriver knows, to go on in its place."""
+def beginning(deriver: Deriver, files: Disk | None) -> bytes:
+    """The request that tells a child what a deriver knows, to go on in its place, and the files to read if it is to read."""
     series, frontier = deriver.state.series, deriver.state.frontier
     known = deriving_pb2.DeriveBeginning(
         series_ids=series.ids.astype("<i8").tobytes(),
@@ -87,6 +91,8 @@ def beginning(deriver: Deriver) -> bytes:
         series_counters=series.counters.astype(np.uint8).tobytes(),
         frontier=frontier.to_bytes(),
         folder=str(deriver.folder or ""),
+        log=str(files.directory) if files else "",
+        archive=str(files.archive or "") if files else "",
     )
     return deriving_pb2.DeriveRequest(beginning=known).SerializeToString()
 
@@ -96,33 +102,54 @@ def request(records: Iterable[Record]) -> bytes:
     return deriving_pb2.DeriveRequest(records=map(_logged, records)).SerializeToString()
 
 
+def request_until(end: int) -> bytes:
+    """The request for the rows of some of the records that come next, in a log that ends at ``end`` and beyond them."""
+    return deriving_pb2.DeriveRequest(end=end).SerializeToString()
+
+
 def answered(message: bytes) -> tuple[Derived, bool]:
     """What a message of the answer says, and whether it is the last. Raises TablesUnavailable where it says so."""
     said = deriving_pb2.DeriveResponse.FromString(message)
     if said.failure:
         raise TablesUnavailable(said.failure)
     rows = {each.table: Path(each.file) if each.file else _table(each.rows) for each in said.tables}
-    return Derived(said.position, said.time_us, said.records, rows), said.is_last
+    return Derived(said.position, said.time_us, said.records, said.payload_bytes, rows), said.is_last
 
 
 class _Child:
     """The child's side of it."""
 
     _deriver: Deriver
+    _segments: Segments
+    _reader: SegmentReader | None = None
+    _end = 0
 
     def answers(self, message: bytes) -> Iterator[bytes]:
         said = deriving_pb2.DeriveRequest.FromString(message)
-        if said.HasField("beginning"):
-            self._deriver = Deriver(
-                _state(said.beginning), Path(said.beginning.folder) if said.beginning.folder else None
-            )
-            return
-        last = said.records[-1].position
         try:
-            for derived in self._deriver.derive([_record(each) for each in said.records]):
-                yield _response(derived, is_last=derived.position == last)
-        except TablesUnavailable as error:
+            if said.HasField("beginning"):
+                self._begin(said.beginning)
+                return
+            records = self._read(said.end) if said.end else [_record(each) for each in said.records]
+            for derived in self._deriver.derive(records):
+                yield _response(derived, is_last=derived.position == records[-1].position)
+        except JournalError as error:
             yield deriving_pb2.DeriveResponse(failure=str(error)).SerializeToString()
+
+    def _begin(self, known: deriving_pb2.DeriveBeginning) -> None:
+        self._deriver = Deriver(_state(known), Path(known.folder) if known.folder else None)
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+        self._segments = Segments(Disk(Path(known.log), Path(known.archive) if known.archive else None))
+
+    def _read(self, end: int) -> list[Record]:
+        # The ledger may have begun new segments.
+        self._segments.find()
+        self._end = end
+        if self._reader is None:
+            self._reader = SegmentReader(self._segments, lambda: self._end, self._deriver.state.frontier.size)
+        return self._reader.read(READ_BYTES_MAX)
 
 
 def _state(known: deriving_pb2.DeriveBeginning) -> State:
@@ -160,7 +187,12 @@ def _response(derived: Derived, *, is_last: bool) -> bytes:
         for name, rows in derived.rows.items()
     ]
     return deriving_pb2.DeriveResponse(
-        position=derived.position, time_us=derived.time_us, records=derived.records, tables=tables, is_last=is_last
+        position=derived.position,
+        time_us=derived.time_us,
+        records=derived.records,
+        payload_bytes=derived.payload_bytes,
+        tables=tables,
+        is_last=is_last,
     ).SerializeToString()
 
 

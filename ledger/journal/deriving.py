@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.journal import deriver
@@ -18,9 +18,10 @@ from ledger.journal.child import Child, ChildFailed
 from ledger.journal.derive import State
 from ledger.journal.deriver import Derived, Deriver
 from ledger.journal.errors import TablesUnavailable
-from ledger.journal.record import Record
+from ledger.journal.log import Log, Reader
+from ledger.journal.screening import KnownSeries
 
-#: Bytes of payloads, asked for at once, from which on a process is worth it.
+#: Bytes of payloads, read at once, from which on a process is worth it.
 MANY_BYTES = 2 << 20
 #: Seconds after which a process that does not answer is given up, and one that was not worth it is to be ended.
 _PATIENCE_S, _REST_S = 60.0, 60.0
@@ -29,32 +30,42 @@ logger = logging.getLogger(__name__)
 
 
 class Deriving:
-    """Derives the rows of records in order, from :meth:`begin` until :meth:`forget`; files with rows go to ``folder``."""
+    """Derives the rows of a log's records in order, from :meth:`begin` until :meth:`forget`; files with rows go to ``folder``."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, log: Log, folder: Path | None) -> None:
+        self._log, self._folder = log, folder
+        self._reader: Reader | None = None
         self._here: Deriver | None = None
         self._child: Child | None = None
-        self._many_s = 0.0
+        self._position = 0
+        self._are_many, self._many_s = False, 0.0
 
-    def begin(self, state: State) -> None:
-        """Stand where the records so far have left ``state``."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is known where to go on."""
+        return self._reader is not None
+
+    def begin(self, series: KnownSeries, position: int) -> None:
+        """Stand after a position, with the series that are known there. Raises StoreDamaged, LogUnavailable."""
         self.forget()
-        self._here = Deriver(state, self._folder)
+        self._reader, self._position = self._log.reader(position), position
+        self._here = Deriver(State(series, self._reader.frontier), self._folder)
 
-    def derive(self, records: Sequence[Record]) -> Iterator[Derived]:
-        """The rows of the records that come next, some records at a time, all of which have to be taken.
+    def derive(self) -> Iterator[Derived]:
+        """The rows of some of the records that come next, all of which have to be taken; nothing at the end of the log.
 
-        Raises TablesUnavailable; then begin again.
+        Raises TablesUnavailable, StoreDamaged, LogUnavailable; then begin again.
         """
-        if sum(len(record.payload) for record in records) >= MANY_BYTES:
+        if self._are_many and self._here is not None:
+            self._hand_over(self._here)
+        size = 0
+        for derived in self._parts():
+            self._position = derived.position
+            size += derived.payload_bytes
+            yield derived
+        self._are_many = size >= MANY_BYTES
+        if self._are_many:
             self._many_s = time.monotonic()
-            if self._here is not None:
-                self._hand_over(self._here)
-        if self._here is not None:
-            yield from self._here.derive(records)
-        else:
-            yield from self._elsewhere(records)
 
     @property
     def is_idle(self) -> bool:
@@ -65,7 +76,9 @@ class Deriving:
         """End the process, if there is one, and let go of what is known."""
         if self._child is not None:
             self._child.close()
-        self._child = self._here = None
+        if self._reader is not None:
+            self._reader.close()
+        self._child = self._here = self._reader = None
 
     def _hand_over(self, here: Deriver) -> None:
         """Have a process go on from here, if it is ready."""
@@ -73,7 +86,7 @@ class Deriving:
             if self._child is None:
                 self._child = Child("ledger.journal.deriver")
             if self._child.is_ready:
-                self._child.tell(deriver.beginning(here))
+                self._child.tell(deriver.beginning(here, self._log.files))
                 self._here = None
         except (OSError, ChildFailed) as error:
             logger.warning("rows are derived in the ledger itself: the process for it failed: %s", error)
@@ -81,11 +94,21 @@ class Deriving:
                 self._child.close()
             self._child = None
 
-    def _elsewhere(self, records: Sequence[Record]) -> Iterator[Derived]:
-        if self._child is None:
-            raise TablesUnavailable("it is not known where to go on")
+    def _parts(self) -> Iterator[Derived]:
+        assert self._reader is not None
+        if self._here is None and self._log.files is not None:
+            # Reading is left to the process too: it would wait for its turn again and again here, as deriving would.
+            end = self._log.end
+            return self._elsewhere(deriver.request_until(end)) if end > self._position else iter(())
+        records = self._reader.read(deriver.READ_BYTES_MAX)
+        if self._here is not None:
+            return self._here.derive(records)
+        return self._elsewhere(deriver.request(records)) if records else iter(())
+
+    def _elsewhere(self, request: bytes) -> Iterator[Derived]:
+        assert self._child is not None
         try:
-            self._child.tell(deriver.request(records))
+            self._child.tell(request)
             is_last = False
             while not is_last:
                 derived, is_last = deriver.answered(self._child.answer(_PATIENCE_S))

@@ -75,6 +75,11 @@ class EmbeddedLog:
         """Position of the last durable record; 0 for none."""
         return self._frontier.size
 
+    @property
+    def files(self) -> Disk:
+        """The disk, which others may read up to the log's end."""
+        return self._disk
+
     def append(self, draft: Draft) -> Future[int]:
         """A future that gives the record's position once it is durable, or raises Overtaken, LogUnavailable."""
         return self._groups.append(draft)

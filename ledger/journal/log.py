@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ledger.journal.disk import Disk
 from ledger.journal.record import Draft, Head, Record
 from meterbook.proof.merkle import Frontier
 
@@ -57,6 +58,11 @@ class Log(Protocol):
     @property
     def end(self) -> int:
         """Position of the last of them; 0 for none."""
+        ...
+
+    @property
+    def files(self) -> Disk | None:
+        """What another process of this machine can read the log from; None where it is not in files."""
         ...
 
     def append(self, draft: Draft) -> Future[int]:

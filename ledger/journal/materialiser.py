@@ -17,18 +17,15 @@ import threading
 import time
 from contextlib import suppress
 
-from ledger.journal.derive import State
 from ledger.journal.deriving import Deriving
 from ledger.journal.errors import LogUnavailable, TablesUnavailable
-from ledger.journal.log import Log, Reader
+from ledger.journal.log import Log
 from ledger.journal.tables import OvertakenError, Tables
 from ledger.journal.turn import AlwaysMine, Turn
 from ledger.journal.upkeep import Upkeep
 from ledger.journal.view import View
 from meterbook.wire.instants import SECOND_US, now_us
 
-#: Bytes of payloads that are read at a time.
-READ_BYTES_MAX = 16 << 20
 _RETRY_S = 1.0
 _IDLE_S, _BUSY_S = 0.05, 0.2
 _LINGER_S = 0.3
@@ -46,8 +43,7 @@ class Materialiser:
     def __init__(self, log: Log, tables: Tables, turn: Turn | None = None) -> None:
         self._log, self._tables = log, tables
         self._turn = turn or AlwaysMine()
-        self._deriving = Deriving(tables.lake.folder)
-        self._reader: Reader | None = None
+        self._deriving = Deriving(log, tables.lake.folder)
         self._applied = threading.Condition()
         self._watermark = self._wanted = 0
         self._moved_s = time.monotonic()
@@ -84,7 +80,7 @@ class Materialiser:
             self._thread.join()
         self._upkeep.close()
         self._turn.pass_on()
-        self._watch_only()
+        self._deriving.forget()
 
     def catch_up(self) -> None:
         """Apply everything that is durable now, in this thread, if it is this process's turn; for use before :meth:`start`.
@@ -98,7 +94,7 @@ class Materialiser:
                     pass
                 return
             except TablesUnavailable:
-                self._watch_only()
+                self._deriving.forget()
                 if not tries_left:
                     raise
                 time.sleep(_BUSY_S)
@@ -113,19 +109,11 @@ class Materialiser:
 
     def _resume(self) -> None:
         """Take up what the tables say, whatever became of the last group."""
-        self._watch_only()
+        self._deriving.forget()
         watermark = self._tables.watermark
         series = View(self._tables.snapshot(), watermark, 0).known_series()
-        self._reader = self._log.reader(watermark)
-        self._deriving.begin(State(series, self._reader.frontier))
+        self._deriving.begin(series, watermark)
         self._moved_to(watermark)
-
-    def _watch_only(self) -> None:
-        """Let go of what only whoever fills the tables needs."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = None
-        self._deriving.forget()
 
     def _moved_to(self, position: int) -> None:
         with self._applied:
@@ -143,7 +131,7 @@ class Materialiser:
                     self._watch()
                 self.trouble = None
             except Exception as error:
-                self._watch_only()
+                self._deriving.forget()
                 if isinstance(error, OvertakenError) and self._is_overtaken():
                     continue
                 if self.trouble is None:
@@ -171,14 +159,14 @@ class Materialiser:
             return
         self._seen_us = now_us()
         if self._deriving.is_idle:
-            self._watch_only()
+            self._deriving.forget()
         if self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
             self._hurry.wait(_LINGER_S)
             self._hurry.clear()
 
     def _watch(self) -> None:
         """See how far the one who has the turn is."""
-        self._watch_only()
+        self._deriving.forget()
         if self._log.wait_past(self._watermark, _IDLE_S) <= self._watermark:
             self._moved_s, self._seen_us = time.monotonic(), now_us()
             return
@@ -193,14 +181,13 @@ class Materialiser:
 
     def _apply_group(self) -> bool:
         """Apply what comes next; False where there is nothing. Nothing is remembered of a group that failed."""
-        if self._reader is None:
+        if not self._deriving.has_begun:
             self._resume()
-        assert self._reader is not None
-        records = self._reader.read(READ_BYTES_MAX)
-        for derived in self._deriving.derive(records) if records else ():
+        before = self._watermark
+        for derived in self._deriving.derive():
             self._tables.apply(derived.rows, self._watermark, derived.position)
             self._upkeep.committed(derived.records)
             self._log.applied(derived.position)
             self._moved_to(derived.position)
             self._seen_us = derived.time_us
-        return bool(records)
+        return self._watermark > before

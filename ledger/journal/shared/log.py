@@ -58,6 +58,11 @@ class SharedLog:
         """Position of the last record that this process knows of; 0 for none."""
         return self._frontier.size
 
+    @property
+    def files(self) -> None:
+        """There are none."""
+        return None
+
     def append(self, draft: Draft) -> Future[int]:
         """A future that gives the record's position once it is durable, or raises Overtaken, LogUnavailable."""
         return self._groups.append(draft)

@@ -137,7 +137,7 @@ def test_a_rebuild_in_any_grouping_gives_the_same(tmp_path: Path, monkeypatch: p
         append(journal, *batches(6))
         expected = everything(journal)
     for read, apply in ((1, 1), (700, 1), (1, 1 << 30), (1 << 30, 700), (1 << 30, 1 << 30)):
-        monkeypatch.setattr(materialiser, "READ_BYTES_MAX", read)
+        monkeypatch.setattr(deriver, "READ_BYTES_MAX", read)
         monkeypatch.setattr(deriver, "PART_BYTES_MAX", apply)
         shutil.rmtree(tmp_path / "tables")
         with opened(tmp_path) as journal:

@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"meterbook/ledger/v1/deriving.proto\x12\x13meterbook.ledger.v1\"|\n\rDeriveRequest\x12\x37\n\tbeginning\x18\x01 \x01(\x0b\x32$.meterbook.ledger.v1.DeriveBeginning\x12\x32\n\x07records\x18\x02 \x03(\x0b\x32!.meterbook.ledger.v1.LoggedRecord\"{\n\x0f\x44\x65riveBeginning\x12\x12\n\nseries_ids\x18\x01 \x01(\x0c\x12\x19\n\x11series_identities\x18\x02 \x01(\x0c\x12\x17\n\x0fseries_counters\x18\x03 \x01(\x0c\x12\x10\n\x08\x66rontier\x18\x04 \x01(\x0c\x12\x0e\n\x06\x66older\x18\x05 \x01(\t\"\x91\x01\n\x0cLoggedRecord\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\x05\x12\r\n\x05\x63hain\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\x03\x12\x10\n\x08previous\x18\x06 \x01(\x0c\x12\x0c\n\x04hash\x18\x07 \x01(\x0c\x12\x0f\n\x07payload\x18\x08 \x01(\x0c\"\x96\x01\n\x0e\x44\x65riveResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12\x0f\n\x07records\x18\x03 \x01(\x03\x12.\n\x06tables\x18\x04 \x03(\x0b\x32\x1e.meterbook.ledger.v1.TableRows\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\x12\x0f\n\x07\x66\x61ilure\x18\x06 \x01(\t\"6\n\tTableRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x0c\x12\x0c\n\x04\x66ile\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"meterbook/ledger/v1/deriving.proto\x12\x13meterbook.ledger.v1\"\x89\x01\n\rDeriveRequest\x12\x37\n\tbeginning\x18\x01 \x01(\x0b\x32$.meterbook.ledger.v1.DeriveBeginning\x12\x32\n\x07records\x18\x02 \x03(\x0b\x32!.meterbook.ledger.v1.LoggedRecord\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x03\"\x99\x01\n\x0f\x44\x65riveBeginning\x12\x12\n\nseries_ids\x18\x01 \x01(\x0c\x12\x19\n\x11series_identities\x18\x02 \x01(\x0c\x12\x17\n\x0fseries_counters\x18\x03 \x01(\x0c\x12\x10\n\x08\x66rontier\x18\x04 \x01(\x0c\x12\x0e\n\x06\x66older\x18\x05 \x01(\t\x12\x0b\n\x03log\x18\x06 \x01(\t\x12\x0f\n\x07\x61rchive\x18\x07 \x01(\t\"\x91\x01\n\x0cLoggedRecord\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\x05\x12\r\n\x05\x63hain\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\x03\x12\x10\n\x08previous\x18\x06 \x01(\x0c\x12\x0c\n\x04hash\x18\x07 \x01(\x0c\x12\x0f\n\x07payload\x18\x08 \x01(\x0c\"\xad\x01\n\x0e\x44\x65riveResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12\x0f\n\x07records\x18\x03 \x01(\x03\x12\x15\n\rpayload_bytes\x18\x04 \x01(\x03\x12.\n\x06tables\x18\x05 \x03(\x0b\x32\x1e.meterbook.ledger.v1.TableRows\x12\x0f\n\x07is_last\x18\x06 \x01(\x08\x12\x0f\n\x07\x66\x61ilure\x18\x07 \x01(\t\"6\n\tTableRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x0c\x12\x0c\n\x04\x66ile\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'meterbook.ledger.v1.deriving_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DERIVEREQUEST']._serialized_start=59
-  _globals['_DERIVEREQUEST']._serialized_end=183
-  _globals['_DERIVEBEGINNING']._serialized_start=185
-  _globals['_DERIVEBEGINNING']._serialized_end=308
-  _globals['_LOGGEDRECORD']._serialized_start=311
-  _globals['_LOGGEDRECORD']._serialized_end=456
-  _globals['_DERIVERESPONSE']._serialized_start=459
-  _globals['_DERIVERESPONSE']._serialized_end=609
-  _globals['_TABLEROWS']._serialized_start=611
-  _globals['_TABLEROWS']._serialized_end=665
+  _globals['_DERIVEREQUEST']._serialized_start=60
+  _globals['_DERIVEREQUEST']._serialized_end=197
+  _globals['_DERIVEBEGINNING']._serialized_start=200
+  _globals['_DERIVEBEGINNING']._serialized_end=353
+  _globals['_LOGGEDRECORD']._serialized_start=356
+  _globals['_LOGGEDRECORD']._serialized_end=501
+  _globals['_DERIVERESPONSE']._serialized_start=504
+  _globals['_DERIVERESPONSE']._serialized_end=677
+  _globals['_TABLEROWS']._serialized_start=679
+  _globals['_TABLEROWS']._serialized_end=733
 # @@protoc_insertion_point(module_scope)

@@ -16,26 +16,32 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class DeriveRequest(google.protobuf.message.Message):
-    """DeriveRequest has records whose rows are asked for, or what is to be known before the first of them."""
+    """DeriveRequest asks for the rows of records, or tells what is to be known before the first of them."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     BEGINNING_FIELD_NUMBER: builtins.int
     RECORDS_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    end: builtins.int
+    """or where the log ends, for a process that reads them itself, some at a time."""
     @property
     def beginning(self) -> global___DeriveBeginning:
-        """Set in the first request, which has no records, and has no answer."""
+        """Set in the first request, which has nothing else, and has no answer."""
 
     @property
-    def records(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LoggedRecord]: ...
+    def records(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LoggedRecord]:
+        """The records that come next,"""
+
     def __init__(
         self,
         *,
         beginning: global___DeriveBeginning | None = ...,
         records: collections.abc.Iterable[global___LoggedRecord] | None = ...,
+        end: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["beginning", b"beginning"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["beginning", b"beginning", "records", b"records"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["beginning", b"beginning", "end", b"end", "records", b"records"]) -> None: ...
 
 global___DeriveRequest = DeriveRequest
 
@@ -50,6 +56,8 @@ class DeriveBeginning(google.protobuf.message.Message):
     SERIES_COUNTERS_FIELD_NUMBER: builtins.int
     FRONTIER_FIELD_NUMBER: builtins.int
     FOLDER_FIELD_NUMBER: builtins.int
+    LOG_FIELD_NUMBER: builtins.int
+    ARCHIVE_FIELD_NUMBER: builtins.int
     series_ids: builtins.bytes
     """The series defined, ascending: their ids and identities as int64 in little-endian order, and a byte for each that is 1
     where it is a counter.
@@ -60,6 +68,9 @@ class DeriveBeginning(google.protobuf.message.Message):
     """The edge of the Merkle tree."""
     folder: builtins.str
     """The directory where files with rows are to be written; empty where they are not."""
+    log: builtins.str
+    """The directories of the log and of its archive, where the process is to read them."""
+    archive: builtins.str
     def __init__(
         self,
         *,
@@ -68,8 +79,10 @@ class DeriveBeginning(google.protobuf.message.Message):
         series_counters: builtins.bytes = ...,
         frontier: builtins.bytes = ...,
         folder: builtins.str = ...,
+        log: builtins.str = ...,
+        archive: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["folder", b"folder", "frontier", b"frontier", "series_counters", b"series_counters", "series_identities", b"series_identities", "series_ids", b"series_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["archive", b"archive", "folder", b"folder", "frontier", b"frontier", "log", b"log", "series_counters", b"series_counters", "series_identities", b"series_identities", "series_ids", b"series_ids"]) -> None: ...
 
 global___DeriveBeginning = DeriveBeginning
 
@@ -120,13 +133,15 @@ class DeriveResponse(google.protobuf.message.Message):
     POSITION_FIELD_NUMBER: builtins.int
     TIME_US_FIELD_NUMBER: builtins.int
     RECORDS_FIELD_NUMBER: builtins.int
+    PAYLOAD_BYTES_FIELD_NUMBER: builtins.int
     TABLES_FIELD_NUMBER: builtins.int
     IS_LAST_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
     position: builtins.int
-    """Position and time of the last of these records, and how many they are."""
+    """Position and time of the last of these records, how many they are, and the bytes of their payloads."""
     time_us: builtins.int
     records: builtins.int
+    payload_bytes: builtins.int
     is_last: builtins.bool
     failure: builtins.str
     """Set in place of everything else where it cannot be done now, such as on a full disk."""
@@ -138,11 +153,12 @@ class DeriveResponse(google.protobuf.message.Message):
         position: builtins.int = ...,
         time_us: builtins.int = ...,
         records: builtins.int = ...,
+        payload_bytes: builtins.int = ...,
         tables: collections.abc.Iterable[global___TableRows] | None = ...,
         is_last: builtins.bool = ...,
         failure: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["failure", b"failure", "is_last", b"is_last", "position", b"position", "records", b"records", "tables", b"tables", "time_us", b"time_us"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["failure", b"failure", "is_last", b"is_last", "payload_bytes", b"payload_bytes", "position", b"position", "records", b"records", "tables", b"tables", "time_us", b"time_us"]) -> None: ...
 
 global___DeriveResponse = DeriveResponse
 
