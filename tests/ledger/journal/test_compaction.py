@@ -191,3 +191,20 @@ def test_opening_a_store_removes_what_a_killed_process_left(tmp_path: Path) -> N
         assert everything(journal) == before
     assert not old.exists()
     assert young.exists()
+
+
+def test_the_watermark_stays_in_one_file(tmp_path: Path) -> None:
+    """It is rewritten by every commit: what it was before must not pile up."""
+    tables = Tables(tmp_path)
+    for position in range(1, 21):
+        tables.apply({}, position - 1, position)
+        if position % 5 == 0:
+            tables.compact(0)
+            tables.renew()
+            assert tables.watermark == position
+            found = tables.query(
+                "SELECT data_file, delete_file FROM ducklake_list_files('book', 'watermark')"
+            ).to_pylist()
+            assert [each["delete_file"] for each in found] == [None]
+    tables.close()
+    assert len(list(tmp_path.glob("data/main/watermark/*.parquet"))) == 1
