@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 class Disk:

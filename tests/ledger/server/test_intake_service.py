@@ -195,6 +195,7 @@ def test_an_agent_that_disappears(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             for batch in batches:
                 await stream.write(carrying(batch))
             await until(lambda: client.metric("streams") == 1)
+            await until(disk.syncing.is_set)
             stream.cancel()
             await until(lambda: client.metric("streams") == 0)
         disk.may_sync.set()
