@@ -6,7 +6,9 @@ ends when the socket is closed, which it also is when the parent dies, however t
 
 from __future__ import annotations
 
-import signal
+import os
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -16,6 +18,8 @@ from multiprocessing.connection import Connection
 
 #: What a child says first.
 _READY = b"ready"
+#: Seconds for which nothing of a message may move before the other side is given up, and until one that ended is reaped.
+_STANDSTILL_S, _REAPED_S = 60, 1.0
 
 
 class ChildFailed(Exception):
@@ -30,7 +34,11 @@ class Child:
         with theirs:
             command = [sys.executable, "-m", module, str(theirs.fileno()), *arguments]
             try:
-                self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
+                # In a group of its own: an interrupt from the keyboard is for the ledger, which ends it when it is done.
+                self._process = subprocess.Popen(  # noqa: S603
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, process_group=0
+                )
+                _limit_waiting(self._connection)
             except BaseException:
                 self._connection.close()
                 raise
@@ -57,6 +65,10 @@ class Child:
             raise ChildFailed(f"no answer within {patience_s:g} s")
         return found
 
+    def kill(self) -> None:
+        """End it, from any thread: whoever waits for it finds out at once."""
+        self._process.kill()
+
     def close(self) -> None:
         """End it. Safe to call twice."""
         self._connection.close()
@@ -67,13 +79,20 @@ class Child:
         try:
             return self._connection.recv_bytes() if self._connection.poll(patience_s) else None
         except (EOFError, OSError) as error:
-            raise ChildFailed(f"it has ended, with exit code {self._process.poll()}") from error
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_REAPED_S)
+            raise ChildFailed(f"it has ended, with exit code {self._process.returncode}") from error
+
+
+def _limit_waiting(connection: Connection) -> None:
+    """Have sending and receiving fail where the other side stands still in the middle of a message (socket(7))."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as shared:
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            shared.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _STANDSTILL_S, 0))
 
 
 def serve(descriptor: int, answers: Callable[[bytes], Iterable[bytes]]) -> None:
     """The child's side: answer each request with some messages, until the parent has no more."""
-    # An interrupt from the keyboard is for the ledger, which closes the socket when it is done.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(descriptor)
     # However the ledger ends, this process has nothing more to do.
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):

@@ -22,11 +22,11 @@ from ledger.journal import parquet
 from ledger.journal.child import serve
 from ledger.journal.derive import State, decoded, derive
 from ledger.journal.disk import Disk
-from ledger.journal.errors import JournalError, TablesUnavailable
+from ledger.journal.errors import JournalError, LogUnavailable, TablesUnavailable
 from ledger.journal.memory import keep_freed_memory
 from ledger.journal.record import Draft, Kind, Record
 from ledger.journal.screening import KnownSeries
-from ledger.journal.segmentreader import SegmentReader, Segments
+from ledger.journal.segmentreader import SegmentReader, reader_of
 from meterbook.ledger.v1 import deriving_pb2
 from meterbook.proof.merkle import Frontier
 from meterbook.wire.sections import Sections
@@ -108,10 +108,10 @@ def request_until(end: int) -> bytes:
 
 
 def answered(message: bytes) -> tuple[Derived, bool]:
-    """What a message of the answer says, and whether it is the last. Raises TablesUnavailable where it says so."""
+    """What a message of the answer says, and whether it is the last. Raises TablesUnavailable, LogUnavailable where it says so."""
     said = deriving_pb2.DeriveResponse.FromString(message)
     if said.failure:
-        raise TablesUnavailable(said.failure)
+        raise LogUnavailable(said.failure) if said.is_of_log else TablesUnavailable(said.failure)
     rows = {each.table: Path(each.file) if each.file else _table(each.rows) for each in said.tables}
     return Derived(said.position, said.time_us, said.records, said.payload_bytes, rows), said.is_last
 
@@ -120,7 +120,7 @@ class _Child:
     """The child's side of it."""
 
     _deriver: Deriver
-    _segments: Segments
+    _files: Disk
     _reader: SegmentReader | None = None
     _end = 0
 
@@ -134,21 +134,20 @@ class _Child:
             for derived in self._deriver.derive(records):
                 yield _response(derived, is_last=derived.position == records[-1].position)
         except JournalError as error:
-            yield deriving_pb2.DeriveResponse(failure=str(error)).SerializeToString()
+            is_of_log = isinstance(error, LogUnavailable)
+            yield deriving_pb2.DeriveResponse(failure=str(error), is_of_log=is_of_log).SerializeToString()
 
     def _begin(self, known: deriving_pb2.DeriveBeginning) -> None:
         self._deriver = Deriver(_state(known), Path(known.folder) if known.folder else None)
         if self._reader is not None:
             self._reader.close()
         self._reader = None
-        self._segments = Segments(Disk(Path(known.log), Path(known.archive) if known.archive else None))
+        self._files = Disk(Path(known.log), Path(known.archive) if known.archive else None)
 
     def _read(self, end: int) -> list[Record]:
-        # The ledger may have begun new segments.
-        self._segments.find()
         self._end = end
         if self._reader is None:
-            self._reader = SegmentReader(self._segments, lambda: self._end, self._deriver.state.frontier.size)
+            self._reader = reader_of(self._files, lambda: self._end, self._deriver.state.frontier.size)
         return self._reader.read(READ_BYTES_MAX)
 
 

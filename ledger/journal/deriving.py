@@ -25,6 +25,8 @@ from ledger.journal.screening import KnownSeries
 MANY_BYTES = 2 << 20
 #: Seconds after which a process that does not answer is given up, and one that was not worth it is to be ended.
 _PATIENCE_S, _REST_S = 60.0, 60.0
+#: Seconds until another is begun after one that failed.
+_AGAIN_S = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class Deriving:
         self._child: Child | None = None
         self._position = 0
         self._are_many, self._many_s = False, 0.0
+        self._failed_s = float("-inf")
 
     @property
     def has_begun(self) -> bool:
@@ -56,7 +59,7 @@ class Deriving:
 
         Raises TablesUnavailable, StoreDamaged, LogUnavailable; then begin again.
         """
-        if self._are_many and self._here is not None:
+        if self._are_many and self._here is not None and time.monotonic() - self._failed_s > _AGAIN_S:
             self._hand_over(self._here)
         size = 0
         for derived in self._parts():
@@ -79,6 +82,13 @@ class Deriving:
         if self._reader is not None:
             self._reader.close()
         self._child = self._here = self._reader = None
+        self._are_many = False
+
+    def stop(self) -> None:
+        """From another thread: let nobody wait for the process any more."""
+        child = self._child
+        if child is not None:
+            child.kill()
 
     def _hand_over(self, here: Deriver) -> None:
         """Have a process go on from here, if it is ready."""
@@ -90,6 +100,7 @@ class Deriving:
                 self._here = None
         except (OSError, ChildFailed) as error:
             logger.warning("rows are derived in the ledger itself: the process for it failed: %s", error)
+            self._failed_s = time.monotonic()
             if self._child is not None:
                 self._child.close()
             self._child = None
@@ -114,4 +125,5 @@ class Deriving:
                 derived, is_last = deriver.answered(self._child.answer(_PATIENCE_S))
                 yield derived
         except ChildFailed as error:
+            self._failed_s = time.monotonic()
             raise TablesUnavailable(f"the process that derives their rows failed: {error}") from error

@@ -77,6 +77,7 @@ class Materialiser:
         with self._applied:
             self._applied.notify_all()
         if self._thread.is_alive():
+            self._deriving.stop()
             self._thread.join()
         self._upkeep.close()
         self._turn.pass_on()
@@ -85,17 +86,20 @@ class Materialiser:
     def catch_up(self) -> None:
         """Apply everything that is durable now, in this thread, if it is this process's turn; for use before :meth:`start`.
 
-        A catalog that is busy is tried again for some seconds: a process that was killed may leave a child behind for a
-        moment. Raises TablesUnavailable where it stays so, LogUnavailable.
+        A catalog that is busy is tried again for some seconds from where it got to: a process that was killed may leave a
+        child behind for a moment. Raises TablesUnavailable where it stays so, LogUnavailable.
         """
-        for tries_left in reversed(range(_CATCH_UP_TRIES)):
+        tries, reached = 0, self._watermark
+        while True:
             try:
                 while self._turn.is_mine() and self._apply_group():
                     pass
                 return
             except TablesUnavailable:
                 self._deriving.forget()
-                if not tries_left:
+                tries = tries + 1 if self._watermark == reached else 1
+                reached = self._watermark
+                if tries == _CATCH_UP_TRIES:
                     raise
                 time.sleep(_BUSY_S)
 
@@ -132,6 +136,8 @@ class Materialiser:
                 self.trouble = None
             except Exception as error:
                 self._deriving.forget()
+                if self._stopping.is_set():
+                    return
                 if isinstance(error, OvertakenError) and self._is_overtaken():
                     continue
                 if self.trouble is None:

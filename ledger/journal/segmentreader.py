@@ -129,6 +129,9 @@ class SegmentReader:
         path = self._file.path
         name = segment.name_of(self._edge.size + 1)
         if name not in self._segments.names:
+            # Where another process writes the log, it may have begun it since.
+            self._segments.find()
+        if name not in self._segments.names:
             raise StoreDamaged(
                 f"{path}: ends before position {self._edge.size + 1}, which the log holds; restore it from a backup"
             )
@@ -153,6 +156,14 @@ class SegmentReader:
         self.close()
         self._file, self._name, self._seed = file, name, header.seed
         return header.frontier, offset
+
+
+def reader_of(disk: Disk, end: Callable[[], int], after: int) -> SegmentReader:
+    """A reader of a log that another process writes and says the end of. Raises StoreDamaged, LogUnavailable."""
+    segments = Segments(disk)
+    with _readable(disk):
+        segments.find()
+    return SegmentReader(segments, end, after)
 
 
 @contextmanager

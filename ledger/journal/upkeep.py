@@ -2,7 +2,8 @@
 
 The tables are then opened anew, so that what DuckLake remembers of all commits does not pile up. The child is prepared
 while work goes on, so that the tables stand still only for the merging itself. Under much load files are large anyway and
-compaction waits, though not for ever; and it never begins where the tables are behind, which it would only make worse.
+compaction waits, though not for ever; nor does it go on where the tables are behind, which it would only make worse, until
+there are so many files that they are what holds the tables up.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import time
 from ledger.journal.compaction import Compaction
 from ledger.journal.tables import Tables
 
-#: Commits after which compaction is worth its start, and after which it is no longer put off.
-COMMITS_BETWEEN, COMMITS_MAX = 500, 5_000
+#: Commits after which compaction is worth its start, after which much load is no reason to put it off, and after which
+#: nothing is.
+COMMITS_BETWEEN, COMMITS_MAX, COMMITS_TOO_MANY = 500, 5_000, 10_000
 #: Records in a commit that are a sign of much load, seconds for which it is one, and how far behind the tables may be.
 _MANY_RECORDS, _QUIET_S, _LAG_S_MAX = 100, 10.0, 1.0
 _ALONE_S = 0.2
@@ -40,13 +42,14 @@ class Upkeep:
 
         Raises TablesUnavailable where they cannot be opened after it.
         """
+        may_go_on = lag_s < _LAG_S_MAX or self._commits >= COMMITS_TOO_MANY
         if self._child is None:
             is_quiet = time.monotonic() - self._many_s > _QUIET_S
-            if self._commits >= (COMMITS_BETWEEN if is_quiet else COMMITS_MAX) and lag_s < _LAG_S_MAX:
+            if self._commits >= (COMMITS_BETWEEN if is_quiet else COMMITS_MAX) and may_go_on:
                 self._child = Compaction(self._tables.lake, self._stopping)
         elif self._child.is_over:
             self.close()
-        elif self._child.is_prepared:
+        elif self._child.is_prepared and may_go_on:
             with self._tables.alone(_ALONE_S) as is_alone:
                 if is_alone:
                     self._child.run()

@@ -22,12 +22,7 @@ class Room:
     """What all inboxes of a server share; for one event loop."""
 
     def __init__(self) -> None:
-        self.inboxes = 0
-
-    @property
-    def bytes_max(self) -> int:
-        """How much may have arrived in each of them."""
-        return min(BYTES_MAX, BYTES_MAX_OF_ALL // max(1, self.inboxes))
+        self.bytes = 0
 
 
 class Inbox:
@@ -42,19 +37,17 @@ class Inbox:
 
     async def fill(self, requests: AsyncIterator[intake_pb2.ClientMessage]) -> None:
         """Read the stream to its end, no faster than messages are taken. Raises what reading it raises."""
-        self._room.inboxes += 1
         try:
             async for message in requests:
                 self._messages.append(message)
-                self._bytes += message.ByteSize()
+                self._count(message.ByteSize())
                 self._arrived.set()
                 # It may be large, and the next one long in coming.
                 del message
-                while self._bytes >= self._room.bytes_max:
+                while self._is_full:
                     self._taken.clear()
                     await self._taken.wait()
         finally:
-            self._room.inboxes -= 1
             self._ended = True
             self._arrived.set()
 
@@ -64,6 +57,20 @@ class Inbox:
             self._arrived.clear()
             await self._arrived.wait()
         found = [self._messages.popleft() for _ in range(min(most, len(self._messages)))]
-        self._bytes -= sum(message.ByteSize() for message in found)
+        self._count(-sum(message.ByteSize() for message in found))
         self._taken.set()
         return found
+
+    def close(self) -> None:
+        """Nobody takes any more: what is left makes room."""
+        self._messages.clear()
+        self._count(-self._bytes)
+
+    @property
+    def _is_full(self) -> bool:
+        # Whoever waits has something that will be taken, so nobody waits for others alone.
+        return self._bytes >= BYTES_MAX or (self._bytes > 0 and self._room.bytes >= BYTES_MAX_OF_ALL)
+
+    def _count(self, size: int) -> None:
+        self._bytes += size
+        self._room.bytes += size

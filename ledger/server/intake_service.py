@@ -242,6 +242,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                     await under_way.put(item)
         finally:
             reading.cancel()
+            inbox.close()
         await under_way.put(last)
 
     def _accept(

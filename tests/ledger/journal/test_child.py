@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,9 +78,30 @@ def test_one_that_hangs_is_found_out(child: Child) -> None:
 
 
 def test_an_interrupt_from_the_keyboard_is_not_for_the_child(child: Child) -> None:
-    os.kill(child._process.pid, signal.SIGINT)
-    child.tell(b"one")
-    assert child.answer(PATIENCE_S) == b"one"
+    """It goes to the whole group of the ledger."""
+    assert os.getpgid(child._process.pid) != os.getpgid(0)
+
+
+def test_one_that_stands_still_in_the_middle_of_a_message_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.journal.child._STANDSTILL_S", 1)
+    (tmp_path / "echo.py").write_text(ECHO)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    child = Child("echo", "told")
+    os.kill(child._process.pid, signal.SIGSTOP)
+    with pytest.raises(ChildFailed, match="it does not listen"):
+        child.tell(bytes(50 << 20))
+    child.close()
+
+
+def test_whoever_waits_finds_out_that_it_was_killed(child: Child) -> None:
+    os.kill(child._process.pid, signal.SIGSTOP)
+    killing = threading.Timer(0.1, child.kill)
+    killing.start()
+    with pytest.raises(ChildFailed, match="with exit code -9"):
+        child.answer(PATIENCE_S)
+    killing.join()
 
 
 def test_it_ends_with_its_parent_however_that_ends(child: Child) -> None:

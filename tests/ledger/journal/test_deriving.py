@@ -150,10 +150,13 @@ def test_what_was_known_goes_with_it(kind: type[EmbeddedLog], book: Callable[...
     found.append(minute(1))
     found.rows()
     found.hand_over()
-    found.append(content(series=[series(1, identity=9)], samples=[(1, DAY, 1.0)]))
+    found.append(content(series=[series(1, identity=9)], samples=[(1, DAY, -1.0), (1, DAY + 1, 1.0)]))
     rows = found.rows()
     assert rows["samples"].num_rows == 1
-    assert rows["dead_letters"]["reason"].to_pylist() == ["series_id 1 already stands for another series"]
+    assert rows["dead_letters"]["reason"].to_pylist() == [
+        "series_id 1 already stands for another series",
+        "value -1.0 cannot be metered",
+    ]
 
 
 @pytest.mark.parametrize("kind", LOGS)
@@ -232,6 +235,7 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
 ) -> None:
     monkeypatch.setattr(materialiser, "_RETRY_S", 0.01)
     monkeypatch.setattr(deriving, "MANY_BYTES", 100)
+    monkeypatch.setattr(deriving, "_AGAIN_S", 0.0)
     sender = Sender()
     for _ in range(2):
         used(journal, sender, is_elsewhere)
@@ -244,6 +248,56 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
     assert view.count("dead_letters") == 0
     assert journal.materialiser.trouble is None
     assert "the process that derives their rows failed" in caplog.text
+
+
+def test_after_one_that_failed_rows_are_derived_here_for_a_while(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(materialiser, "_RETRY_S", 0.01)
+    monkeypatch.setattr(deriving, "MANY_BYTES", 100)
+    sender, found = Sender(), journal.materialiser._deriving
+    used(journal, sender, is_elsewhere)
+    assert found._child is not None
+    os.kill(found._child._process.pid, signal.SIGKILL)
+    used(journal, sender, lambda found: found._child is None)
+    for _ in range(20):
+        append(journal, minute(sender.sequence + 1), sender=sender)
+        journal.view()
+        assert found._child is None
+    assert journal.view().count("samples") == sender.sequence
+
+
+def test_closing_does_not_wait_for_a_process_that_hangs(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deriving, "MANY_BYTES", 100)
+    sender = Sender()
+    used(journal, sender, is_elsewhere)
+    child = journal.materialiser._deriving._child
+    assert child is not None
+    os.kill(child._process.pid, signal.SIGSTOP)
+    append(journal, minute(sender.sequence + 1), sender=sender)
+    monkeypatch.setattr(deriving, "_PATIENCE_S", 3_600.0)
+    journal.close()
+    assert child._process.poll() == -signal.SIGKILL
+
+
+def test_acknowledging_comes_before_filling_the_tables(book: Callable[..., Book]) -> None:
+    child = book().hand_over()
+    assert os.getpriority(os.PRIO_PROCESS, child._process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_what_was_archived_is_read_there(book: Callable[..., Book], tmp_path: Path) -> None:
+    found = book(segment_bytes=2_000)
+    found.log.files.archive = tmp_path / "archive"
+    (tmp_path / "archive").mkdir()
+    for number in range(1, 30):
+        found.append(minute(number))
+    expected, _ = derive(found.log.reader().read(1 << 30), initial_state())
+    found.hand_over()
+    segments = sorted((tmp_path / "log").iterdir())
+    assert len(segments) > 4
+    for segment in segments[:3]:
+        segment.rename(tmp_path / "archive" / segment.name)
+    assert found.rows() == expected
 
 
 def test_a_process_that_nobody_needs_any_more_is_ended(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

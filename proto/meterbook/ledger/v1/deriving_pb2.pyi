@@ -137,6 +137,7 @@ class DeriveResponse(google.protobuf.message.Message):
     TABLES_FIELD_NUMBER: builtins.int
     IS_LAST_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
+    IS_OF_LOG_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Position and time of the last of these records, how many they are, and the bytes of their payloads."""
     time_us: builtins.int
@@ -145,6 +146,8 @@ class DeriveResponse(google.protobuf.message.Message):
     is_last: builtins.bool
     failure: builtins.str
     """Set in place of everything else where it cannot be done now, such as on a full disk."""
+    is_of_log: builtins.bool
+    """Whether it is the log that cannot be read just now."""
     @property
     def tables(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TableRows]: ...
     def __init__(
@@ -157,8 +160,9 @@ class DeriveResponse(google.protobuf.message.Message):
         tables: collections.abc.Iterable[global___TableRows] | None = ...,
         is_last: builtins.bool = ...,
         failure: builtins.str = ...,
+        is_of_log: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["failure", b"failure", "is_last", b"is_last", "payload_bytes", b"payload_bytes", "position", b"position", "records", b"records", "tables", b"tables", "time_us", b"time_us"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["failure", b"failure", "is_last", b"is_last", "is_of_log", b"is_of_log", "payload_bytes", b"payload_bytes", "position", b"position", "records", b"records", "tables", b"tables", "time_us", b"time_us"]) -> None: ...
 
 global___DeriveResponse = DeriveResponse
 
