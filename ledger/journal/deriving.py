@@ -98,6 +98,9 @@ class Deriving:
             if self._child.is_ready:
                 self._child.tell(deriver.beginning(here, self._log.files))
                 self._here = None
+                if self._log.files is not None and self._reader is not None:
+                    # A segment that is archived must not stay on the disk for a reader that nobody uses.
+                    self._reader.close()
         except (OSError, ChildFailed) as error:
             logger.warning("rows are derived in the ledger itself: the process for it failed: %s", error)
             self._failed_s = time.monotonic()
