@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults kill fuzz check bench proto lock clean format
+.PHONY: help setup demo test slow faults kill fuzz check bench proto lock clean format
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -47,8 +47,11 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## Run a ledger, an agent and a shop on this machine (DEMO_ONCE=1 ends by itself)
 	@$(BIN)/python -m examples.demo
 
-test: $(STAMP) ## Run the tests; ARGS goes to pytest
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+test: $(STAMP) ## Run the tests but for the slow ones; ARGS goes to pytest
+	@$(BIN)/python -m pytest -n auto -m "not slow" $(ARGS)
+
+slow: $(STAMP) ## Run the slow tests: the demo, processes that are killed, hostile clients, long histories
+	@$(BIN)/python -m pytest -n auto -m slow $(ARGS)
 
 faults: $(STAMP) ## Let disks fail and machines crash under the log; ARGS="--seeds 100 --from 7" chooses histories
 	@$(BIN)/python -m tests.faults $(ARGS)

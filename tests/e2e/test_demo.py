@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(400)
 def test_the_demo_agrees_to_the_unit_and_ends_by_itself() -> None:

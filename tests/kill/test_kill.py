@@ -18,6 +18,8 @@ from tests.kill.tally import EVENTS, TENANTS, VALUES, WORK, differences
 from tests.kill.world import file_world
 from tests.servers.process import free_ports
 
+pytestmark = pytest.mark.slow
+
 SECONDS, SEED, HASTE = 12.0, 192, 2.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,8 @@ from tests.ledger.metering.histories import (
     summed,
 )
 from tests.ledger.metering.reference import Cells
+
+pytestmark = pytest.mark.slow
 
 WINDOWS = {"hour": HOUR_US, "day": DAY_US, "total": None}
 FIRST, LAST = BASE - DAY_US, END + DAY_US

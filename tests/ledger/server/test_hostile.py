@@ -36,6 +36,8 @@ from tests.ledger.server.besieged import (
     with_section,
 )
 
+pytestmark = pytest.mark.slow
+
 LIMITS = IntakeLimits()
 
 
