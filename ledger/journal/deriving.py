@@ -21,8 +21,8 @@ from ledger.journal.errors import TablesUnavailable
 from ledger.journal.log import Log, Reader
 from ledger.journal.screening import KnownSeries
 
-#: Bytes of payloads, read at once, from which on a process is worth it.
-MANY_BYTES = 2 << 20
+#: Bytes of payloads that are read at a time to be derived here, and from which on a process is worth it.
+HERE_BYTES_MAX, MANY_BYTES = 4 << 20, 2 << 20
 #: Seconds after which a process that does not answer is given up, and one that was not worth it is to be ended.
 _PATIENCE_S, _REST_S = 60.0, 60.0
 #: Seconds until another is begun after one that failed.
@@ -40,7 +40,7 @@ class Deriving:
         self._here: Deriver | None = None
         self._child: Child | None = None
         self._position = 0
-        self._are_many, self._many_s = False, 0.0
+        self._many_s = 0.0
         self._failed_s = float("-inf")
 
     @property
@@ -59,15 +59,14 @@ class Deriving:
 
         Raises TablesUnavailable, StoreDamaged, LogUnavailable; then begin again.
         """
-        if self._are_many and self._here is not None and time.monotonic() - self._failed_s > _AGAIN_S:
-            self._hand_over(self._here)
+        if self._child is not None and self._here is not None:
+            self._hand_over(self._child, self._here)
         size = 0
         for derived in self._parts():
             self._position = derived.position
             size += derived.payload_bytes
             yield derived
-        self._are_many = size >= MANY_BYTES
-        if self._are_many:
+        if size >= MANY_BYTES:
             self._many_s = time.monotonic()
 
     @property
@@ -82,7 +81,6 @@ class Deriving:
         if self._reader is not None:
             self._reader.close()
         self._child = self._here = self._reader = None
-        self._are_many = False
 
     def stop(self) -> None:
         """From another thread: let nobody wait for the process any more."""
@@ -90,23 +88,30 @@ class Deriving:
         if child is not None:
             child.kill()
 
-    def _hand_over(self, here: Deriver) -> None:
-        """Have a process go on from here, if it is ready."""
+    def _begin_process(self) -> None:
+        """Begin a process, which is not waited for."""
         try:
-            if self._child is None:
-                self._child = Child("ledger.journal.deriver")
-            if self._child.is_ready:
-                self._child.tell(deriver.beginning(here, self._log.files))
+            self._child = Child("ledger.journal.deriver")
+            self._many_s = time.monotonic()
+        except OSError as error:
+            self._give_up(error)
+
+    def _hand_over(self, child: Child, here: Deriver) -> None:
+        """Have a process go on from here, as soon as it is ready."""
+        try:
+            if child.is_ready:
+                child.tell(deriver.beginning(here, self._log.files))
                 self._here = None
                 if self._log.files is not None and self._reader is not None:
                     # A segment that is archived must not stay on the disk for a reader that nobody uses.
                     self._reader.close()
-        except (OSError, ChildFailed) as error:
-            logger.warning("rows are derived in the ledger itself: the process for it failed: %s", error)
-            self._failed_s = time.monotonic()
-            if self._child is not None:
-                self._child.close()
-            self._child = None
+        except ChildFailed as error:
+            child.close()
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        logger.warning("rows are derived in the ledger itself: the process for it failed: %s", error)
+        self._failed_s, self._child = time.monotonic(), None
 
     def _parts(self) -> Iterator[Derived]:
         assert self._reader is not None
@@ -114,10 +119,15 @@ class Deriving:
             # Reading is left to the process too: it would wait for its turn again and again here, as deriving would.
             end = self._log.end
             return self._elsewhere(deriver.request_until(end)) if end > self._position else iter(())
-        records = self._reader.read(deriver.READ_BYTES_MAX)
-        if self._here is not None:
-            return self._here.derive(records)
-        return self._elsewhere(deriver.request(records)) if records else iter(())
+        if self._here is None:
+            records = self._reader.read(deriver.READ_BYTES_MAX)
+            return self._elsewhere(deriver.request(records)) if records else iter(())
+        records = self._reader.read(HERE_BYTES_MAX)
+        are_many = sum(len(record.payload) for record in records) >= MANY_BYTES
+        if are_many and self._child is None and time.monotonic() - self._failed_s > _AGAIN_S:
+            # It gets ready while these are derived here; the next ones may be its own.
+            self._begin_process()
+        return self._here.derive(records)
 
     def _elsewhere(self, request: bytes) -> Iterator[Derived]:
         assert self._child is not None

@@ -71,7 +71,10 @@ class Book:
         ends_s = time.monotonic() + PATIENCE_S
         while self.deriving._here is not None:
             assert here is not None and time.monotonic() < ends_s, "the process did not get ready"
-            self.deriving._hand_over(here)
+            if self.deriving._child is None:
+                self.deriving._begin_process()
+            assert self.deriving._child is not None
+            self.deriving._hand_over(self.deriving._child, here)
             time.sleep(0.01)
         assert self.deriving._child is not None
         return self.deriving._child

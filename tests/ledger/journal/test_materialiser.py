@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.journal import deriver, materialiser
+from ledger.journal import deriver, deriving, materialiser
 from ledger.journal import journal as journal_module
 from ledger.journal.derive import Rows
 from ledger.journal.errors import JournalError, StoreRefused, TablesUnavailable
@@ -137,7 +137,7 @@ def test_a_rebuild_in_any_grouping_gives_the_same(tmp_path: Path, monkeypatch: p
         append(journal, *batches(6))
         expected = everything(journal)
     for read, apply in ((1, 1), (700, 1), (1, 1 << 30), (1 << 30, 700), (1 << 30, 1 << 30)):
-        monkeypatch.setattr(deriver, "READ_BYTES_MAX", read)
+        monkeypatch.setattr(deriving, "HERE_BYTES_MAX", read)
         monkeypatch.setattr(deriver, "PART_BYTES_MAX", apply)
         shutil.rmtree(tmp_path / "tables")
         with opened(tmp_path) as journal:
