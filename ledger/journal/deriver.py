@@ -139,9 +139,6 @@ class _Child:
 
     def _begin(self, known: deriving_pb2.DeriveBeginning) -> None:
         self._deriver = Deriver(_state(known), Path(known.folder) if known.folder else None)
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = None
         self._files = Disk(Path(known.log), Path(known.archive) if known.archive else None)
 
     def _read(self, end: int) -> list[Record]:

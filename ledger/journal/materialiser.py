@@ -71,7 +71,7 @@ class Materialiser:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the group under way. Safe to call twice."""
+        """Stop after the group under way, or without it where a process is deriving it. Safe to call twice."""
         self._stopping.set()
         self._hurry.set()
         with self._applied:
@@ -113,7 +113,6 @@ class Materialiser:
 
     def _resume(self) -> None:
         """Take up what the tables say, whatever became of the last group."""
-        self._deriving.forget()
         watermark = self._tables.watermark
         series = View(self._tables.snapshot(), watermark, 0).known_series()
         self._deriving.begin(series, watermark)

@@ -12,7 +12,7 @@ from agent.spool import Spool
 from collector import registry
 from tests.fakes.intake import FakeLedger
 
-WAIT_S = 120.0
+WAIT_S = 60.0
 
 
 @pytest.fixture(autouse=True)

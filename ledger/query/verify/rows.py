@@ -24,7 +24,10 @@ class RowCheck:
         self._is_over = False
 
     def group(self, records: Sequence[Record], contents: Mapping[int, Sections], tables: Reader) -> None:
-        """Compare the rows of these records, whose contents are those that could be read. What cannot be derived is a fault, and nothing behind it can be compared."""
+        """Compare the rows of these records, whose contents are those that could be read.
+
+        What cannot be derived is a fault, and nothing behind it can be compared.
+        """
         first, last = records[0].position, records[-1].position
         if self._is_over:
             return

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-WAIT_S = 120.0
+WAIT_S = 60.0
 
 
 class Disk:

@@ -17,7 +17,7 @@ from meterbook.proof.merkle import Frontier
 from tests.proof.trees import tree_hash
 
 SEED = 0xC0FFEE
-WAIT_S = 120.0
+WAIT_S = 60.0
 CHAIN = "acts"
 
 

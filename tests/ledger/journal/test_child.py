@@ -39,10 +39,16 @@ time.sleep(600)
 
 
 @pytest.fixture
-def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Child]:
+def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module that is a child's."""
     (tmp_path / "echo.py").write_text(ECHO)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    child = Child("echo", "told")
+    return "echo"
+
+
+@pytest.fixture
+def child(echo: str) -> Iterator[Child]:
+    child = Child(echo, "told")
     ends_s = time.monotonic() + PATIENCE_S
     while not child.is_ready:
         assert time.monotonic() < ends_s, "the child did not get ready"
@@ -83,12 +89,10 @@ def test_an_interrupt_from_the_keyboard_is_not_for_the_child(child: Child) -> No
 
 
 def test_one_that_stands_still_in_the_middle_of_a_message_is_found_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    echo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ledger.journal.child._STANDSTILL_S", 1)
-    (tmp_path / "echo.py").write_text(ECHO)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    child = Child("echo", "told")
+    child = Child(echo, "told")
     os.kill(child._process.pid, signal.SIGSTOP)
     with pytest.raises(ChildFailed, match="it does not listen"):
         child.tell(bytes(50 << 20))
@@ -104,7 +108,8 @@ def test_whoever_waits_finds_out_that_it_was_killed(child: Child) -> None:
     killing.join()
 
 
-def test_it_ends_with_its_parent_however_that_ends(child: Child) -> None:
+@pytest.mark.usefixtures("echo")
+def test_it_ends_with_its_parent_however_that_ends() -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())

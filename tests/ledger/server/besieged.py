@@ -25,7 +25,7 @@ from meterbook.intake.v1.intake_pb2_grpc import IntakeStub
 from tests.ledger.batches import DAY, Sender, content, event, sealed
 from tests.wire.tables import one_of_each
 
-WAIT_S = 120.0
+WAIT_S = 60.0
 MEMORY_MIB_MAX = 1_024
 #: More would mean that one is made for each client.
 THREADS_MAX = 64

@@ -14,7 +14,7 @@ from ledger.journal.shared.store import SharedStore
 from tests.servers.fixtures import Bucket, Database
 from tests.servers.seaweed import SeaweedServer
 
-WAIT_S = 120.0
+WAIT_S = 60.0
 
 
 def credentials(server: SeaweedServer) -> Mapping[str, str]:
