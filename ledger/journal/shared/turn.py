@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 from ledger.journal.errors import LogUnavailable
 from ledger.journal.shared.connection import Connection
@@ -39,8 +40,12 @@ class SharedTurn:
             return self._mine
 
     def pass_on(self) -> None:
-        """Let another replica have it. Safe to call twice."""
+        """Let another replica have it, at once. Safe to call twice."""
         with self._lock:
+            if self._mine and self._connection is not None:
+                # A session that is closed loses its locks only once the server has noticed.
+                with suppress(LogUnavailable), self._database.translated():
+                    self._connection.execute("SELECT pg_advisory_unlock_all()")
             self._drop()
 
     def _asked(self) -> bool:
