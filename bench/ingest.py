@@ -28,10 +28,10 @@ from bench._figure import report
 from bench._ledger import feed
 from bench._load import Chain, batch_of
 from bench._peers import measure_peers
-from ledger.journal import parquet
 from ledger.journal.derive import TABLES
 from ledger.journal.disk import Disk
 from ledger.journal.embedded import EmbeddedLog
+from ledger.journal.parquet import GatheredRows
 from ledger.journal.record import Draft, Kind
 from ledger.journal.tables import Tables
 from meterbook.ledger.v1 import journal_pb2
@@ -71,7 +71,9 @@ def bare_tables(directory: Path, seconds: float) -> float:
     tables = Tables(directory)
     began, count = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
-        tables.apply(parquet.with_files(rows, tables.lake.folder), count, count + 1)
+        gathered = GatheredRows(tables.lake.folder)
+        gathered.add(rows)
+        tables.apply(gathered.finished(), count, count + 1)
         count += 1
     taken = time.perf_counter() - began
     tables.close()

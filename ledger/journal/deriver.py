@@ -1,7 +1,8 @@
-"""Deriving the rows of records a bounded part at a time, in this process or as a process of its own.
+"""Deriving the rows of records, in this process or as a process of its own.
 
-The bound is on what the rows take in memory, since a small payload can stand for many. Where a part has so many rows of
-a table that they are worth a file, that is written here too: what is left to be done in the tables is little.
+It is done in parts that fit into a processor's cache, with a bound on what the rows may take in memory, since a small payload
+can stand for many. Where there are so many rows of a table that they are worth a file, that is written here too: what is
+left to be done in the tables is little, and it is done once for many parts.
 
 As a process it runs as ``python -m ledger.journal.deriver DESCRIPTOR``, a child that is told what is known and then answers
 DeriveRequests. A log in files it reads itself. See ``deriving`` for when that is worth it.
@@ -18,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ledger.journal import parquet
 from ledger.journal.child import serve
-from ledger.journal.derive import State, decoded, derive
+from ledger.journal.derive import Rows, State, decoded, derive
 from ledger.journal.disk import Disk
 from ledger.journal.errors import JournalError, LogUnavailable, TablesUnavailable
 from ledger.journal.memory import keep_freed_memory
+from ledger.journal.parquet import GatheredRows
 from ledger.journal.record import Draft, Kind, Record
 from ledger.journal.screening import KnownSeries
 from ledger.journal.segmentreader import SegmentReader, reader_of
@@ -31,8 +32,10 @@ from meterbook.ledger.v1 import deriving_pb2
 from meterbook.proof.merkle import Frontier
 from meterbook.wire.sections import Sections
 
-#: Bytes of payloads that are read at a time, and of their content in memory before its rows are derived.
-READ_BYTES_MAX, PART_BYTES_MAX = 16 << 20, 64 << 20
+#: Bytes of payloads that are read at a time.
+READ_BYTES_MAX = 16 << 20
+#: Bytes of content whose rows are derived together; of rows that are held, and of content, before they are handed on.
+PART_BYTES_MAX, HELD_BYTES_MAX, CONTENT_BYTES_MAX = 4 << 20, 64 << 20, 512 << 20
 #: Acknowledging comes first, filling the tables second.
 _NICENESS = 15
 
@@ -58,28 +61,67 @@ class Deriver:
         self.state, self.folder = state, folder
 
     def derive(self, records: Sequence[Record]) -> Iterator[Derived]:
-        """The rows of records, some records at a time. Raises TablesUnavailable where a file cannot be written."""
-        part: list[Record] = []
-        contents: dict[int, Sections] = {}
-        size = 0
-        for record in records:
-            part.append(record)
-            if record.kind is Kind.BATCH:
-                content = contents[record.position] = decoded(record)
-                size += content.nbytes
-            else:
-                size += len(record.payload)
-            if size >= PART_BYTES_MAX:
-                yield self._derived(part, contents)
-                part, contents, size = [], {}, 0
-        if part:
-            yield self._derived(part, contents)
+        """The rows of records, many records at a time. Raises TablesUnavailable where a file cannot be written."""
+        group = _Group(self.folder)
+        try:
+            for part, contents, content_bytes in _parts(records):
+                rows, self.state = derive(part, self.state, contents)
+                group.add(part, rows, content_bytes)
+                if group.is_full:
+                    yield group.derived()
+                    group = _Group(self.folder)
+            if group.records:
+                yield group.derived()
+        finally:
+            group.abandon()
 
-    def _derived(self, records: Sequence[Record], contents: Mapping[int, Sections]) -> Derived:
-        rows, self.state = derive(records, self.state, contents)
-        last = records[-1]
-        size = sum(len(record.payload) for record in records)
-        return Derived(last.position, last.time_us, len(records), size, parquet.with_files(rows, self.folder))
+
+class _Group:
+    """The rows of records that are handed on together."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.records = 0
+        self._last: Record | None = None
+        self._payload_bytes = self._content_bytes = 0
+        self._rows = GatheredRows(folder)
+
+    @property
+    def is_full(self) -> bool:
+        return self._content_bytes >= CONTENT_BYTES_MAX or self._rows.held_bytes >= HELD_BYTES_MAX
+
+    def add(self, records: Sequence[Record], rows: Rows, content_bytes: int) -> None:
+        self._rows.add(rows)
+        self._last = records[-1]
+        self.records += len(records)
+        self._payload_bytes += sum(len(record.payload) for record in records)
+        self._content_bytes += content_bytes
+
+    def derived(self) -> Derived:
+        assert self._last is not None
+        rows = self._rows.finished()
+        return Derived(self._last.position, self._last.time_us, self.records, self._payload_bytes, rows)
+
+    def abandon(self) -> None:
+        self._rows.abandon()
+
+
+def _parts(records: Sequence[Record]) -> Iterator[tuple[list[Record], dict[int, Sections], int]]:
+    """Some records at a time, the contents of batches among them by position, and the bytes of these."""
+    part: list[Record] = []
+    contents: dict[int, Sections] = {}
+    size = 0
+    for record in records:
+        part.append(record)
+        if record.kind is Kind.BATCH:
+            content = contents[record.position] = decoded(record)
+            size += content.nbytes
+        else:
+            size += len(record.payload)
+        if size >= PART_BYTES_MAX:
+            yield part, contents, size
+            part, contents, size = [], {}, 0
+    if part:
+        yield part, contents, size
 
 
 def beginning(deriver: Deriver, files: Disk | None) -> bytes:

@@ -1,10 +1,10 @@
 """Moves records from the log to the tables, in order, each exactly once.
 
 One thread follows the log. It takes whatever has been committed since the last round, up to a bound, has the rows of
-all of it derived and applies them in one transaction: the more there is to do, the larger the groups. Where little is
-to be done it lingers for a moment, unless somebody waits, since every commit leaves files behind; these are compacted
-now and then. What went wrong is kept for /readyz and tried again from where the tables then say they are; a record is
-never skipped.
+all of it derived and applies them in one transaction: the more there is to do, the larger the groups. What a
+transaction costs hardly depends on what is in it, and each leaves files behind; so one that left nothing over is not followed
+by another at once, unless somebody waits. The files are compacted now and then. What went wrong is kept for /readyz and
+tried again from where the tables then say they are; a record is never skipped.
 
 Where several processes share the tables one of them has the turn, and the others watch how far it is. One that
 sees nothing move for a while works too: the turn only spares work, the watermark's compare-and-set is what counts.
@@ -28,7 +28,8 @@ from meterbook.wire.instants import SECOND_US, now_us
 
 _RETRY_S = 1.0
 _IDLE_S, _BUSY_S = 0.05, 0.2
-_LINGER_S = 0.3
+#: Seconds from one group to the next.
+_PACE_S = 0.5
 _CATCH_UP_TRIES = 20
 _WATCH_S = 0.05
 #: How long the tables may stand still behind the log before it is no longer left to whoever has the turn.
@@ -72,9 +73,9 @@ class Materialiser:
 
     def stop(self) -> None:
         """Stop after the group under way, or without it where a process is deriving it. Safe to call twice."""
-        self._stopping.set()
-        self._hurry.set()
         with self._applied:
+            self._stopping.set()
+            self._hurry.set()
             self._applied.notify_all()
         if self._thread.is_alive():
             self._deriving.stop()
@@ -158,16 +159,24 @@ class Materialiser:
         return self._watermark != before
 
     def _work(self) -> None:
+        began_s, end = time.monotonic(), self._log.end
         worked = self._apply_group()
         self._upkeep.step(self.lag_s)
-        if worked:
-            return
-        self._seen_us = now_us()
-        if self._deriving.is_idle:
-            self._deriving.forget()
-        if self._log.wait_past(self._watermark, _IDLE_S) > self._watermark:
-            self._hurry.wait(_LINGER_S)
+        if not worked:
+            self._seen_us = now_us()
+            if self._deriving.is_idle:
+                self._deriving.forget()
+            self._log.wait_past(self._watermark, _IDLE_S)
+        elif self._watermark >= end:
+            self._rest_until(began_s + _PACE_S)
+
+    def _rest_until(self, at_s: float) -> None:
+        """Let records gather, unless somebody waits for some that are there."""
+        with self._applied:
+            if self._stopping.is_set() or self._watermark < self._wanted:
+                return
             self._hurry.clear()
+        self._hurry.wait(max(0.0, at_s - time.monotonic()))
 
     def _watch(self) -> None:
         """See how far the one who has the turn is."""
@@ -175,7 +184,7 @@ class Materialiser:
         if self._log.wait_past(self._watermark, _IDLE_S) <= self._watermark:
             self._moved_s, self._seen_us = time.monotonic(), now_us()
             return
-        if self._hurry.wait(_LINGER_S):
+        if self._hurry.wait(_PACE_S):
             self._stopping.wait(_WATCH_S)
         self._moved_to(self._tables.watermark)
         self._log.applied(self._watermark)

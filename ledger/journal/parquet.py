@@ -1,14 +1,17 @@
-"""Writing many rows as one Parquet file, for tables that then only have to be told of it.
+"""Rows on their way to the tables: those of a table of numbers that gets many go to a Parquet file, a part at a time.
 
-DuckDB's own writer looks for repeated values in every column and costs several times as much. Samples are sorted numbers:
-the same few stand next to each other, which LZ4 alone makes small, and doubles compress by their bytes. Encoding
-differences, or levels for nulls that there cannot be, would double the work and gain nothing.
+The tables then only have to be told of the file. DuckDB's own writer looks for repeated values in every column and costs
+several times as much. Samples are sorted numbers: the same few stand next to each other, which LZ4 alone makes small, and
+doubles compress by their bytes. Encoding differences, or levels for nulls that there cannot be, would double the
+work and gain nothing. A part is written while the processor still has it at hand.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,9 +19,9 @@ import pyarrow.parquet as pq
 
 from ledger.journal.errors import TablesUnavailable
 
-#: From so many rows on a file of its own is worth it.
+#: From so many rows on a row group, and so a file, is worth it.
 ROWS_MIN = 100_000
-_ROW_GROUP_ROWS = 1 << 20
+_ROW_GROUP_ROWS_MAX = 1 << 20
 _ENCODINGS = {
     pa.int64(): "PLAIN",
     pa.timestamp("us"): "PLAIN",
@@ -26,44 +29,105 @@ _ENCODINGS = {
 }
 
 
-def is_numeric(schema: pa.Schema) -> bool:
-    """Whether all columns are of the types that are written here."""
-    return all(field.type in _ENCODINGS for field in schema)
+class GatheredRows:
+    """Rows by table. Methods raise TablesUnavailable; then nothing is left of them.
 
-
-def with_files(rows: Mapping[str, pa.Table], folder: Path | None) -> dict[str, pa.Table | Path]:
-    """Rows by table, with those in a file below ``folder`` that are worth one. Raises TablesUnavailable.
-
-    What is written and never used is removed when the tables are opened some time later.
+    ``folder`` is where the tables have their files; without it all rows stay in memory. A file that is finished and never
+    used is removed when the tables are opened some time later.
     """
-    if folder is None:
-        return dict(rows)
-    try:
-        return {
-            name: write(table, folder / "main" / name)
-            if table.num_rows >= ROWS_MIN and is_numeric(table.schema)
-            else table
-            for name, table in rows.items()
-        }
-    except OSError as error:
-        raise TablesUnavailable(f"{folder}: cannot be written ({error}); free space") from error
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._held: dict[str, list[pa.Table]] = {}
+        self._rows: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._files: dict[str, _File] = {}
+
+    @property
+    def held_bytes(self) -> int:
+        """What is held in memory."""
+        return self._bytes.total()
+
+    def add(self, rows: Mapping[str, pa.Table]) -> None:
+        """Add some rows by table."""
+        for name, table in rows.items():
+            self._held.setdefault(name, []).append(table)
+            self._rows[name] += table.num_rows
+            is_numeric = _is_numeric(table.schema)
+            # Asking Arrow for the size of a table in many pieces takes as long as writing it.
+            self._bytes[name] += table.num_rows * table.num_columns * 8 if is_numeric else table.nbytes
+            if is_numeric and self._rows[name] >= ROWS_MIN and self._folder:
+                self._write(name)
+
+    def finished(self) -> dict[str, pa.Table | Path]:
+        """All that was added, handed over: a table, or the file with its rows."""
+        rows: dict[str, pa.Table | Path] = {}
+        for name, held in self._held.items():
+            if name in self._files:
+                self._write(name)
+                with self._whole_or_none():
+                    rows[name] = self._files[name].closed()
+            else:
+                rows[name] = pa.concat_tables(held)
+        self._files, self._held = {}, {}
+        return rows
+
+    def abandon(self) -> None:
+        """Let go of everything that was not handed over. Safe to call twice."""
+        for file in self._files.values():
+            file.remove()
+        self._files, self._held = {}, {}
+
+    def _write(self, name: str) -> None:
+        held = self._held[name]
+        if not held or self._folder is None:
+            return
+        with self._whole_or_none():
+            table = pa.concat_tables(held)
+            if name not in self._files:
+                self._files[name] = _File(self._folder / "main" / name, table.schema)
+            self._files[name].write(table)
+        self._held[name], self._rows[name], self._bytes[name] = [], 0, 0
+
+    @contextmanager
+    def _whole_or_none(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.abandon()
+            if isinstance(error, OSError):
+                raise TablesUnavailable(f"{self._folder}: cannot be written ({error}); free space") from error
+            raise
 
 
-def write(table: pa.Table, directory: Path) -> Path:
-    """Write a table of numbers without nulls to a new file in a directory. Raises OSError; then no file is left."""
-    schema = pa.schema([field.with_nullable(False) for field in table.schema])
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{uuid.uuid4()}.parquet"
-    try:
-        pq.write_table(
-            table.cast(schema),
-            path,
+class _File:
+    """A new file of numbers without nulls. Methods raise OSError."""
+
+    def __init__(self, directory: Path, schema: pa.Schema) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._path = directory / f"{uuid.uuid4()}.parquet"
+        self._schema = pa.schema([field.with_nullable(False) for field in schema])
+        self._writer = pq.ParquetWriter(
+            self._path,
+            self._schema,
             compression="lz4",
             use_dictionary=False,
-            column_encoding={field.name: _ENCODINGS[field.type] for field in table.schema},
-            row_group_size=_ROW_GROUP_ROWS,
+            column_encoding={field.name: _ENCODINGS[field.type] for field in schema},
         )
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+
+    def write(self, table: pa.Table) -> None:
+        self._writer.write_table(table.cast(self._schema), row_group_size=_ROW_GROUP_ROWS_MAX)
+
+    def closed(self) -> Path:
+        self._writer.close()
+        return self._path
+
+    def remove(self) -> None:
+        # What it still has to write is of no use, nor is what is wrong with it.
+        with suppress(OSError):
+            self._writer.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _is_numeric(schema: pa.Schema) -> bool:
+    return all(field.type in _ENCODINGS for field in schema)

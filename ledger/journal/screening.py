@@ -128,6 +128,8 @@ class _Bench:
         return self._keep(table, fits, lambda _: f"{column} has {next(lengths_over)} bytes, more than {bytes_max}")
 
     def series(self, table: pa.Table, known: KnownSeries) -> pa.Table:
+        if table.num_rows == 0:
+            return table
         table = self.short(table)
         kind_fits = pc.is_in(table["kind"], pa.array(["counter", "gauge"]))
         table = self._keep(table, kind_fits, lambda row: f"kind {_shown(row['kind'])} is neither counter nor gauge")
@@ -181,12 +183,16 @@ class _Bench:
         return kept, counters[is_defined]
 
     def events(self, table: pa.Table) -> pa.Table:
+        if table.num_rows == 0:
+            return table
         table = self.short(table)
         fits = pc.less(pc.abs(table["value"]), _VALUE_LIMIT)
         table = self._keep(table, fits, lambda row: f"value {row['value']} cannot be metered")
         return self._not_ahead(self._objects(table, "properties"), "time")
 
     def coverage(self, table: pa.Table) -> pa.Table:
+        if table.num_rows == 0:
+            return table
         table = self.short(table)
         status_fits = pc.is_in(table["status"], pa.array(STATUSES))
         table = self._keep(

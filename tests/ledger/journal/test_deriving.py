@@ -191,6 +191,10 @@ def test_many_rows_come_as_files_in_parts(
     assert (derived.position, derived.records) == (3, 3)
     found.deriving.begin(initial_state().series, 0)
     monkeypatch.setattr(deriver, "PART_BYTES_MAX", 1)
+    (derived,) = found.deriving.derive()
+    assert (derived.position, derived.records) == (3, 3)
+    found.deriving.begin(initial_state().series, 0)
+    monkeypatch.setattr(deriver, "HELD_BYTES_MAX", 1)
     assert [derived.position for derived in found.deriving.derive()] == [1, 2, 3]
 
 

@@ -136,9 +136,11 @@ def test_a_rebuild_in_any_grouping_gives_the_same(tmp_path: Path, monkeypatch: p
     with opened(tmp_path) as journal:
         append(journal, *batches(6))
         expected = everything(journal)
-    for read, apply in ((1, 1), (700, 1), (1, 1 << 30), (1 << 30, 700), (1 << 30, 1 << 30)):
+    whole = 1 << 30
+    for read, part, apply in ((1, 1, 1), (700, 1, whole), (1, whole, 1), (whole, 700, 700), (whole, whole, whole)):
         monkeypatch.setattr(deriving, "HERE_BYTES_MAX", read)
-        monkeypatch.setattr(deriver, "PART_BYTES_MAX", apply)
+        monkeypatch.setattr(deriver, "PART_BYTES_MAX", part)
+        monkeypatch.setattr(deriver, "CONTENT_BYTES_MAX", apply)
         shutil.rmtree(tmp_path / "tables")
         with opened(tmp_path) as journal:
             assert everything(journal) == expected
@@ -154,7 +156,8 @@ def test_a_group_is_bounded_by_what_its_rows_take_in_memory(journal: Journal, mo
         apply(tables, rows, previous, position)
 
     monkeypatch.setattr(Tables, "apply", counted)
-    monkeypatch.setattr(deriver, "PART_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(deriver, "PART_BYTES_MAX", 1 << 18)
+    monkeypatch.setattr(deriver, "HELD_BYTES_MAX", 1 << 20)
     sender = Sender()
     append(journal, *(content(events=[event(n, subject="x" * 600_000)]) for n in range(8)), sender=sender)
     journal.view()
