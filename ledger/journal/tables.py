@@ -29,6 +29,9 @@ from ledger.journal.lake import EmbeddedLake, Lake, quoted
 
 # Replicas that start at the same moment all try to make the tables; those who lose find them made.
 _OPEN_TRIES, _OPEN_RETRY_S = 5, 0.5
+# A commit is a hundred small statements on the catalog; threads that share such work wait for each other without rest, and
+# where all processors are busy that costs more than the work.
+_THREADS = 1
 # What DuckLake says where another commit came first; a connection that is lost while it commits is the same type of error.
 _CONFLICTS = ("conflict", "database is locked")
 # Files from this size on are left as they are; smaller ones become files of about the size that one merge makes.
@@ -120,7 +123,7 @@ class Tables:
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
-            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 2}
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": _THREADS}
         )
         try:
             for package, name in self.lake.extensions.items():
