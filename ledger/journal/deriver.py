@@ -37,7 +37,7 @@ READ_BYTES_MAX = 16 << 20
 #: Bytes of content whose rows are derived together; of rows that are held, and of content, before they are handed on.
 PART_BYTES_MAX, HELD_BYTES_MAX, CONTENT_BYTES_MAX = 4 << 20, 64 << 20, 512 << 20
 #: Acknowledging comes first, filling the tables second.
-_NICENESS = 15
+_NICENESS = 10
 
 
 @dataclass(frozen=True)
