@@ -162,10 +162,10 @@ class Materialiser:
         began_s, end = time.monotonic(), self._log.end
         worked = self._apply_group()
         self._upkeep.step(self.lag_s)
+        if self._deriving.is_idle:
+            self._deriving.forget()
         if not worked:
             self._seen_us = now_us()
-            if self._deriving.is_idle:
-                self._deriving.forget()
             self._log.wait_past(self._watermark, _IDLE_S)
         elif self._watermark >= end:
             self._rest_until(began_s + _PACE_S)

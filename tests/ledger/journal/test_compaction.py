@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ledger.journal import upkeep
@@ -71,6 +72,9 @@ def test_many_files_become_few(tmp_path: Path) -> None:
         journal.materialiser.stop()
         journal.tables.compact(0)
         assert files(journal) == 1
+        (merged,) = tmp_path.glob("tables/data/main/samples/*.parquet")
+        column = pq.ParquetFile(merged).metadata.row_group(0).column(0)
+        assert (column.compression, column.encodings) == ("ZSTD", ("RLE_DICTIONARY",))
         assert everything(journal) == before
         assert journal.view(5).count("samples") == past
 
