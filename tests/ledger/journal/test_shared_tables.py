@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -40,13 +41,15 @@ def tables(lake: SharedLake) -> Iterator[Tables]:
 
 
 def compact(lake: SharedLake) -> None:
-    """Have a child do it."""
-    child = Compaction(lake, threading.Event())
-    while not (child.is_prepared or child.is_over):
-        pass
-    if not child.is_over:
-        child.run()
-    child.close()
+    """Have a child do it, and another one what is left when the first has no time any more."""
+    is_unfinished = True
+    while is_unfinished:
+        child = Compaction(lake, threading.Event())
+        while not (child.is_prepared or child.is_over):
+            time.sleep(0.01)
+        if not child.is_over:
+            child.run()
+        is_unfinished = child.close()
 
 
 def files(tables: Tables) -> int:
