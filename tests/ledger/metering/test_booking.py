@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger.directory.standing import catalog_of
-from ledger.journal.errors import JournalError
+from ledger.journal.errors import JournalError, Overtaken
 from ledger.journal.frames import Kind
 from ledger.metering import booking
 from ledger.metering.answer import UnknownMeter, usage
@@ -55,6 +55,26 @@ def test_an_empty_book_has_nothing_to_book() -> None:
         define(journal)
         assert booker(journal).book() == (1, 0)
         assert runs(journal) == []
+
+
+def test_who_is_overtaken_by_another_replica_tries_again_if_told_to() -> None:
+    with memory_journal(TEN + HOUR) as journal:
+        define(journal)
+        send(journal, (0, 0), (30, 5))
+        extend, overtaken = journal.extend, []
+
+        def late(*record: Any) -> Any:
+            if len(overtaken) < 2:
+                overtaken.append(record)
+                raise Overtaken("record 1 does not follow 1, the last one held")
+            return extend(*record)
+
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(journal, "extend", late)
+            with pytest.raises(Overtaken):
+                booker(journal).book()
+            assert booker(journal).book(tries=2)[1] == 1
+        assert len(runs(journal)) == 1
 
 
 def test_late_samples_become_corrections() -> None:
