@@ -29,7 +29,7 @@ from ledger.journal.lake import EmbeddedLake, Lake, quoted
 
 # Replicas that start at the same moment all try to make the tables; those who lose find them made.
 _OPEN_TRIES, _OPEN_RETRY_S = 5, 0.5
-# A commit is a hundred small statements on the catalog; threads that share such work wait for each other without rest, and
+# A commit is some thirty small statements on the catalog; threads that share such work wait for each other without rest, and
 # where all processors are busy that costs more than the work.
 _THREADS = 1
 # What DuckLake says where another commit came first; a connection that is lost while it commits is the same type of error.

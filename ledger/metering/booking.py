@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 from ledger.directory.catalog import Catalog
 from ledger.directory.meter import Meter
 from ledger.directory.standing import catalog_of
-from ledger.journal.errors import JournalError, Overtaken
+from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
 from ledger.journal.quantity import from_decimal
 from ledger.journal.record import Kind, runs_chain
@@ -112,21 +112,11 @@ class Booker:
         with self._running:
             pass
 
-    def book(self, closed_us: int | None = None, tries: int = 1) -> tuple[int, int]:
+    def book(self, closed_us: int | None = None) -> tuple[int, int]:
         """Book all hours that begin before ``closed_us``, or all hours there are, the open one included.
 
-        Gives the position of the last run and the number of entries. Raises JournalError, Overtaken among them where
-        another replica was first, so many times.
+        Gives the position of the last run and the number of entries. Raises JournalError, Overtaken among them.
         """
-        for tries_left in reversed(range(tries)):
-            try:
-                return self._book_once(closed_us)
-            except Overtaken:
-                if not tries_left:
-                    raise
-        raise AssertionError("the last try returns or raises")
-
-    def _book_once(self, closed_us: int | None) -> tuple[int, int]:
         with self._running:
             self._check_open()
             view = self._journal.view()

@@ -11,16 +11,13 @@ from collections.abc import Sequence
 from ledger.directory.applying import plan_changes
 from ledger.directory.documents import Document, Fault
 from ledger.directory.manifest import parse_manifests
-from ledger.journal.errors import Overtaken
 from ledger.journal.journal import Journal
+from ledger.journal.overtaken import until_first
 from ledger.journal.record import DEFINITIONS_CHAIN, Kind
 from ledger.query.questions import BadQuestion, Book
 from meterbook.ledger.v1 import admin_pb2, journal_pb2
 
 _FAULTS_SHOWN = 50
-
-
-_TRIES = 10
 
 
 class Applier:
@@ -36,13 +33,7 @@ class Applier:
         manifest = parse_manifests((each.name, each.text) for each in request.manifests)
         if manifest.faults:
             raise _bad(manifest.faults)
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                return self._apply_once(manifest.documents, request.author, request.dry_run)
-            except Overtaken:
-                if not tries_left:
-                    raise
-        raise AssertionError("the last try returns or raises")
+        return until_first(lambda: self._apply_once(manifest.documents, request.author, request.dry_run))
 
     def _apply_once(self, documents: Sequence[Document], author: str, dry_run: bool) -> admin_pb2.ApplyResponse:
         book = Book.at(self._journal, 0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -18,6 +17,7 @@ from ledger.access.policy import Denied, tenants_of
 from ledger.directory.versions import UnreadableDefinition
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
+from ledger.journal.overtaken import until_first
 from ledger.metering.booking import Booker
 from ledger.proof.errors import KeyRefused, NoSuchProof
 from ledger.query import money, standing, usage
@@ -31,8 +31,6 @@ Response = TypeVar("Response")
 
 logger = logging.getLogger(__name__)
 
-#: How often somebody who asks for booking may be overtaken by other replicas.
-_TRIES = 10
 _STATUS: dict[type[Exception], grpc.StatusCode] = {
     BadQuestion: grpc.StatusCode.INVALID_ARGUMENT,
     BadRequest: grpc.StatusCode.INVALID_ARGUMENT,
@@ -125,5 +123,5 @@ class AdminService(admin_pb2_grpc.AdminServicer):
 
     async def Book(self, request: admin_pb2.BookRequest, context: Any) -> admin_pb2.BookResponse:
         """A metering run up to now."""
-        position, entries = await answered(context, partial(self._booker.book, tries=_TRIES))
+        position, entries = await answered(context, until_first, self._booker.book)
         return admin_pb2.BookResponse(position=position, entries=entries)
