@@ -2,10 +2,11 @@
 
 Decoding and hashing a batch is nearly all that it costs to take it. In a thread of the ledger that goes well until every core
 is busy: then each call that gives way to other threads waits for them, dozens of times a batch, and the machine
-is half idle. So where a stream brings many batches at once they go to a process of their own, some at a time, while
-the ones before are being answered. Where it brings few they are looked into on the spot, and no process is begun.
+is half idle. So where many batches come at once they go to a process of their own, some at a time, while the ones before are
+being answered. Where few come they are looked into on the spot, and no process is begun.
 
-A process that fails takes with it the batches that it had; they are refused, to be sent again, and another takes its place.
+A process that fails takes with it the batches that it had, and those that it was to have next; they are refused, to be sent
+again, and another takes its place.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ class Checkers:
                     yield partial(_told, each)
         except ChildFailed as error:
             self._give_up(checker, error)
-            yield _refuse
+            for _ in batches[answered * _REQUEST_BATCHES :]:
+                yield _refuse
         finally:
             self._catch_up(checker, asked - answered)
 

@@ -1,9 +1,7 @@
 """What has arrived on a stream and is not looked at yet.
 
-Handing a batch to a thread and back costs more than many a batch itself. So a thread takes whatever has arrived while it
-was busy with what came before: one batch at a time where there is little to do, many where there is much. What may
-arrive ahead is bounded in bytes, of a stream and of all together; beyond that the stream is not read, and gRPC's flow
-control holds the agent back.
+It is taken in rounds, see there. What may arrive ahead is bounded in bytes, of a stream and of all together; beyond that
+the stream is not read, and gRPC's flow control holds the agent back.
 """
 
 from __future__ import annotations
@@ -51,13 +49,21 @@ class Inbox:
             self._ended = True
             self._arrived.set()
 
-    async def take(self, most: int) -> list[intake_pb2.ClientMessage]:
-        """What has arrived, up to ``most`` messages, after waiting for something; nothing at the end of the stream."""
+    async def has_some(self) -> bool:
+        """Wait until there is something to be taken; False at the end of the stream."""
         while not self._messages and not self._ended:
             self._arrived.clear()
             await self._arrived.wait()
-        found = [self._messages.popleft() for _ in range(min(most, len(self._messages)))]
-        self._count(-sum(message.ByteSize() for message in found))
+        return bool(self._messages)
+
+    def take(self, most: int, bytes_most: int) -> list[intake_pb2.ClientMessage]:
+        """The first of what has arrived, up to ``most`` messages, or as many as it takes to have ``bytes_most``."""
+        found: list[intake_pb2.ClientMessage] = []
+        size = 0
+        while self._messages and len(found) < most and size < bytes_most:
+            found.append(self._messages.popleft())
+            size += found[-1].ByteSize()
+        self._count(-size)
         self._taken.set()
         return found
 

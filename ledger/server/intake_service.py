@@ -1,7 +1,7 @@
 """The Intake service: one stream per agent, batches in, acks out.
 
-Batches arrive in an inbox; a worker thread takes what is there, checks and appends it, and queues the futures; the
-stream itself awaits the futures in order and writes acks. The queue's bound is the number of batches under way: when the
+Batches arrive in an inbox; rounds take what is there, check and append it in a thread, and give the futures; these are queued,
+and the stream itself awaits them in order and writes acks. The queue's bound is the number of batches under way: when the
 disk is slow nothing is taken from the inbox, and gRPC's flow control holds the agent back. However the reader
 ends, the last thing in the queue says so: a stream must never wait for a reader that is no more.
 """
@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -23,13 +24,14 @@ import grpc
 from ledger.access.policy import Denied
 from ledger.access.writing import Defined, Writer
 from ledger.intake.chains import Chain, Chains
-from ledger.intake.checkers import Checkers
+from ledger.intake.checkers import Checkers, Look
 from ledger.intake.contents import Checked, IntakeLimits
 from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
 from ledger.journal.errors import JournalError, Overtaken
 from ledger.server.authentication import current_session
 from ledger.server.inbox import Inbox, Room
+from ledger.server.rounds import SHARE_MAX, Messages, Rounds
 from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
@@ -65,6 +67,16 @@ class _NothingYet:
 
 
 _Item = _UnderWay | intake_pb2.ServerMessage | None
+#: What was accepted, and the refusal that ended it, if one did.
+_Accepted = tuple[list[_UnderWay], intake_pb2.ServerMessage | None]
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Who sends on a stream, and what may be written there."""
+
+    chain: Chain
+    writer: Writer
 
 
 class IntakeService(intake_pb2_grpc.IntakeServicer):
@@ -86,6 +98,8 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="intake")
         self._checkers = Checkers(limits)
         self._open = 0
+        share = min(SHARE_MAX, limits.in_flight_max)
+        self._rounds: Rounds[_Sender, _Accepted] = Rounds(self._workers, self._accept, _WORKERS, share)
         self._room = Room()
         self._per_agent: Counter[str] = Counter()
 
@@ -234,37 +248,45 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         reading = asyncio.create_task(inbox.fill(requests))
         last = None
         try:
-            while last is None and (messages := await inbox.take(self._limits.in_flight_max)):
-                accepted, last = await self._in_thread(self._accept, messages, chain, writer)
-                # They may be large, and the next ones long in coming.
-                messages.clear()
+            while last is None and await inbox.has_some():
+                accepted, last = await self._rounds.join(_Sender(chain, writer), inbox)
                 for item in accepted:
                     await under_way.put(item)
+        except Exception as error:
+            logger.exception("what came from %s could not be taken", chain.name)
+            last = self._refusal(0, _failed(error))
         finally:
             reading.cancel()
             inbox.close()
         await under_way.put(last)
 
-    def _accept(
-        self, messages: list[intake_pb2.ClientMessage], chain: Chain, writer: Writer
-    ) -> tuple[list[_UnderWay], intake_pb2.ServerMessage | None]:
-        """Check and append batches, up to the first that is refused: its refusal comes last."""
+    def _accept(self, portions: Sequence[tuple[_Sender, Messages]]) -> list[_Accepted]:
+        """Check and append the batches of each sender, up to the first that is refused: its refusal comes last."""
+        batches = [message.batch for _, messages in portions for message in messages]
+        with_ids = any(not sender.writer.may_write_everything for sender, _ in portions)
+        with closing(self._checkers.looks(batches, with_ids=with_ids)) as looks:
+            return [self._accept_of(sender, messages, islice(looks, len(messages))) for sender, messages in portions]
+
+    def _accept_of(self, sender: _Sender, messages: Messages, looks: Iterator[Look]) -> _Accepted:
         accepted: list[_UnderWay] = []
-        batches = [message.batch for message in messages]
-        with closing(self._checkers.looks(batches, with_ids=not writer.may_write_everything)) as looks:
-            for message, batch, look in zip(messages, batches, looks, strict=False):
-                try:
-                    if message.WhichOneof("message") != "batch":
-                        raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
-                    position = self._chains.accept(chain, batch, look, partial(_judge, writer))
-                except (Refused, Denied, JournalError) as error:
-                    return accepted, self._refusal(batch.sequence, error)
-                except Exception as error:
-                    logger.exception("batch %d of %s/%d could not be taken", batch.sequence, chain.agent, chain.epoch)
-                    failed = JournalError(f"the ledger failed: {error}; its log has the details")
-                    return accepted, self._refusal(batch.sequence, failed)
+        refusal = None
+        # Those behind one that is refused are passed over: what was found in them has to be taken all the same.
+        for message, look in zip(messages, looks, strict=True):
+            if refusal is not None:
+                continue
+            batch = message.batch
+            try:
+                if message.WhichOneof("message") != "batch":
+                    raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
+                position = self._chains.accept(sender.chain, batch, look, partial(_judge, sender.writer))
+            except (Refused, Denied, JournalError) as error:
+                refusal = self._refusal(batch.sequence, error)
+            except Exception as error:
+                logger.exception("batch %d of %s could not be taken", batch.sequence, sender.chain.name)
+                refusal = self._refusal(batch.sequence, _failed(error))
+            else:
                 accepted.append(_UnderWay(batch.sequence, batch.hash, batch.ByteSize(), position))
-        return accepted, None
+        return accepted, refusal
 
     def _record(self, request: intake_pb2.RecordRequest) -> Future[int]:
         content = recorded(request, self._limits.rows_max)
@@ -291,6 +313,10 @@ def _judge(writer: Writer, batch: intake_pb2.Batch, found: Checked) -> None:
     writer.still_stands()
     if not writer.may_write_everything:
         writer.check(found.without_samples(batch), found.used_ids())
+
+
+def _failed(error: Exception) -> JournalError:
+    return JournalError(f"the ledger failed: {error}; its log has the details")
 
 
 def _too_many_streams(agent: str, allowed: int) -> Refused:

@@ -38,13 +38,27 @@ def test_messages_come_out_as_they_went_in() -> None:
     async def run() -> list[int]:
         inbox, found = Inbox(Room()), []
         filling = asyncio.create_task(inbox.fill(Stream(range(10))))  # type: ignore[arg-type]
-        while taken := await inbox.take(3):
+        while await inbox.has_some():
+            taken = inbox.take(3, 12)
             assert len(taken) <= 3
             found += [len(each.batch.samples) for each in taken]
         await filling
         return found
 
     assert asyncio.run(run()) == list(range(10))
+
+
+def test_no_more_is_taken_than_it_takes_to_have_so_many_bytes() -> None:
+    async def run() -> None:
+        inbox = Inbox(Room())
+        await inbox.fill(Stream([1_000] * 5))  # type: ignore[arg-type]
+        assert len(inbox.take(9, 1)) == 1
+        assert len(inbox.take(9, 1_500)) == 2
+        assert len(inbox.take(9, 1 << 20)) == 2
+        assert inbox.take(9, 1 << 20) == []
+        assert not await inbox.has_some()
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(("streams", "expected"), [(1, 4), (2, 4), (3, 4), (100, 2)])
@@ -64,7 +78,7 @@ def test_a_stream_is_read_no_further_than_there_is_room(
         for inbox, stream in inboxes:
             # Whoever waits has something to be taken, and then goes on.
             before = stream.read
-            assert len(await inbox.take(99)) == before
+            assert len(inbox.take(99, 1 << 20)) == before
             await settled()
             assert stream.read > before
         for each, (inbox, _) in zip(filling, inboxes, strict=True):
