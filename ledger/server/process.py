@@ -60,6 +60,10 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.max_concurrent_streams", 100),
+    # What a stream may send ahead of what is read of it. Left alone gRPC makes that megabytes where much is sent, and as many
+    # times so many as there are agents; this is a megabyte per second for each over a line of a quarter of a second.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 << 10),
 ]
 #: How long what another replica wrote about access may go unnoticed.
 _CURRENT_S = 2.0
