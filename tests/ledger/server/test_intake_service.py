@@ -13,7 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ledger.intake.chains import Chains
+from ledger.intake.checkers import Checkers
 from ledger.intake.contents import IntakeLimits
+from ledger.server import inbox
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire.seal import GENESIS
 from tests.ledger.batches import AGENT, EPOCH, Sender, content, event, minute, sealed
@@ -253,6 +255,54 @@ def test_no_more_batches_are_taken_than_may_be_under_way(tmp_path: Path, monkeyp
         assert acked(answers) == (30, 30)
 
     run(tmp_path, conversation, in_flight_max=5)
+
+
+def test_what_waits_is_bounded_for_all_streams_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, senders, count = Disk(monkeypatch), [Sender(f"agent-{number}") for number in range(8)], 40
+    batch_bytes = Sender().next().ByteSize()
+    monkeypatch.setattr(inbox, "BYTES_MAX_OF_ALL", 20 * batch_bytes)
+
+    async def conversation(client: Client) -> None:
+        streams = [client.stream() for _ in senders]
+        for stream, sender in zip(streams, senders, strict=True):
+            await stream.write(hello(sender))
+            await stream.read()
+        disk.hold()
+        for stream, sender in zip(streams, senders, strict=True):
+            for _ in range(count):
+                await stream.write(carrying(sender.next()))
+            await stream.done_writing()
+        room = client.process._intake._room
+        await until(lambda: room.bytes >= 20 * batch_bytes)
+        await asyncio.sleep(0.1)
+        # Each stream may have one message all the same, and these are a little longer than the first.
+        assert room.bytes <= 2 * (20 + len(senders)) * batch_bytes
+        disk.may_sync.set()
+        for stream in streams:
+            answers = []
+            while (answer := await stream.read()) is not grpc.aio.EOF:
+                answers += [answer] if answer.HasField("ack") else []
+            assert acked(answers)[0] == count
+
+    run(tmp_path, conversation, in_flight_max=2)
+
+
+def test_a_round_that_fails_ends_its_streams_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Checkers.looks
+
+    def failing(self: Checkers, *arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(Checkers, "looks", real)
+        raise OSError("no more processes")
+
+    async def conversation(client: Client) -> None:
+        sender = Sender()
+        monkeypatch.setattr(Checkers, "looks", failing)
+        _, refused = await client.talk(hello(sender), carrying(sender.next()))
+        assert refusal(refused) == (0, "UNAVAILABLE", "the ledger failed: no more processes; its log has the details")
+        again = Sender()
+        assert acked((await client.talk(hello(again), carrying(again.next())))[1:]) == (1, 1)
+
+    run(tmp_path, conversation)
 
 
 def test_streams_max(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,20 @@ def test_an_agent_is_kept_to_what_it_was_granted(ledger: Guarded, elsewhere: lis
         assert kinds(answers)[-1] == "refusal"
         assert answers[-1].refusal.code == intake_pb2.REFUSAL_CODE_FORBIDDEN
         assert ledger.senders["edge"].sequence == held + 20 * number
+
+
+def test_who_shares_a_round_with_one_that_is_refused_is_not(ledger: Guarded, elsewhere: list[int]) -> None:
+    begin(ledger, ledger.agent("edge"), elsewhere)
+    own = content(series=[definition()])
+    keys = {name: ledger.agent(name, ["acme"]) for name in ("good-1", "bad", "good-2")}
+
+    def send(name: str) -> list[intake_pb2.ServerMessage]:
+        middle = [sample(0, series_id=7)] if name == "bad" else []
+        rows = [sample(number) for number in range(100)]
+        return ledger.send(keys[name], own, *rows[:50], *middle, *rows[50:], agent=name)
+
+    with ThreadPoolExecutor() as agents:
+        answers = dict(zip(keys, agents.map(send, keys), strict=True))
+    assert {name: ledger.senders[name].sequence for name in keys} == {"good-1": 101, "bad": 51, "good-2": 101}
+    assert [name for name in keys if "refusal" in kinds(answers[name])] == ["bad"]
+    assert answers["bad"][-1].refusal.sequence == 52
