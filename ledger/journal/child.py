@@ -11,10 +11,12 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 
 #: What a child says first.
 _READY = b"ready"
@@ -92,11 +94,25 @@ def _limit_waiting(connection: Connection) -> None:
 
 
 def serve(descriptor: int, answers: Callable[[bytes], Iterable[bytes]]) -> None:
-    """The child's side: answer each request with some messages, until the parent has no more."""
+    """The child's side: answer each request with some messages, until the parent has no more.
+
+    Requests are read while answers are written: where both are long each side would otherwise wait for the other to read.
+    """
     connection = Connection(descriptor)
+    requests: SimpleQueue[bytes | None] = SimpleQueue()
+    threading.Thread(target=_read, args=(connection, requests), daemon=True).start()
     # However the ledger ends, this process has nothing more to do.
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with suppress(BrokenPipeError, ConnectionResetError):
         connection.send_bytes(_READY)
-        while True:
-            for message in answers(connection.recv_bytes()):
+        while (request := requests.get()) is not None:
+            for message in answers(request):
                 connection.send_bytes(message)
+
+
+def _read(connection: Connection, requests: SimpleQueue[bytes | None]) -> None:
+    try:
+        with suppress(EOFError, ConnectionResetError):
+            while True:
+                requests.put(connection.recv_bytes())
+    finally:
+        requests.put(None)

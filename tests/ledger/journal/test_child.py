@@ -65,6 +65,16 @@ def test_each_request_has_its_answers_in_order(child: Child) -> None:
         assert child.answer(PATIENCE_S) == b"told"
 
 
+def test_who_asks_ahead_waits_for_no_answer_to_be_read(child: Child) -> None:
+    """Each side has more to say than the socket holds."""
+    requests = [bytes([number]) * (5 << 20) for number in range(1, 4)]
+    for request in requests:
+        child.tell(request)
+    for request in requests:
+        assert child.answer(PATIENCE_S) == request
+        assert child.answer(PATIENCE_S) == b"told"
+
+
 def test_one_that_ends_is_found_out(child: Child) -> None:
     child.tell(b"fail")
     with pytest.raises(ChildFailed, match="it has ended"):
