@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -32,8 +31,8 @@ from meterbook.wire.sections import SCHEMA_VERSION, Sections
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
 
-#: How far the tables may be behind before those who send are held back.
-_LAG_S_MAX = 30.0
+#: How far the tables may be behind before those who send are held back, and for how long they are at most.
+_LAG_S_MAX, _HOLD_BACK_S_MAX = 30.0, 5.0
 #: Replays that are looked up in the book at a time.
 _REPLAYS = 2
 
@@ -78,6 +77,15 @@ class Chains:
         """Let the threads end; replays that still wait for one are refused, to be sent again to the next ledger."""
         self._closing = True
         self._replays.shutdown(wait=True)
+
+    @property
+    def hold_back_s(self) -> float:
+        """Seconds that have to pass from one round of batches to the next, so that the tables catch up.
+
+        Who sends faster than they can follow, for long, must not get ahead for ever.
+        """
+        over_s = self._journal.materialiser.lag_s - _LAG_S_MAX
+        return max(0.0, min(_HOLD_BACK_S_MAX, over_s / 10))
 
     def hello(self, hello: intake_pb2.Hello) -> Chain:
         """The chain that a Hello names, after waiting for what is under way. Raises Refused."""
@@ -130,7 +138,6 @@ class Chains:
         The future raises LogUnavailable where the log cannot be written just now; that of a replay Refused where it has
         another content now, TablesUnavailable where the tables are so far behind that its position cannot be told.
         """
-        self._hold_back()
         with chain.lock:
             if chain.failed:
                 raise _unwritten()
@@ -155,12 +162,6 @@ class Chains:
             check(batch, found)
             self._quota.take(chain.agent, found.defined)
             return self._append(chain, batch)
-
-    def _hold_back(self) -> None:
-        """Let the tables catch up: who sends faster than they can follow, for long, must not get ahead for ever."""
-        over_s = self._journal.materialiser.lag_s - _LAG_S_MAX
-        if over_s > 0:
-            time.sleep(min(1.0, over_s / 10))
 
     def seal(self, chain: Chain, content: Sections, encoded: dict[str, bytes]) -> Future[int]:
         """Append content that came without a chain of its own to one that the ledger keeps for its sender."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -99,7 +100,10 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         self._checkers = Checkers(limits)
         self._open = 0
         share = min(SHARE_MAX, limits.in_flight_max)
-        self._rounds: Rounds[_Sender, _Accepted] = Rounds(self._workers, self._accept, _WORKERS, share)
+        self._rounds: Rounds[_Sender, _Accepted] = Rounds(
+            self._workers, self._accept, _WORKERS, share, lambda: chains.hold_back_s
+        )
+        self._closing = threading.Event()
         self._room = Room()
         self._per_agent: Counter[str] = Counter()
 
@@ -146,7 +150,9 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         raise AssertionError("the last try returns or raises")
 
     def close(self) -> None:
-        """Let the worker threads end."""
+        """Let the worker threads end; what they have not looked at yet is refused, to be sent again to the next ledger."""
+        self._closing.set()
+        self._checkers.stop()
         self._workers.shutdown(wait=True, cancel_futures=True)
         self._checkers.close()
         self._chains.close()
@@ -276,6 +282,8 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                 continue
             batch = message.batch
             try:
+                if self._closing.is_set():
+                    raise Refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE, "the ledger is stopping; say hello again")
                 if message.WhichOneof("message") != "batch":
                     raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
                 position = self._chains.accept(sender.chain, batch, look, partial(_judge, sender.writer))

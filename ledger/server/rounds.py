@@ -4,6 +4,9 @@ Handing a batch to a thread and back, and a write to the disk, cost more than ma
 has arrived on any stream while it was busy with what came before: one batch at a time where there is little to do, many
 where there is much. Where several come at once more are to be expected, and the next round begins a moment later: a sender hardly
 notices, and the ledger does with half the work.
+
+Everybody in a round waits for its end. So those who bring little come first in it, and where rounds take long, since
+somebody's batches do, they get shorter, and each stream's share in them smaller.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from meterbook.intake.v1 import intake_pb2
 #: Seconds from the beginning of one round to that of the next, after one that had several batches.
 PACE_S = 0.016
 #: Messages of one stream and of one round, and bytes of a round; what is more waits for another one.
-SHARE_MAX, MESSAGES_MAX, BYTES_MAX = int(__import__("os").environ.get("SH", "16")), 64, 2 << 20
+SHARE_MAX, MESSAGES_MAX, BYTES_MAX = 16, 64, 2 << 20
+#: Seconds from which on a round is long, and messages below which none becomes shorter.
+LONG_S, MESSAGES_MIN = 0.25, 4
 
 Messages = list[intake_pb2.ClientMessage]
 Sender = TypeVar("Sender")
@@ -40,6 +45,7 @@ class Rounds(Generic[Sender, Outcome]):
     """Rounds for one event loop, of which ``at_once`` may be under way, with up to ``share`` messages of each stream.
 
     ``work`` is called in a thread of ``executor`` with the senders of a round and their messages, and gives an outcome for each.
+    ``hold_back_s`` tells how many seconds there have to be from one round to the next, just now.
     """
 
     def __init__(
@@ -48,8 +54,11 @@ class Rounds(Generic[Sender, Outcome]):
         work: Callable[[Sequence[tuple[Sender, Messages]]], Sequence[Outcome]],
         at_once: int,
         share: int = SHARE_MAX,
+        hold_back_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._executor, self._work, self._free, self._share = executor, work, at_once, share
+        self._hold_back_s = hold_back_s
+        self._messages = MESSAGES_MAX
         self._waiting: deque[_Seat[Sender, Outcome]] = deque()
         self._next_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -77,38 +86,46 @@ class Rounds(Generic[Sender, Outcome]):
         if not seats:
             return
         several = sum(map(len, taken)) > 1
-        self._next_s = loop.time() + (PACE_S if several else 0.0)
+        self._next_s = loop.time() + max(PACE_S if several else 0.0, self._hold_back_s())
         self._free -= 1
         portions = [(seat.sender, messages) for seat, messages in zip(seats, taken, strict=True)]
-        working = loop.run_in_executor(self._executor, self._work, portions)
-        working.add_done_callback(partial(self._end, seats))
+        try:
+            working = loop.run_in_executor(self._executor, self._work, portions)
+        except RuntimeError as error:
+            # It was shut down.
+            working = loop.create_future()
+            working.set_exception(error)
+        working.add_done_callback(partial(self._end, seats, loop.time()))
         self._begin_in_time()
 
     def _take(self) -> tuple[list[_Seat[Sender, Outcome]], list[Messages]]:
         """Whose turn it is, and what they bring."""
-        seats: list[_Seat[Sender, Outcome]] = []
-        taken: list[Messages] = []
-        left, bytes_left = MESSAGES_MAX, BYTES_MAX
+        found: list[tuple[_Seat[Sender, Outcome], Messages]] = []
+        left, bytes_left = self._messages, BYTES_MAX
+        share = min(self._share, max(1, left // MESSAGES_MIN))
         while self._waiting and left > 0 and bytes_left > 0:
             seat = self._waiting.popleft()
             if seat.outcome.done():
                 # Its stream has ended meanwhile.
                 continue
-            messages = seat.inbox.take(min(left, self._share), bytes_left)
+            messages = seat.inbox.take(min(left, share), bytes_left)
             left -= len(messages)
             bytes_left -= sum(message.ByteSize() for message in messages)
-            seats.append(seat)
-            taken.append(messages)
-        return seats, taken
+            found.append((seat, messages))
+        found.sort(key=lambda each: len(each[1]))
+        return [seat for seat, _ in found], [messages for _, messages in found]
 
-    def _end(self, seats: Sequence[_Seat[Sender, Outcome]], working: asyncio.Future[Sequence[Outcome]]) -> None:
+    def _end(
+        self, seats: Sequence[_Seat[Sender, Outcome]], began_s: float, working: asyncio.Future[Sequence[Outcome]]
+    ) -> None:
         self._free += 1
+        is_long = asyncio.get_running_loop().time() - began_s > LONG_S
+        self._messages = max(MESSAGES_MIN, self._messages // 2) if is_long else min(MESSAGES_MAX, self._messages * 2)
+        error = RuntimeError("it is stopping") if working.cancelled() else working.exception()
         for place, seat in enumerate(seats):
             if seat.outcome.done():
                 continue
-            if working.cancelled():
-                seat.outcome.cancel()
-            elif (error := working.exception()) is not None:
+            if error is not None:
                 seat.outcome.set_exception(error)
             else:
                 seat.outcome.set_result(working.result()[place])

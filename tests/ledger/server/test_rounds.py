@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger.server import rounds as module
 from ledger.server.inbox import Inbox, Room
-from ledger.server.rounds import MESSAGES_MAX, PACE_S, Messages, Rounds
+from ledger.server.rounds import LONG_S, MESSAGES_MAX, MESSAGES_MIN, PACE_S, Messages, Rounds
 from meterbook.intake.v1 import intake_pb2
 
 Taken = list[tuple[str, list[int]]]
@@ -132,6 +132,78 @@ def test_a_round_with_several_messages_is_followed_after_a_while(executor: Threa
 
     with_clock(run)
     assert work.rounds[1:] == [[("second", [7]), ("third", [7])]]
+
+
+def test_who_is_held_back_waits_for_the_next_round(executor: ThreadPoolExecutor) -> None:
+    work = Work()
+
+    async def run(clock: list[float]) -> None:
+        rounds: Rounds[str, list[int]] = Rounds(executor, work, 1, hold_back_s=lambda: 5.0)
+        await rounds.join("first", await filled([1]))
+        second = asyncio.create_task(rounds.join("second", await filled([2])))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(work.rounds) == 1
+        clock[0] += 5.0
+        assert await second == [2]
+
+    with_clock(run)
+
+
+def test_rounds_that_take_long_get_shorter_and_longer_again(executor: ThreadPoolExecutor) -> None:
+    work, takes_s = Work(), [LONG_S * 2]
+
+    async def run(clock: list[float]) -> None:
+        def worked(portions: Sequence[tuple[str, Messages]]) -> list[list[int]]:
+            clock[0] += takes_s[0]
+            return work(portions)
+
+        rounds: Rounds[str, list[int]] = Rounds(executor, worked, 1)
+        inboxes = [await filled(range(1_000)) for _ in range(5)]
+
+        async def lengths(count: int) -> list[int]:
+            before = len(work.rounds)
+            while len(work.rounds) < before + count:
+                await asyncio.gather(*(rounds.join("sender", inbox) for inbox in inboxes))
+            return [sum(len(sequences) for _, sequences in taken) for taken in work.rounds[before:]]
+
+        assert max(await lengths(10)) == MESSAGES_MAX
+        assert await lengths(1) and set(await lengths(3)) == {MESSAGES_MIN, 1}
+        takes_s[0] = PACE_S
+        await lengths(10)
+        assert max(await lengths(2)) == MESSAGES_MAX
+
+    with_clock(run)
+
+
+def test_who_brings_little_comes_first(executor: ThreadPoolExecutor) -> None:
+    work = Work()
+    work.may_end.clear()
+
+    async def run() -> None:
+        rounds: Rounds[str, list[int]] = Rounds(executor, work, 1)
+        joined = [asyncio.create_task(rounds.join("first", await filled([1])))]
+        await begun(work, 1)
+        joined += [asyncio.create_task(rounds.join(f"{count}", await filled(range(count)))) for count in (9, 1, 5)]
+        await asyncio.sleep(0)
+        work.may_end.set()
+        await asyncio.gather(*joined)
+
+    asyncio.run(run())
+    assert [sender for sender, _ in work.rounds[1]] == ["1", "5", "9"]
+
+
+def test_no_stream_waits_for_threads_that_are_no_more() -> None:
+    async def run() -> None:
+        executor = ThreadPoolExecutor(1)
+        rounds: Rounds[str, list[int]] = Rounds(executor, Work(), 1)
+        assert await rounds.join("before", await filled([1])) == [1]
+        executor.shutdown()
+        for _ in range(3):
+            with pytest.raises(RuntimeError):
+                await rounds.join("after", await filled([1]))
+
+    asyncio.run(run())
 
 
 def test_large_messages_make_short_rounds(executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
