@@ -44,13 +44,15 @@ _NICENESS = 10
 class Derived:
     """What follows from ``records`` records: rows by table, or the Parquet file that has them.
 
-    ``position`` and ``time_us`` are those of the last of these records, ``payload_bytes`` is of all of them.
+    ``position`` and ``time_us`` are those of the last of these records; ``payload_bytes``, and ``content_bytes``, which is
+    what they take in memory, are of all of them.
     """
 
     position: int
     time_us: int
     records: int
     payload_bytes: int
+    content_bytes: int
     rows: Mapping[str, pa.Table | Path]
 
 
@@ -99,7 +101,8 @@ class _Group:
     def derived(self) -> Derived:
         assert self._last is not None
         rows = self._rows.finished()
-        return Derived(self._last.position, self._last.time_us, self.records, self._payload_bytes, rows)
+        last, size = self._last, self._content_bytes
+        return Derived(last.position, last.time_us, self.records, self._payload_bytes, size, rows)
 
     def abandon(self) -> None:
         self._rows.abandon()
@@ -155,7 +158,8 @@ def answered(message: bytes) -> tuple[Derived, bool]:
     if said.failure:
         raise LogUnavailable(said.failure) if said.is_of_log else TablesUnavailable(said.failure)
     rows = {each.table: Path(each.file) if each.file else _table(each.rows) for each in said.tables}
-    return Derived(said.position, said.time_us, said.records, said.payload_bytes, rows), said.is_last
+    derived = Derived(said.position, said.time_us, said.records, said.payload_bytes, said.content_bytes, rows)
+    return derived, said.is_last
 
 
 class _Child:
@@ -229,6 +233,7 @@ def _response(derived: Derived, *, is_last: bool) -> bytes:
         time_us=derived.time_us,
         records=derived.records,
         payload_bytes=derived.payload_bytes,
+        content_bytes=derived.content_bytes,
         tables=tables,
         is_last=is_last,
     ).SerializeToString()

@@ -21,8 +21,10 @@ from ledger.journal.errors import TablesUnavailable
 from ledger.journal.log import Log, Reader
 from ledger.journal.screening import KnownSeries
 
-#: Bytes of payloads that are read at a time to be derived here, and from which on a process is worth it.
-HERE_BYTES_MAX, MANY_BYTES = 4 << 20, 2 << 20
+#: Bytes of payloads that are read at a time to be derived here.
+HERE_BYTES_MAX = 4 << 20
+#: Bytes of payloads, or of what is in them, from which on a process is worth it. Few bytes can unfold into many rows.
+MANY_BYTES, MANY_CONTENT_BYTES = 2 << 20, 32 << 20
 #: Seconds after which a process that does not answer is given up, and one that was not worth it is to be ended.
 _PATIENCE_S, _REST_S = 60.0, 60.0
 #: Seconds until another is begun after one that failed.
@@ -61,13 +63,15 @@ class Deriving:
         """
         if self._child is not None and self._here is not None:
             self._hand_over(self._child, self._here)
-        size = 0
+        size = content_size = 0
         for derived in self._parts():
             self._position = derived.position
             size += derived.payload_bytes
+            content_size += derived.content_bytes
             yield derived
-        if size >= MANY_BYTES:
+        if size >= MANY_BYTES or content_size >= MANY_CONTENT_BYTES:
             self._many_s = time.monotonic()
+            self._begin_process()
 
     @property
     def is_idle(self) -> bool:
@@ -89,7 +93,9 @@ class Deriving:
             child.kill()
 
     def _begin_process(self) -> None:
-        """Begin a process, which is not waited for."""
+        """Begin a process, which is not waited for, unless there is one or another failed a short while ago."""
+        if self._child is not None or time.monotonic() - self._failed_s <= _AGAIN_S:
+            return
         try:
             self._child = Child("ledger.journal.deriver")
             self._many_s = time.monotonic()
@@ -123,8 +129,7 @@ class Deriving:
             records = self._reader.read(deriver.READ_BYTES_MAX)
             return self._elsewhere(deriver.request(records)) if records else iter(())
         records = self._reader.read(HERE_BYTES_MAX)
-        are_many = sum(len(record.payload) for record in records) >= MANY_BYTES
-        if are_many and self._child is None and time.monotonic() - self._failed_s > _AGAIN_S:
+        if sum(len(record.payload) for record in records) >= MANY_BYTES:
             # It gets ready while these are derived here; the next ones may be its own.
             self._begin_process()
         return self._here.derive(records)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ledger.journal.disk import sync_directory, sync_file
 from ledger.journal.errors import TablesUnavailable
 
 #: From so many rows on a row group, and so a file, is worth it.
@@ -107,26 +108,34 @@ class _File:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / f"{uuid.uuid4()}.parquet"
         self._schema = pa.schema([field.with_nullable(False) for field in schema])
-        self._writer = pq.ParquetWriter(
-            self._path,
-            self._schema,
-            compression="lz4",
-            use_dictionary=False,
-            column_encoding={field.name: _ENCODINGS[field.type] for field in schema},
-        )
+        try:
+            self._writer = pq.ParquetWriter(
+                self._path,
+                self._schema,
+                compression="lz4",
+                use_dictionary=False,
+                column_encoding={field.name: _ENCODINGS[field.type] for field in schema},
+            )
+        except BaseException:
+            self._path.unlink(missing_ok=True)
+            raise
 
     def write(self, table: pa.Table) -> None:
         self._writer.write_table(table.cast(self._schema), row_group_size=_ROW_GROUP_ROWS_MAX)
 
     def closed(self) -> Path:
+        """The file, on the disk: the catalog that will refer to it is, too."""
         self._writer.close()
+        sync_file(self._path)
+        sync_directory(self._path.parent)
         return self._path
 
     def remove(self) -> None:
         # What it still has to write is of no use, nor is what is wrong with it.
         with suppress(OSError):
             self._writer.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink()
 
 
 def _is_numeric(schema: pa.Schema) -> bool:

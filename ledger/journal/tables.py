@@ -38,7 +38,12 @@ _CONFLICTS = ("conflict", "database is locked")
 # stand still, for about a second where they have three million samples, as eight megabytes of what is written for them do.
 _SMALL_BYTES = 2 << 20
 # The second version of Parquet has encodings for differences and for doubles: what is merged takes far less space.
-_OPTIONS = {"target_file_size": "8MB", "parquet_version": "2", "parquet_compression": "zstd"}
+# Each as it is set, and as it is shown.
+_OPTIONS = {
+    "target_file_size": ("8MB", "8000000"),
+    "parquet_version": ("2", "V2"),
+    "parquet_compression": ("zstd", "zstd"),
+}
 # Older files that nobody refers to are of no use any more.
 _ORPHANS_S = 3_600
 
@@ -236,16 +241,18 @@ class Tables:
 def _create(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """Make the tables of a new store; those of an old one are left alone."""
     made = "FROM duckdb_tables() WHERE database_name = 'book' AND table_name = 'watermark'"
-    if connection.execute(made).fetchone() is not None:
-        return
-    with _transaction(connection, lake):
-        for name, schema in TABLES.items():
-            columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in schema)
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
-        connection.execute("CREATE TABLE IF NOT EXISTS watermark (position BIGINT)")
-        connection.execute("INSERT INTO watermark SELECT 0 WHERE NOT EXISTS (FROM watermark)")
-    for name, value in _OPTIONS.items():
-        connection.execute(f"CALL book.set_option('{name}', '{value}')")
+    if connection.execute(made).fetchone() is None:
+        with _transaction(connection, lake):
+            for name, schema in TABLES.items():
+                columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in schema)
+                connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+            connection.execute("CREATE TABLE IF NOT EXISTS watermark (position BIGINT)")
+            connection.execute("INSERT INTO watermark SELECT 0 WHERE NOT EXISTS (FROM watermark)")
+    # Also where they were made by another version, or by somebody who got no further.
+    found = dict(connection.execute("SELECT option_name, value FROM ducklake_options('book')").fetchall())
+    for name, (value, shown) in _OPTIONS.items():
+        if found.get(name) != shown:
+            connection.execute(f"CALL book.set_option('{name}', '{value}')")
 
 
 @contextmanager

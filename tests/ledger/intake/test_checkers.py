@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -146,6 +147,15 @@ def test_a_process_that_hangs_is_given_up(pool: Checkers, monkeypatch: pytest.Mo
     os.kill(checker.child._process.pid, signal.SIGSTOP)
     assert [isinstance(each, Refused) for each in found(pool, batches(MANY))] == [True] * MANY
     assert checker.child._process.poll() is not None
+
+
+def test_nobody_waits_for_a_process_that_is_stopped(pool: Checkers) -> None:
+    checker = until_elsewhere(pool)
+    os.kill(checker.child._process.pid, signal.SIGSTOP)
+    stopping = threading.Timer(0.1, pool.stop)
+    stopping.start()
+    assert [isinstance(each, Refused) for each in found(pool, batches(MANY))] == [True] * MANY
+    stopping.join()
 
 
 def test_a_process_that_cannot_begin_is_done_without(pool: Checkers, monkeypatch: pytest.MonkeyPatch) -> None:

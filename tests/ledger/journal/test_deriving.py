@@ -162,11 +162,12 @@ def test_what_was_known_goes_with_it(kind: type[EmbeddedLog], book: Callable[...
     ]
 
 
+@pytest.mark.parametrize("bound", ["MANY_BYTES", "MANY_CONTENT_BYTES"])
 @pytest.mark.parametrize("kind", LOGS)
 def test_much_is_handed_over_by_itself(
-    kind: type[EmbeddedLog], book: Callable[..., Book], monkeypatch: pytest.MonkeyPatch
+    kind: type[EmbeddedLog], bound: str, book: Callable[..., Book], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deriving, "MANY_BYTES", 100)
+    monkeypatch.setattr(deriving, bound, 100)
     found, state = book(kind), initial_state()
     ends_s = time.monotonic() + PATIENCE_S
     number = 0

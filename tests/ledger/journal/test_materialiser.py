@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.journal import deriver, deriving, materialiser
+from ledger.journal import deriver, deriving, materialiser, parquet
 from ledger.journal import journal as journal_module
 from ledger.journal.derive import Rows
 from ledger.journal.errors import JournalError, StoreRefused, TablesUnavailable
@@ -98,6 +98,31 @@ def test_an_apply_that_fails_is_tried_again(
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
         "the tables could not be filled; trying again every 0.01 s"
     ]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_apply_that_fails_leaves_no_files_of_nobody(
+    moment: str, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(materialiser, "_RETRY_S", 0.01)
+    monkeypatch.setattr(parquet, "ROWS_MIN", 1)
+    tries = iter(range(5))
+    apply = Tables.apply
+
+    def failing(tables: Tables, rows: Rows, previous: int, position: int) -> None:
+        if moment == "after":
+            apply(tables, rows, previous, position)
+        if next(tries, None) is not None:
+            raise TablesUnavailable("the catalog is locked")
+        if moment == "before":
+            apply(tables, rows, previous, position)
+
+    monkeypatch.setattr(Tables, "apply", failing)
+    append(journal, *batches(3))
+    assert journal.view().count("samples") == 3
+    assert next(tries, None) is None or moment == "after"
+    known = journal.tables.query("SELECT data_file FROM ducklake_list_files('book', 'samples')")
+    assert len(list((tmp_path).rglob("main/samples/*.parquet"))) == known.num_rows
 
 
 def test_trouble_that_stays_is_told(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

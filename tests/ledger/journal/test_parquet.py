@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +132,33 @@ def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "main").write_text("no directory")
     with pytest.raises(TablesUnavailable, match="cannot be written"):
         GatheredRows(tmp_path).add({"samples": samples(0, MANY)})
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = pq.ParquetWriter
+
+    def full(where: Path, *arguments: object, **named: object) -> None:
+        real(where, *arguments, **named).close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq, "ParquetWriter", full)
+    with pytest.raises(TablesUnavailable, match="No space left on device"):
+        GatheredRows(tmp_path).add({"samples": samples(0, MANY)})
+    assert list(tmp_path.rglob("*.parquet")) == []
+
+
+def test_a_file_is_on_the_disk_before_anybody_is_told_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    gathered = GatheredRows(tmp_path)
+    gathered.add({"samples": samples(0, MANY)})
+    file = gathered.finished()["samples"]
+    assert isinstance(file, Path)
+    assert synced == [file, file.parent]
+    assert pq.read_table(file).num_rows == MANY

@@ -44,6 +44,17 @@ def tables(lake: Lake) -> Iterator[Tables]:
     found.close()
 
 
+def test_options_are_set_also_where_somebody_else_made_the_tables(
+    tables: Tables, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = "SELECT option_name, value FROM ducklake_options('book')"
+    before = tables.query(shown).to_pylist()
+    tables._connection.execute("CALL book.set_option('target_file_size', '1MB')")
+    assert tables.query(shown).to_pylist() != before
+    tables.renew()
+    assert tables.query(shown).to_pylist() == before
+
+
 def test_new_tables_are_empty(tables: Tables, lake: Lake) -> None:
     assert tables.watermark == 0
     assert set(counts(tables).values()) == {0}

@@ -138,6 +138,7 @@ class DeriveResponse(google.protobuf.message.Message):
     IS_LAST_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
     IS_OF_LOG_FIELD_NUMBER: builtins.int
+    CONTENT_BYTES_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Position and time of the last of these records, how many they are, and the bytes of their payloads."""
     time_us: builtins.int
@@ -148,6 +149,8 @@ class DeriveResponse(google.protobuf.message.Message):
     """Set in place of everything else where it cannot be done now, such as on a full disk."""
     is_of_log: builtins.bool
     """Whether it is the log that cannot be read just now."""
+    content_bytes: builtins.int
+    """The bytes that the content of these records takes in memory."""
     @property
     def tables(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TableRows]: ...
     def __init__(
@@ -161,8 +164,9 @@ class DeriveResponse(google.protobuf.message.Message):
         is_last: builtins.bool = ...,
         failure: builtins.str = ...,
         is_of_log: builtins.bool = ...,
+        content_bytes: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["failure", b"failure", "is_last", b"is_last", "is_of_log", b"is_of_log", "payload_bytes", b"payload_bytes", "position", b"position", "records", b"records", "tables", b"tables", "time_us", b"time_us"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content_bytes", b"content_bytes", "failure", b"failure", "is_last", b"is_last", "is_of_log", b"is_of_log", "payload_bytes", b"payload_bytes", "position", b"position", "records", b"records", "tables", b"tables", "time_us", b"time_us"]) -> None: ...
 
 global___DeriveResponse = DeriveResponse
 
