@@ -13,7 +13,8 @@ import pyarrow as pa
 
 # From glibc's malloc.h. Other C libraries have no mallopt, or ignore these.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_BLOCK_BYTES_MAX, _KEPT_BYTES_MAX = 32 << 20, 128 << 20
+# Beyond a few megabytes blocks are few, and aligned ones leave holes in the heap that are never filled: a gigabyte of them.
+_BLOCK_BYTES_MAX, _KEPT_BYTES_MAX = 2 << 20, 128 << 20
 
 
 def keep_freed_memory() -> None:
