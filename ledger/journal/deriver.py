@@ -35,7 +35,7 @@ from meterbook.wire.sections import Sections
 #: Bytes of payloads that are read at a time.
 READ_BYTES_MAX = 16 << 20
 #: Bytes of content whose rows are derived together; of rows that are held, and of content, before they are handed on.
-PART_BYTES_MAX, HELD_BYTES_MAX, CONTENT_BYTES_MAX = 4 << 20, 64 << 20, 512 << 20
+PART_BYTES_MAX, HELD_BYTES_MAX, CONTENT_BYTES_MAX = 4 << 20, 32 << 20, 512 << 20
 #: Acknowledging comes first, filling the tables second.
 _NICENESS = 10
 
