@@ -73,9 +73,13 @@ class Chains:
         self._replays = ThreadPoolExecutor(_REPLAYS, thread_name_prefix="replays")
         self._closing = False
 
-    def close(self) -> None:
-        """Let the threads end; replays that still wait for one are refused, to be sent again to the next ledger."""
+    def stop(self) -> None:
+        """From another thread: refuse whatever is not accepted yet, to be sent again to the next ledger."""
         self._closing = True
+
+    def close(self) -> None:
+        """Stop, and let the threads end; replays that still wait for one are refused likewise."""
+        self.stop()
         self._replays.shutdown(wait=True)
 
     @property
@@ -138,6 +142,8 @@ class Chains:
         The future raises LogUnavailable where the log cannot be written just now; that of a replay Refused where it has
         another content now, TablesUnavailable where the tables are so far behind that its position cannot be told.
         """
+        if self._closing:
+            raise _stopping()
         with chain.lock:
             if chain.failed:
                 raise _unwritten()
@@ -199,7 +205,7 @@ class Chains:
 
     def _from_book(self, chain: Chain, sequence: int, digest: bytes) -> int:
         if self._closing:
-            raise Refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE, "the ledger is stopping; say hello again")
+            raise _stopping()
         head = self._journal.log.head(chain.name)
         if sequence > head.sequence:
             # It was under way a moment ago and failed.
@@ -218,6 +224,10 @@ def _check_same(chain: Chain, sequence: int, digest: bytes, known: bytes) -> Non
             f"batch {sequence} of {chain.agent}/{chain.epoch} was accepted before with hash {_short(known)}, "
             f"and now comes with {_short(digest)}",
         )
+
+
+def _stopping() -> Refused:
+    return Refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE, "the ledger is stopping; say hello again")
 
 
 def _unwritten() -> Refused:

@@ -18,6 +18,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ledger.journal.deriver import Derived
 from ledger.journal.deriving import Deriving
 from ledger.journal.errors import LogUnavailable, TablesUnavailable
 from ledger.journal.log import Log
@@ -50,9 +51,8 @@ class Materialiser:
         self._watermark = self._wanted = 0
         self._moved_s = time.monotonic()
         self._helps = False
-        # Where the group ends of which nobody knows yet whether it was applied, and its files.
-        self._doubtful_end = 0
-        self._doubtful_files: list[Path] = []
+        # The group of which nobody knows yet whether it was applied.
+        self._doubtful: Derived | None = None
         self._seen_us = now_us()
         self._moved_to(tables.watermark)
         self._stopping = threading.Event()
@@ -119,11 +119,12 @@ class Materialiser:
     def _resume(self) -> None:
         """Take up what the tables say, whatever became of the last group."""
         watermark = self._tables.watermark
-        if watermark < self._doubtful_end:
+        doubtful, self._doubtful = self._doubtful, None
+        if doubtful is not None and watermark < doubtful.position:
             # It was not applied, and what is tried every second must not leave files behind each time.
-            for file in self._doubtful_files:
-                file.unlink(missing_ok=True)
-        self._doubtful_end, self._doubtful_files = 0, []
+            for rows in doubtful.rows.values():
+                if isinstance(rows, Path):
+                    rows.unlink(missing_ok=True)
         series = View(self._tables.snapshot(), watermark, 0).known_series()
         self._deriving.begin(series, watermark)
         self._moved_to(watermark)
@@ -208,10 +209,9 @@ class Materialiser:
             self._resume()
         before = self._watermark
         for derived in self._deriving.derive():
-            self._doubtful_end = derived.position
-            self._doubtful_files = [rows for rows in derived.rows.values() if isinstance(rows, Path)]
+            self._doubtful = derived
             self._tables.apply(derived.rows, self._watermark, derived.position)
-            self._doubtful_end, self._doubtful_files = 0, []
+            self._doubtful = None
             self._upkeep.committed(derived.records)
             self._log.applied(derived.position)
             self._moved_to(derived.position)

@@ -28,7 +28,7 @@ class Inbox:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._messages: deque[intake_pb2.ClientMessage] = deque()
+        self._messages: deque[tuple[intake_pb2.ClientMessage, int]] = deque()
         self._bytes = 0
         self._ended = False
         self._arrived, self._taken = asyncio.Event(), asyncio.Event()
@@ -37,8 +37,9 @@ class Inbox:
         """Read the stream to its end, no faster than messages are taken. Raises what reading it raises."""
         try:
             async for message in requests:
-                self._messages.append(message)
-                self._count(message.ByteSize())
+                size = message.ByteSize()
+                self._messages.append((message, size))
+                self._count(size)
                 self._arrived.set()
                 # It may be large, and the next one long in coming.
                 del message
@@ -56,16 +57,17 @@ class Inbox:
             await self._arrived.wait()
         return bool(self._messages)
 
-    def take(self, most: int, bytes_most: int) -> list[intake_pb2.ClientMessage]:
-        """The first of what has arrived, up to ``most`` messages, or as many as it takes to have ``bytes_most``."""
+    def take(self, most: int, bytes_most: int) -> tuple[list[intake_pb2.ClientMessage], int]:
+        """The first of what has arrived, up to ``most`` messages, or as many as it takes to have ``bytes_most``; and its bytes."""
         found: list[intake_pb2.ClientMessage] = []
-        size = 0
-        while self._messages and len(found) < most and size < bytes_most:
-            found.append(self._messages.popleft())
-            size += found[-1].ByteSize()
-        self._count(-size)
+        taken = 0
+        while self._messages and len(found) < most and taken < bytes_most:
+            message, size = self._messages.popleft()
+            found.append(message)
+            taken += size
+        self._count(-taken)
         self._taken.set()
-        return found
+        return found, taken
 
     def close(self) -> None:
         """Nobody takes any more: what is left makes room."""

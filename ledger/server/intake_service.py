@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -103,7 +102,6 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         self._rounds: Rounds[_Sender, _Accepted] = Rounds(
             self._workers, self._accept, _WORKERS, share, lambda: chains.hold_back_s
         )
-        self._closing = threading.Event()
         self._room = Room()
         self._per_agent: Counter[str] = Counter()
 
@@ -151,7 +149,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
 
     def close(self) -> None:
         """Let the worker threads end; what they have not looked at yet is refused, to be sent again to the next ledger."""
-        self._closing.set()
+        self._chains.stop()
         self._checkers.stop()
         self._workers.shutdown(wait=True, cancel_futures=True)
         self._checkers.close()
@@ -282,8 +280,6 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                 continue
             batch = message.batch
             try:
-                if self._closing.is_set():
-                    raise Refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE, "the ledger is stopping; say hello again")
                 if message.WhichOneof("message") != "batch":
                     raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
                 position = self._chains.accept(sender.chain, batch, look, partial(_judge, sender.writer))

@@ -28,6 +28,8 @@ PACE_S = 0.016
 SHARE_MAX, MESSAGES_MAX, BYTES_MAX = 16, 64, 2 << 20
 #: Seconds from which on a round is long, and messages below which none becomes shorter.
 LONG_S, MESSAGES_MIN = 0.25, 4
+# Streams that a round has room for at least, also one that became short.
+_STREAMS_MIN = 4
 
 Messages = list[intake_pb2.ClientMessage]
 Sender = TypeVar("Sender")
@@ -82,13 +84,13 @@ class Rounds(Generic[Sender, Outcome]):
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = None
-        seats, taken = self._take()
-        if not seats:
+        taken = self._take()
+        if not taken:
             return
-        several = sum(map(len, taken)) > 1
+        several = sum(len(messages) for _, messages in taken) > 1
         self._next_s = loop.time() + max(PACE_S if several else 0.0, self._hold_back_s())
         self._free -= 1
-        portions = [(seat.sender, messages) for seat, messages in zip(seats, taken, strict=True)]
+        seats, portions = [seat for seat, _ in taken], [(seat.sender, messages) for seat, messages in taken]
         try:
             working = loop.run_in_executor(self._executor, self._work, portions)
         except RuntimeError as error:
@@ -98,22 +100,21 @@ class Rounds(Generic[Sender, Outcome]):
         working.add_done_callback(partial(self._end, seats, loop.time()))
         self._begin_in_time()
 
-    def _take(self) -> tuple[list[_Seat[Sender, Outcome]], list[Messages]]:
+    def _take(self) -> list[tuple[_Seat[Sender, Outcome], Messages]]:
         """Whose turn it is, and what they bring."""
         found: list[tuple[_Seat[Sender, Outcome], Messages]] = []
         left, bytes_left = self._messages, BYTES_MAX
-        share = min(self._share, max(1, left // MESSAGES_MIN))
+        share = min(self._share, max(1, left // _STREAMS_MIN))
         while self._waiting and left > 0 and bytes_left > 0:
             seat = self._waiting.popleft()
             if seat.outcome.done():
                 # Its stream has ended meanwhile.
                 continue
-            messages = seat.inbox.take(min(left, share), bytes_left)
+            messages, size = seat.inbox.take(min(left, share), bytes_left)
             left -= len(messages)
-            bytes_left -= sum(message.ByteSize() for message in messages)
+            bytes_left -= size
             found.append((seat, messages))
-        found.sort(key=lambda each: len(each[1]))
-        return [seat for seat, _ in found], [messages for _, messages in found]
+        return sorted(found, key=lambda each: len(each[1]))
 
     def _end(
         self, seats: Sequence[_Seat[Sender, Outcome]], began_s: float, working: asyncio.Future[Sequence[Outcome]]
