@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults kill fuzz check bench proto lock clean format
+.PHONY: help setup demo test slow faults resilience kill fuzz check bench proto lock clean format
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -20,7 +20,7 @@ generate = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Ip
 	--grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything that is needed (about a minute, once)
 	@echo "Ready: 'make demo' shows what it does."
@@ -48,13 +48,18 @@ demo: $(STAMP) ## Run a ledger, an agent and a shop on this machine (DEMO_ONCE=1
 	@$(BIN)/python -m examples.demo
 
 test: $(STAMP) ## Run the tests but for the slow ones; ARGS goes to pytest
-	@$(BIN)/python -m pytest -n auto -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n auto -m "not slow and not resilience" $(ARGS)
 
 slow: $(STAMP) ## Run the slow tests: the demo, processes that are killed, hostile clients, long histories
 	@$(BIN)/python -m pytest -n auto -m slow $(ARGS)
 
 faults: $(STAMP) ## Let disks fail and machines crash under the log; ARGS="--seeds 100 --from 7" chooses histories
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+resilience: $(STAMP) ## Kill, cut off, fill up, set back and replace what runs, and hold the book to the truth; ARGS goes to pytest
+	@RESILIENCE_SEED="$${RESILIENCE_SEED:-$$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}"; export RESILIENCE_SEED; \
+	echo "RESILIENCE_SEED=$$RESILIENCE_SEED"; \
+	$(BIN)/python -m pytest -n auto --dist worksteal -m resilience tests/resilience $(ARGS)
 
 kill: $(STAMP) ## SIGKILL everything at random for ten minutes beside a client that counts; ARGS="--minutes 3 --store shared" chooses
 	@$(BIN)/python -m tests.kill $(ARGS)
@@ -131,7 +136,7 @@ proto: $(STAMP) ## Generate the code of the wire from proto/
 
 lock: $(STAMP) ## Choose the newest versions that pyproject.toml allows (needs the network)
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate --extra agent --extra ledger --extra distributed --group dev pyproject.toml \
+		--no-emit-index-url --no-annotate --extra agent --extra kubernetes --extra ledger --extra distributed --group dev pyproject.toml \
 		-o requirements.lock >/dev/null
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --group pyproject.toml:fuzz -o requirements-fuzz.lock >/dev/null

@@ -16,8 +16,12 @@ import click
 from agent import logs
 from agent.config import AgentConfig, load
 from agent.errors import AgentError, ConfigError
-from agent.process import Agent, build_sources
+from agent.memory import give_back_freed_memory
+from agent.process import Agent, build_sources, close_sources
 from agent.spool import Spool
+from collector import registry
+from collector.base import interval_s_of
+from collector.cluster.roles import together
 
 _config_option = click.option(
     "--config",
@@ -46,6 +50,7 @@ def agent() -> None:
 )
 def run(config_path: Path, log_level: str) -> None:
     """Run until told to stop (SIGTERM or Ctrl-C); then finish what is under way."""
+    give_back_freed_memory()
     logs.begin(log_level)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,6 +103,26 @@ def check(config_path: Path, as_json: bool) -> None:
         click.echo(f"  {name:<{width}}  {kind}, every {interval_s:g} s")
 
 
+@agent.command()
+@_config_option
+@click.option("--name", default="meterbook-agent", show_default=True, help="Name of the role and the service account.")
+@click.option("--namespace", default="meterbook", show_default=True, help="Namespace of the service account.")
+def role(config_path: Path, name: str, namespace: str) -> None:
+    """Print what the agent must be granted to read its sources, and nothing more: pipe it into 'kubectl apply -f -'."""
+    try:
+        config = load(config_path)
+    except AgentError as error:
+        raise click.ClickException(str(error)) from error
+    documents = [
+        found.role(source, name, namespace)
+        for source in config.sources
+        if (found := registry.plugin(source.kind)).role is not None
+    ]
+    if not any(documents):
+        raise click.ClickException(f"{config_path}: nothing has to be granted for these sources")
+    click.echo(together(documents).rstrip("\n"))
+
+
 def _opened(config: AgentConfig, path: Path) -> Agent:
     try:
         return Agent(config)
@@ -111,9 +136,12 @@ def _named(config: AgentConfig, path: Path) -> list[tuple[str, str, float]]:
         built = build_sources(config)
     except ConfigError as error:
         raise _placed(error, path) from error
-    names = [(collector.source, source.kind, source.interval_s) for collector, source in built]
-    for collector, _ in built:
-        collector.close()
+    names = [
+        (collector.source, source.kind, interval_s_of(collector, source))
+        for sources, source in built
+        for collector in sources.current()
+    ]
+    close_sources(built)
     return names
 
 

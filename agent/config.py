@@ -118,6 +118,11 @@ class SpoolConfig(_Part):
     bytes_max: int = Field(
         default=1 << 30, ge=1 << 20, description="Most bytes of batches that may wait, one mebibyte or more."
     )
+    age_max_s: float = Field(
+        default=30 * 86_400.0,
+        gt=0,
+        description="Seconds that the oldest batch may have waited; beyond that the spool counts as full.",
+    )
     when_full: Literal["refuse_new"] = Field(
         default="refuse_new",
         description="refuse_new: checkpoints stay where they are, and the interval becomes a 'lost' coverage record.",

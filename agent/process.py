@@ -7,11 +7,15 @@ to bring them home, and what is left waits in the spool for the next start.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
 from agent.config import AgentConfig
-from agent.errors import ConfigError, StartError
+from agent.errors import ConfigError, SpoolFull, SpoolUnusable, StartError
 from agent.faults import mask
+from agent.leases import Leases
+from agent.roster import INTERVAL_S, Roster
 from agent.rules import ready
 from agent.runner import Lane
 from agent.schedule import Schedule
@@ -20,35 +24,46 @@ from agent.spool import Spool
 from agent.tagger import Tagger
 from agent.uplink import Uplink
 from collector import registry
-from collector.base import Collector, SourceConfig
+from collector.base import Collector, SourceConfig, Sources, interval_s_of
 from collector.errors import SourceError
 from meterbook.health import HealthServer
 from meterbook.wire import instants
 
+_log = logging.getLogger(__name__)
 
-def build_sources(config: AgentConfig) -> list[tuple[Collector, SourceConfig]]:
-    """The collectors that a configuration asks for. Raises ConfigError where one cannot be made or is there twice."""
-    built: list[tuple[Collector, SourceConfig]] = []
+
+def build_sources(config: AgentConfig) -> list[tuple[Sources, SourceConfig]]:
+    """What finds the sources that a configuration asks for. Raises ConfigError where it cannot be made or a source is there twice."""
+    built: list[tuple[Sources, SourceConfig]] = []
     places: dict[str, str] = {}
     found: list[str] = []
     for index, source in enumerate(config.sources):
         place = f"sources.{index}"
         try:
-            collectors = registry.plugin(source.kind).build(source)
+            sources = registry.plugin(source.kind).build(source)
+            built.append((sources, source))
+            current = sources.current()
         except (ValueError, OSError, SourceError) as error:
             found.append(f"{place}: {mask(str(error))}")
             continue
-        for collector in collectors:
-            built.append((collector, source))
+        for collector in current:
             if collector.source in places:
                 first = places[collector.source]
                 found.append(f"{place}: the source {collector.source!r} is already read by {first}: remove one of them")
             places.setdefault(collector.source, place)
     if found:
-        for collector, _ in built:
-            collector.close()
+        close_sources(built)
         raise ConfigError(*found)
     return built
+
+
+def close_sources(built: Sequence[tuple[Sources, SourceConfig]]) -> None:
+    """Let go of sources that nobody reads."""
+    for sources, _ in built:
+        with suppress(ValueError, OSError, SourceError):
+            for collector in sources.current():
+                collector.close()
+        sources.close()
 
 
 class Agent:
@@ -57,27 +72,25 @@ class Agent:
     def __init__(self, config: AgentConfig) -> None:
         """Opens everything and starts nothing. Raises AgentError."""
         with ExitStack() as opened:
-            sources = build_sources(config)
-            for collector, _ in sources:
-                opened.callback(collector.close)
+            entries = build_sources(config)
+            schedule = Schedule(config.schedule.threads_max)
+            leases = Leases(lambda sources: self.uplink.lease(sources))
+            self._roster = Roster(entries, schedule, self._lane, self._forget, leases.elsewhere)
+            opened.callback(self._roster.close)
             self.metrics = SelfMetrics()
-            self.spool = Spool(config.spool.path, agent=config.agent, bytes_max=config.spool.bytes_max)
+            self.spool = Spool(
+                config.spool.path,
+                agent=config.agent,
+                bytes_max=config.spool.bytes_max,
+                age_max_s=config.spool.age_max_s,
+            )
             opened.callback(self.spool.close)
             self.metrics.watch(self.spool.sizes)
-            rules = ready(config.tags)
-            self._lanes = [
-                Lane(
-                    collector,
-                    interval_us=round(source.interval_s * instants.SECOND_US),
-                    tagger=Tagger(rules),
-                    spool=self.spool,
-                    metrics=self.metrics,
-                )
-                for collector, source in sources
-            ]
-            intervals_s = [source.interval_s for _, source in sources]
-            self._schedule = Schedule(list(zip(self._lanes, intervals_s, strict=True)), config.schedule.threads_max)
+            self._rules = ready(config.tags)
             self.uplink = Uplink(config.ledger, self.spool, self.metrics)
+            self._roster.update()
+            self._schedule = schedule
+            self._schedule.also(self._roster.update, INTERVAL_S)
             self._door = _door(config.http.listen, self)
             opened.callback(self._door.stop)
             self._opened = opened.pop_all()
@@ -85,7 +98,7 @@ class Agent:
     @property
     def sources(self) -> list[str]:
         """The names of what is read."""
-        return [lane.source for lane in self._lanes]
+        return [lane.source for lane in self._roster.lanes]
 
     @property
     def http_port(self) -> int:
@@ -108,7 +121,22 @@ class Agent:
         """Why the agent cannot do its work just now. A ledger that cannot be reached is no reason: the spool waits."""
         if self.uplink.problem is not None:
             return self.uplink.problem
-        return next((lane.problem for lane in self._lanes if lane.problem is not None), None)
+        return next((lane.problem for lane in self._roster.lanes if lane.problem is not None), None)
+
+    def _lane(self, collector: Collector, source: SourceConfig) -> Lane:
+        return Lane(
+            collector,
+            interval_us=round(interval_s_of(collector, source) * instants.SECOND_US),
+            tagger=Tagger(self._rules),
+            spool=self.spool,
+            metrics=self.metrics,
+        )
+
+    def _forget(self, source: str) -> None:
+        try:
+            self.spool.forget(source)
+        except (SpoolFull, SpoolUnusable) as error:
+            _log.warning("%s: its progress is not forgotten: %s", source, error)
 
 
 def _door(listen: str, agent: Agent) -> HealthServer:

@@ -4,7 +4,7 @@ A rule takes one value from what was observed (``from``), may ask for a shape (`
 (``when``), and gives a tenant: a literal one, a captured part of the value, or the value itself. Rules stand in
 order and the first that gives a tenant wins. A rule whose ``from`` or ``when`` names something that a row of this
 kind does not have (an event has no labels, a series no type) simply does not apply to it. ``origin`` is what the row
-was read from; the ``source`` of an event is what the event itself names, that of a series is its origin.
+was read from; a ``tag`` is what a resource is marked with, such as ``pod.label.app``; the ``source`` of an event is what the event itself names, that of a series is its origin.
 
 What comes from data is not trusted to be a tenant's name. A value outside :data:`TENANT`, and so also one that
 begins with ``@``, gives ``@unassigned`` and ends the search: a workload that calls itself ``@shared`` must not
@@ -23,10 +23,10 @@ from meterbook.wire.series import SHARED, UNASSIGNED
 #: What a tenant's name looks like when it is read from data.
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 
-SERIES_PLACES = frozenset({"origin", "source", "metric", "label", "attribute"})
+SERIES_PLACES = frozenset({"origin", "source", "metric", "label", "attribute", "tag"})
 EVENT_PLACES = frozenset({"origin", "source", "subject", "type", "property"})
-_NAMED_PLACES = frozenset({"label", "attribute", "property"})
-_FORMS = "origin, source, metric, subject, type, label:NAME, attribute:NAME or property:NAME"
+_NAMED_PLACES = frozenset({"label", "attribute", "tag", "property"})
+_FORMS = "origin, source, metric, subject, type, label:NAME, attribute:NAME, tag:NAME or property:NAME"
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:

@@ -17,23 +17,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import coverage
+from agent import coverage, memory
 from agent.coverage import Gap
 from agent.errors import SpoolFull, SpoolUnusable
 from agent.faults import mask
 from agent.inspection import inspect
 from agent.selfmetrics import SelfMetrics
 from agent.spool import Spool
+from agent.tagged import TaggedSeries
 from agent.tagger import Tagger
 from collector.base import Collector
 from collector.readings import Coverage, Readings, Status, Window
 from meterbook.wire import instants
 from meterbook.wire.sections import Sections, sections
 
+#: Collections without anything, one after the other, from which on a source cannot be read here.
+FAILURES_MANY = 3
 #: A window longer than so many intervals has a part that nobody watched.
 GAP_INTERVALS = 1.5
 
 _REASON_CHARACTERS_MAX = 200
+#: Defining so many series leaves tens of megabytes of freed memory.
+_FRESH_ROWS_MANY = 10_000
 _GAPS_BY_REASON = {gap.reason: gap for gap in (coverage.SPOOL_FULL, coverage.SPOOL_UNUSABLE)}
 _log = logging.getLogger(__name__)
 
@@ -61,6 +66,9 @@ class Lane:
         self._metrics = metrics
         self._clock = clock
         self._stopping = threading.Event()
+        self._defined_many = False
+        self._failures = 0
+        self._busy = threading.Lock()
         progress = spool.begin(self.source, clock())
         self._checkpoint = progress.checkpoint
         self._end_us = progress.window_end_us
@@ -68,14 +76,28 @@ class Lane:
 
     def tick(self) -> None:
         """Collects until the source has no more. Raises nothing."""
+        with self._busy:
+            self._tick()
+            if self._defined_many:
+                # Only here everything is let go of.
+                self._defined_many = False
+                memory.trim()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a collection is under way."""
+        return self._busy.locked()
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last few collections gave nothing."""
+        return self._failures >= FAILURES_MANY
+
+    def _tick(self) -> None:
         while not self._stopping.is_set():
             now_us = self._clock()
             if now_us <= self._end_us:
-                behind_s = (self._end_us - now_us) / instants.SECOND_US
-                _log.warning(
-                    "%s: the clock is %.1f s behind the last collection: waiting for it", self.source, behind_s
-                )
-                self.missed(coverage.CLOCK_WENT_BACK)
+                self._wait_for_clock(now_us)
                 return
             try:
                 if not self._collect(Window(self._end_us, now_us)):
@@ -83,6 +105,14 @@ class Lane:
             except Exception as error:  # noqa: BLE001 - a lane never dies, whatever is wrong in it
                 _log.error("%s: collection abandoned: %r", self.source, error, exc_info=error)
                 return
+
+    def _wait_for_clock(self, now_us: int) -> None:
+        """Nothing is read before the time that was told of already: no moment and no sample is told of twice."""
+        behind_s = (self._end_us - now_us) / instants.SECOND_US
+        if self.problem is None:
+            _log.warning("%s: the clock is %.1f s behind the last collection: waiting for it", self.source, behind_s)
+        self.problem = f"{self.source}: the clock is {behind_s:.1f} s behind the last collection, nothing is read until it has caught up"
+        self.missed(coverage.CLOCK_WENT_BACK)
 
     def missed(self, gap: Gap) -> None:
         """A tick passed without a collection; kept for the coverage of the window that will span it."""
@@ -93,6 +123,24 @@ class Lane:
     def stop(self) -> None:
         """The collection under way is the last."""
         self._stopping.set()
+
+    def end(self) -> None:
+        """The source is not there any more: store its last word. After :meth:`stop`. Raises nothing."""
+        with self._busy:
+            try:
+                self._store_end()
+            except Exception as error:  # noqa: BLE001 - what is gone must not stop what is there
+                _log.warning("%s: its end is not told: %s", self.source, _text(error))
+
+    def _store_end(self) -> None:
+        now_us = max(self._clock(), self._end_us)
+        last = self._collector.end(now_us, self._checkpoint)
+        if last is None or not last.samples.num_rows:
+            return
+        series = self._tagger.tag(last, Window(self._end_us, now_us)).series
+        checkpoint, end_us = self._checkpoint, self._end_us
+        content = sections(samples=last.samples)
+        self._spool.append(content, series, source=self.source, checkpoint=checkpoint, window_end_us=end_us)
 
     def _collect(self, window: Window) -> bool:
         """One collection; gives whether the source has more just now."""
@@ -106,7 +154,10 @@ class Lane:
             reason = f"collector error: {_text(error)}"
             failed = Coverage(self.source, window.start_us, window.end_us, "failed", reason)
             found = self._prepared(Readings((failed,), checkpoint=self._checkpoint), window, gap)
-        if not self._store(found, window, gap):
+        stored = self._store(found, gap)
+        is_well = stored and found.status in ("complete", "partial")
+        self._failures = 0 if is_well else self._failures + 1
+        if not stored:
             return False
         readings = found.readings
         self._metrics.collection_seconds.labels(self.source).observe(time.monotonic() - began_s)
@@ -119,25 +170,34 @@ class Lane:
 
     def _prepared(self, readings: Readings, window: Window, gap: Gap | None) -> _Prepared:
         """The readings tagged, with honest coverage, fit to be sealed. Raises whatever a faulty collector causes."""
-        inspect(readings, window)
+        inspect(readings, window, catches_up=self._collector.catches_up)
         tagged = self._tagger.tag(readings, window)
         records = coverage.with_unassigned(readings.coverage, tagged.events_unassigned)
         has_gap = window.end_us - window.start_us > GAP_INTERVALS * self._interval_us
-        if has_gap and not self._collector.catches_up:
-            records = coverage.with_gap(records, window, self._interval_us, gap or coverage.TICK_MISSED)
+        # After the clock went back, more time has passed than it shows: no part of the window counts as watched throughout.
+        is_dubious = gap is coverage.CLOCK_WENT_BACK and not has_gap
+        if (has_gap or is_dubious) and not self._collector.catches_up:
+            watched_us = 0 if is_dubious else self._interval_us
+            records = coverage.with_gap(records, window, watched_us, gap or coverage.TICK_MISSED)
         content = sections(
-            series=tagged.series,
             samples=readings.samples,
             events=tagged.events,
             coverage=coverage.coverage_table(records),
             dead_letters=coverage.dead_letter_table(readings.dead_letters),
         )
-        return _Prepared(readings, content, records[-1].status, tagged.events_unassigned)
+        until_us = max(window.start_us, *(record.end_us for record in records))
+        return _Prepared(readings, tagged.series, content, until_us, records[-1].status, tagged.events_unassigned)
 
-    def _store(self, found: _Prepared, window: Window, gap: Gap | None) -> bool:
+    def _store(self, found: _Prepared, gap: Gap | None) -> bool:
         checkpoint = found.readings.checkpoint
         try:
-            self._spool.append(found.content, source=self.source, checkpoint=checkpoint, window_end_us=window.end_us)
+            self._spool.append(
+                found.content,
+                found.series,
+                source=self.source,
+                checkpoint=checkpoint,
+                window_end_us=found.until_us,
+            )
         except (SpoolFull, SpoolUnusable) as error:
             self._gap = coverage.SPOOL_FULL if isinstance(error, SpoolFull) else coverage.SPOOL_UNUSABLE
             self._metrics.collections.labels(self.source, self._gap.status).inc()
@@ -147,9 +207,10 @@ class Lane:
             self.problem = str(error)
             return False
         if self.problem is not None:
-            _log.info("%s: stored again", self.source)
+            _log.info("%s: collected and stored again", self.source)
         self.problem = None
-        self._checkpoint, self._end_us = checkpoint, window.end_us
+        self._checkpoint, self._end_us = checkpoint, found.until_us
+        self._defined_many = found.series.fresh is not None and found.series.fresh.num_rows > _FRESH_ROWS_MANY
         return True
 
     def _note(self, gap: Gap) -> None:
@@ -163,7 +224,9 @@ class Lane:
 @dataclass(frozen=True)
 class _Prepared:
     readings: Readings
+    series: TaggedSeries
     content: Sections
+    until_us: int
     status: Status
     events_unassigned: int
 

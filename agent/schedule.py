@@ -5,6 +5,9 @@ restart line up with each other and with the hours of the book. Each source is s
 tenth of its interval, derived from its name: sources do not all start in the same instant, and two agents that read
 the same source still read it together.
 
+The wall clock may be set. Forward, that is ticks missed; back, the next tick would be as far away as the clock went, so a
+thread of its own compares the clock with one that nobody sets, and plans all ticks anew.
+
 A lane never runs twice at a time. A tick that comes while the lane is busy, or too late to be of use, is told to
 the lane, which accounts for it.
 """
@@ -13,20 +16,30 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from datetime import UTC
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from agent import coverage
+from agent import coverage, memory
 from agent.runner import Lane
 from meterbook.wire import instants
 
 #: Largest shift of a source, as a part of its interval.
 SHIFT_PART_MAX = 0.1
+#: How often the clocks are compared, and by how much the wall clock must have gone back.
+CLOCK_INTERVAL_S, CLOCK_BACK_S = 1.0, 0.5
+#: How often freed memory is given back.
+TRIM_INTERVAL_S = 20
+
+_log = logging.getLogger(__name__)
 
 
 def shift_us(source: str, interval_us: int) -> int:
@@ -38,37 +51,74 @@ def shift_us(source: str, interval_us: int) -> int:
 class Schedule:
     """Ticks the lanes from threads of its own."""
 
-    def __init__(self, lanes: Sequence[tuple[Lane, float]], threads_max: int) -> None:
-        """Each lane with its interval in seconds."""
+    def __init__(self, threads_max: int) -> None:
+        """At most ``threads_max`` collections run at the same time."""
         # The scheduler logs every tick that it skips; the lanes account for those.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        self._lanes = {lane.source: lane for lane, _ in lanes}
+        self._lanes: dict[str, Lane] = {}
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(max(1, min(threads_max, len(lanes))))}, timezone=UTC
+            executors={"default": ThreadPoolExecutor(threads_max), "own": ThreadPoolExecutor(1)}, timezone=UTC
         )
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
-        for lane, interval_s in lanes:
-            start = instants.to_datetime(shift_us(lane.source, round(interval_s * instants.SECOND_US)))
-            self._scheduler.add_job(
-                lane.tick,
-                IntervalTrigger(seconds=interval_s, start_date=start, timezone=UTC),
-                id=lane.source,
-                max_instances=1,
-                coalesce=True,
-                misfire_grace_time=max(1, int(interval_s / 2)),
-            )
+        self._stopping = threading.Event()
+        self._clock_thread = threading.Thread(target=self._watch_clock, name="clock", daemon=True)
+        self.also(memory.trim, TRIM_INTERVAL_S)
+
+    def also(self, call: Callable[[], object], interval_s: float) -> None:
+        """Have something else done from time to time."""
+        trigger = IntervalTrigger(seconds=interval_s, start_date=instants.to_datetime(0), timezone=UTC)
+        self._scheduler.add_job(call, trigger, executor="own", coalesce=True)
+
+    def add(self, lane: Lane, interval_s: float) -> None:
+        """Have a lane tick from now on."""
+        self._lanes[lane.source] = lane
+        start = instants.to_datetime(shift_us(lane.source, round(interval_s * instants.SECOND_US)))
+        self._scheduler.add_job(
+            lane.tick,
+            IntervalTrigger(seconds=interval_s, start_date=start, timezone=UTC),
+            id=lane.source,
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=max(1, int(interval_s / 2)),
+        )
+
+    def remove(self, lane: Lane) -> None:
+        """No more ticks of a lane; one may be under way."""
+        lane.stop()
+        if self._lanes.pop(lane.source, None) is not None:
+            self._scheduler.remove_job(lane.source)
 
     def start(self) -> None:
         """Begin to tick."""
         self._scheduler.start()
+        self._clock_thread.start()
 
     def stop(self) -> None:
         """No more ticks; returns when the collections under way are done."""
+        self._stopping.set()
+        if self._clock_thread.is_alive():
+            self._clock_thread.join()
         for lane in self._lanes.values():
             lane.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 
+    def _watch_clock(self) -> None:
+        ahead_s = time.time() - time.monotonic()
+        while not self._stopping.wait(CLOCK_INTERVAL_S):
+            before_s, ahead_s = ahead_s, time.time() - time.monotonic()
+            if before_s - ahead_s > CLOCK_BACK_S:
+                _log.warning("the clock went back by %.1f s: ticks are planned anew", before_s - ahead_s)
+                self._plan_anew()
+
+    def _plan_anew(self) -> None:
+        now = datetime.now(UTC)
+        for job in self._scheduler.get_jobs():
+            with suppress(JobLookupError):  # its source is gone since
+                job.modify(next_run_time=job.trigger.get_next_fire_time(None, now))
+
     def _missed(self, event: JobEvent) -> None:
         gap = coverage.STILL_RUNNING if event.code == EVENT_JOB_MAX_INSTANCES else coverage.TICK_MISSED
-        self._lanes[event.job_id].missed(gap)
+        lane = self._lanes.get(event.job_id)
+        if lane is not None:
+            lane.missed(gap)

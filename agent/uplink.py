@@ -15,7 +15,7 @@ Certificates and the agent's key are read anew for every connection, so both can
 with an invitation, the uplink enrols first (see ``enrolment``).
 
 gRPC sends from a thread of its own, which pulls batches out of ``_outgoing``; this module's thread reads answers.
-Lanes are never kept waiting: an append only wakes the sender. This is the agent's only module that knows gRPC.
+Lanes are never kept waiting: an append only wakes the sender. Only this module and ``connection`` know gRPC.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import grpc
 
 from agent.config import LedgerConfig
+from agent.connection import bearer, channel
 from agent.enrolment import Key, KeyFiles
-from agent.errors import AgentError, ChainBroken, StartError
+from agent.errors import AgentError, ChainBroken, SpoolFull, StartError
+from agent.leases import Answer
 from agent.selfmetrics import SelfMetrics
 from agent.sendwindow import SendWindow
 from agent.spool import SealedBatch, Spool
@@ -45,19 +46,9 @@ BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 30.0
 STUCK_S = 60.0
 
-_MESSAGE_BYTES_MAX = 64 << 20
 _POLL_S = 0.5
 _ENROL_S = 30.0
-_OPTIONS = [
-    ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
-    ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
-    # Above the 5 minutes below which a gRPC server counts pings as abuse, below the idle limits of load balancers.
-    ("grpc.keepalive_time_ms", 310_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    # Each try is a connection of its own: gRPC's shared back-off would only hide ours.
-    ("grpc.use_local_subchannel_pool", 1),
-]
+_LEASE_ANSWER_S = 2.0
 _LASTING_REFUSALS = frozenset(
     {
         intake_pb2.REFUSAL_CODE_MALFORMED,
@@ -99,7 +90,7 @@ class Uplink:
         self._config = config
         self._spool = spool
         self._metrics = metrics
-        _credentials(config)
+        channel(config).close()
         self._keys = None if config.key_file is None else KeyFiles(config.key_file, config.enrolment_token_file)
         self._stopping = threading.Event()
         self._is_trying = False
@@ -112,6 +103,8 @@ class Uplink:
         self._resume: intake_pb2.Resume | None = None
         self._window: SendWindow | None = None
         self._end_stream: Callable[[], object] | None = None
+        #: What calls the ledger while there is a stream to it.
+        self._connected: tuple[intake_pb2_grpc.IntakeStub, tuple[tuple[str, str], ...]] | None = None
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
     @property
@@ -129,6 +122,20 @@ class Uplink:
         window = self._window
         if window is not None:
             window.wake()
+
+    def lease(self, sources: Collection[str]) -> Answer | None:
+        """Ask to be the one who reads some sources; None where the ledger cannot be asked, or knows nothing of that."""
+        connected = self._connected
+        if connected is None:
+            return None
+        stub, identity = connected
+        request = intake_pb2.LeaseRequest(agent=self._spool.agent, sources=sorted(sources))
+        try:
+            response = stub.Lease(request, timeout=_LEASE_ANSWER_S, metadata=identity)
+        except (grpc.RpcError, ValueError) as error:  # a channel that was closed meanwhile raises ValueError
+            _log.debug("no leases just now: %s", error)
+            return None
+        return Answer({each.source: each.agent for each in response.held}, response.duration_s)
 
     def stop(self, drain_s: float = 5.0) -> None:
         """Ends the stream, after at most ``drain_s`` seconds in which a ledger that answers may empty the spool."""
@@ -183,12 +190,14 @@ class Uplink:
         """One stream from Hello to its end. Always raises: _Interrupted, _Stuck or _NewEpoch."""
         ends: list[Exception] = []
         window = SendWindow(self._spool.after)
-        with self._channel() as channel:
+        with self._channel() as connection:
             calls: list[grpc.Call] = []
-            identity = self._identity(channel)
+            identity = self._identity(connection)
             outgoing = self._outgoing(window, calls, ends)
-            call = intake_pb2_grpc.IntakeStub(channel).Stream(outgoing, metadata=identity)
+            stub = intake_pb2_grpc.IntakeStub(connection)
+            call = stub.Stream(outgoing, metadata=identity)
             calls.append(call)
+            self._connected = stub, identity
             self._window, self._end_stream = window, call.cancel
             if self._stopping.is_set():
                 call.cancel()
@@ -200,10 +209,13 @@ class Uplink:
                 raise (ends[0] if ends else _outcome(error, self._config.endpoint)) from error
             except ChainBroken as error:
                 raise _Interrupted(str(error)) from error
+            except SpoolFull as error:
+                # The disk has no room even to note what was acknowledged: it may have soon.
+                raise _Interrupted(str(error)) from error
             except AgentError as error:
                 raise _Stuck(str(error)) from error
             finally:
-                self._window = self._end_stream = None
+                self._window = self._end_stream = self._connected = None
                 window.close()
                 call.cancel()
 
@@ -269,6 +281,9 @@ class Uplink:
         resume = self._resume
         if resume is None or self._witness.distrust:
             return
+        if self._witness.is_due and self._spool.parting(resume.sequence, resume.hash) is not None:
+            # It does not hold what it held: before anything is made of that, it shows its book.
+            return
         self._resume = None
         parting = self._spool.resume(resume.sequence, resume.hash)
         if parting is not None:
@@ -293,29 +308,28 @@ class Uplink:
 
     def _channel(self) -> grpc.Channel:
         try:
-            credentials = _credentials(self._config)
+            return channel(self._config)
         except StartError as error:
             raise _Stuck(str(error)) from error
-        if credentials is None:
-            return grpc.insecure_channel(self._config.endpoint, options=_OPTIONS)
-        return grpc.secure_channel(self._config.endpoint, credentials, options=_OPTIONS)
 
-    def _identity(self, channel: grpc.Channel) -> tuple[tuple[str, str], ...]:
+    def _identity(self, connection: grpc.Channel) -> tuple[tuple[str, str], ...]:
         """What tells the ledger who this is; enrols first where there is no key yet."""
         if self._keys is None:
             return ()
         try:
             key = self._keys.key()
             if key is None:
-                key = self._keys.enrol(lambda invitation, key: self._enrol(channel, invitation, key))
+                key = self._keys.enrol(lambda invitation, key: self._enrol(connection, invitation, key))
                 _log.info("enrolled at %s with key %s", self._config.endpoint, key.id)
         except AgentError as error:
             raise _Stuck(str(error)) from error
-        return _bearer(key.text)
+        return bearer(key.text)
 
-    def _enrol(self, channel: grpc.Channel, invitation: str, key: Key) -> None:
+    def _enrol(self, connection: grpc.Channel, invitation: str, key: Key) -> None:
         request = access_pb2.EnrolRequest(agent=self._spool.agent, key_id=key.id, secret_hash=key.secret_hash)
-        call = access_pb2_grpc.AccessStub(channel).Enrol.future(request, timeout=_ENROL_S, metadata=_bearer(invitation))
+        call = access_pb2_grpc.AccessStub(connection).Enrol.future(
+            request, timeout=_ENROL_S, metadata=bearer(invitation)
+        )
         self._end_stream = call.cancel
         if self._stopping.is_set():
             call.cancel()
@@ -325,26 +339,6 @@ class Uplink:
             raise _Interrupted("stopped while enrolling") from error
         except grpc.RpcError as error:
             raise _outcome(error, self._config.endpoint) from error
-
-
-def _credentials(config: LedgerConfig) -> grpc.ChannelCredentials | None:
-    if config.plaintext:
-        return None
-    tls = config.tls
-    return grpc.ssl_channel_credentials(
-        _file(tls.ca_file, "ca_file"), _file(tls.key_file, "key_file"), _file(tls.cert_file, "cert_file")
-    )
-
-
-def _file(path: Path | None, name: str) -> bytes | None:
-    try:
-        return None if path is None else path.read_bytes()
-    except OSError as error:
-        raise StartError(f"ledger.tls.{name} {path} cannot be read: {error.strerror or error}") from error
-
-
-def _bearer(credential: str) -> tuple[tuple[str, str], ...]:
-    return (("authorization", f"Bearer {credential}"),)
 
 
 def _outcome(error: grpc.RpcError, endpoint: str) -> Exception:

@@ -115,6 +115,7 @@ class Witness:
             if key.hint not in {known.hint for known in self._trust.keys}:
                 self._trust = replace(self._trust, keys=(key,))
         self._acked: OrderedDict[int, bytes] = OrderedDict()
+        self._has_shown = False
         #: Times that the ledger showed what cannot be believed.
         self.failures = 0
 
@@ -122,6 +123,11 @@ class Witness:
     def distrust(self) -> str:
         """Why nothing may be sent to the ledger; "" where it may."""
         return self._trust.distrust
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the ledger has shown a checkpoint before, and none on this stream."""
+        return self.size > 0 and not self._has_shown
 
     @property
     def size(self) -> int:
@@ -138,6 +144,7 @@ class Witness:
     def resumed(self) -> None:
         """Another stream begins: what was acknowledged on the one before may have been in another epoch."""
         self._acked.clear()
+        self._has_shown = False
 
     def shown(self, shown: intake_pb2.Witness) -> None:
         """Check what the ledger shows, and keep it. Raises Distrusted where it does not hold."""
@@ -146,6 +153,7 @@ class Witness:
             trust = witnessed(self._trust, shown, own)
         except ProofError as error:
             raise self._distrusted(shown, str(error)) from error
+        self._has_shown = True
         if self._trust.distrust:
             _log.warning("the ledger shows the book that it showed before again: sending goes on")
         if trust != self._trust:
@@ -160,7 +168,10 @@ class Witness:
 
     def _distrusted(self, shown: intake_pb2.Witness, reason: str) -> Distrusted:
         self.failures += 1
-        text = f"the ledger cannot be believed, nothing is sent to it: {reason}"
+        text = (
+            f"the ledger cannot be believed, nothing is sent to it: {reason}; if it was restored or replaced on purpose, "
+            "stop the agent and run 'meterbook agent forget-ledger'"
+        )
         if not self._trust.distrust:
             before, now = self._trust.note or "none\n", shown.checkpoint
             file = self._spool.folder / f"evidence-{self._clock()}.txt"

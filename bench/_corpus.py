@@ -28,6 +28,7 @@ from meterbook.proof.keys import Rotation, sign_rotation
 from meterbook.proof.merkle import Frontier
 from meterbook.wire import instants
 from meterbook.wire.sections import SCHEMAS
+from tests.fakes import metric_messages as messages
 from tests.ledger.batches import Sender, content, coverage, draft, event, minute, sealed, series
 from tests.ledger.journal.logs import SEED, file_of, groups_of
 from tests.proof.ledgers import Ledger
@@ -191,6 +192,74 @@ def proof() -> Files:
     yield "edge", Frontier().appended(ledger.leaves()).to_bytes()
 
 
+def pages() -> Files:
+    """Pages of metrics."""
+    texts = {
+        "text": '# HELP a b\n# TYPE a_total counter\na_total{x="1",y="z"} 5\na_total{x="2"} +Inf 1767225600123\n\nup 1\n',
+        "openmetrics": '# TYPE a counter\n# UNIT a_bytes bytes\na_total{x="1"} 5 1767225600.5 # {trace_id="x"} 0.5\na_created{x="1"} 1\n# EOF\n',
+        "quoted-names": '{"my.metric","my.label"="b"} 1\n# TYPE "my.metric" gauge\n',
+        "escapes": r'a{x="\\ \" \n }{ #"} 1' + "\n",
+        "blanks": 'a { x = "1" , } \t 5 \t 17 \r\n',
+        "histogram": '# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 1.5\nh_count 2\n',
+        "nan": "a NaN\nb nan(1)\nc -nan\n",
+        "numbers": "a 1e400\nb 0x1p3\nc 1_000\nd .5\ne 5.\nf -0\n",
+        "times": "a 1 0x10\nb 1 -5\nc 1 99999999999999999\n# EOF\n",
+        "cut-off": "a 1\nb 2",
+        "same": "a 1\na 1\na 2 5\n",
+        "no-text": 'a{x="\udcff"} 1\n',
+    }
+    for name, text in texts.items():
+        yield name, text.encode("utf-8", "surrogateescape")
+
+
+def protobuf() -> Files:
+    """Pages of messages."""
+    gauge = messages.family("depth", messages.GAUGE, help="Depth.", unit="items")
+    for queue in ("mail", "print"):
+        messages.metric(gauge, {"queue": queue}, 1_767_225_600_123).gauge.value = 5
+    jobs = messages.family("jobs_total", messages.COUNTER)
+    counter = messages.metric(jobs, {"a.b": 'x"\n\\'}).counter
+    counter.value, counter.created_timestamp.seconds = 3, 1_767_222_000
+    counter.exemplar.label.add(name="trace_id", value="4bf92f35")
+    wait, old = messages.family("wait", messages.SUMMARY), messages.family("old.reading", messages.UNTYPED)
+    messages.metric(old).untyped.value = 1.5
+    summary = messages.metric(wait).summary
+    summary.sample_count, summary.sample_sum = 300, 1.5
+    summary.quantile.add(quantile=0.5, value=0.1)
+    lat = messages.family("lat", messages.HISTOGRAM)
+    classic, native = messages.metric(lat, {"path": "/"}).histogram, messages.metric(lat, {"path": "/b"}).histogram
+    classic.sample_count, classic.sample_sum = 127, 12.5
+    classic.bucket.add(upper_bound=0.25, cumulative_count=120)
+    native.sample_count, native.schema, native.zero_count = 3, 3, 1
+    native.positive_span.add(offset=-2, length=2)
+    native.positive_delta.extend((1, 0))
+    ages = messages.family("age", messages.GAUGE_HISTOGRAM)
+    messages.metric(ages).histogram.sample_count_float = 2.5
+    families = {
+        "gauge": gauge,
+        "counter": jobs,
+        "summary": wait,
+        "untyped": old,
+        "histogram": lat,
+        "gaugehistogram": ages,
+    }
+    for name, family in families.items():
+        yield name, messages.delimited([family])
+    several = messages.delimited(families.values())
+    yield "several", several
+    yield "cut-off", several[:-3]
+    yield "group", messages.delimited([messages.field(1, b"a") + messages.field(4, b"\x13\x14")])
+    yield (
+        "long-varint",
+        messages.delimited([messages.field(4, messages.field(2, b"") + b"\x30" + b"\xff" * 9 + b"\x01")]),
+    )
+    yield "no-text", several.replace(b"mail", b"\xff\xfe..")
+    yield (
+        "many",
+        messages.delimited([messages.field(1, b"a") + messages.field(3, 1) + messages.field(4, b"\x12\0") * 50]),
+    )
+
+
 def write(folder: Path, files: Files) -> None:
     """Write the files in place of those that were made before."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -201,7 +270,15 @@ def write(folder: Path, files: Files) -> None:
         (folder / name).write_bytes(data)
 
 
-SEEDS = {"sections": sections, "batch": batch, "record": record, "segment": segments, "proof": proof}
+SEEDS = {
+    "page": pages,
+    "protobuf": protobuf,
+    "sections": sections,
+    "batch": batch,
+    "record": record,
+    "segment": segments,
+    "proof": proof,
+}
 
 if __name__ == "__main__":
     for target, files in SEEDS.items():

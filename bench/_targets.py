@@ -19,6 +19,11 @@ import pyarrow as pa
 from google.protobuf.message import DecodeError
 
 from bench._checksums import with_checksums
+from bench.fuzz import CORPUS
+from collector.errors import SourceError
+from collector.exposition.heads import HeadError, parse_head
+from collector.exposition.page import Format, Page
+from collector.exposition.reader import PageReader
 from ledger.intake.contents import IntakeLimits, checked_content
 from ledger.intake.recording import recorded
 from ledger.intake.refusals import Refused
@@ -153,7 +158,54 @@ def proof(data: bytes) -> None:
             check()
 
 
+def page(data: bytes) -> None:
+    """Bytes as a page of metrics in each format: samples whose heads can be read, or SourceError; and the same once more."""
+    kinds: tuple[Format, ...] = ("text", "openmetrics")
+    for kind in kinds:
+        reader = PageReader("target", 10_000)
+        try:
+            first = reader.read(Page(data, kind))
+        except SourceError as error:
+            _check_sentence(str(error))
+            continue
+        again = reader.read(Page(data, kind))
+        assert again.values.tobytes() == first.values.tobytes()
+        assert (again.times_us is None) == (first.times_us is None)
+        for head in first.layout.heads.to_pylist():
+            with suppress(HeadError):
+                name, labels = parse_head(head)
+                assert name and all(labels.values())
+
+
+def protobuf(data: bytes) -> None:
+    """Bytes as a page of messages: samples whose heads can be read, or SourceError; and the same where another page came before."""
+    reader, fresh = PageReader("target", 1_000), PageReader("target", 1_000)
+    known = (CORPUS / "protobuf" / "several").read_bytes()
+    reader.read(Page(known, "protobuf"))
+    with _memory_within((64 << 20) + 64 * len(data)):
+        try:
+            first = fresh.read(Page(data, "protobuf"))
+        except SourceError as error:
+            _check_sentence(str(error))
+            with suppress(SourceError):
+                reader.read(Page(data, "protobuf"))
+                raise AssertionError(f"what is refused at first is taken later: {error}") from None
+            return
+    for again in (reader.read(Page(data, "protobuf")), fresh.read(Page(data, "protobuf"))):
+        assert again.values.tobytes() == first.values.tobytes()
+        assert again.layout.heads.equals(first.layout.heads)
+        for column, same in ((again.times_us, first.times_us), (again.created_s, first.created_s)):
+            assert (column is None) == (same is None)
+            assert column is None or same is None or column.tobytes() == same.tobytes()
+    for head in first.layout.heads.to_pylist():
+        with suppress(HeadError):
+            name, labels = parse_head(head)
+            assert name and all(labels.values())
+
+
 TARGETS: dict[str, Target] = {
+    "page": page,
+    "protobuf": protobuf,
     "sections": sections,
     "batch": batch,
     "record": record,

@@ -21,7 +21,7 @@ from typing import Any
 from bench._figure import report
 
 CORPUS = Path(__file__).parents[1] / "tests/data/corpus"
-NAMES = ("sections", "batch", "record", "segment", "proof")
+NAMES = ("page", "protobuf", "sections", "batch", "record", "segment", "proof")
 #: Fewer would mean that something is wrong with the fuzzer.
 GOAL_PER_S = 50
 _INPUT_BYTES_MAX = 1 << 16
@@ -54,7 +54,7 @@ def fuzz(target: str, options: list[str]) -> None:
         fuzzer: Any = importlib.import_module("atheris")
     except ModuleNotFoundError:
         raise SystemExit("atheris is missing: 'make fuzz' installs it") from None
-    with fuzzer.instrument_imports(include=["meterbook", "ledger"]):
+    with fuzzer.instrument_imports(include=["collector", "meterbook", "ledger"]):
         targets = importlib.import_module("bench._targets").TARGETS
     fuzzer.Setup([sys.argv[0], *options], targets[target])
     fuzzer.Fuzz()

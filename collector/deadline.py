@@ -5,6 +5,9 @@ reader for ever. Here every wait, from the first address tried to the last byte 
 of one deadline, so a request ends after ``timeout_s`` whatever the other side does. Only looking the name up is left
 to the resolver, which has bounds of its own (``resolv.conf``: 5 s a server, two attempts).
 
+An answer that is meant to go on (a watch) is asked for with the request extension ``idle_s``: its head is under the
+deadline; its body, if its status is 200, may last for ever, but must say something every ``idle_s`` seconds.
+
 The mechanism: httpcore asks a *network backend* for connections and then reads and writes through the stream it got.
 Ours wraps the ordinary one and replaces each time-out by the time left. The deadline belongs to the thread that makes
 the request, because a pooled connection outlives the request that opened it.
@@ -111,7 +114,11 @@ class DeadlineTransport(httpx.BaseTransport):
         self._timeout_s = timeout_s
         self._deadline = _Deadline()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl_context, keepalive_expiry=_KEEP_ALIVE_S, network_backend=_Backend(self._deadline)
+            ssl_context=ssl_context,
+            # Each thread has one request at a time: the callers' threads are the bound.
+            max_connections=None,
+            keepalive_expiry=_KEEP_ALIVE_S,
+            network_backend=_Backend(self._deadline),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -127,13 +134,17 @@ class DeadlineTransport(httpx.BaseTransport):
             content=request.stream,
             extensions=request.extensions,
         )
-        with _translated(place, self._timeout_s):
+        late = f"did not answer completely within {self._timeout_s:g} s"
+        with _translated(place, late):
             answer = self._pool.handle_request(outgoing)
         assert isinstance(answer.stream, Iterable)
+        idle_s: float | None = request.extensions.get("idle_s") if answer.status == 200 else None
         return httpx.Response(
             status_code=answer.status,
             headers=answer.headers,
-            stream=_Body(answer.stream, place, self._timeout_s),
+            stream=_Body(answer.stream, place, late)
+            if idle_s is None
+            else _EndlessBody(answer.stream, place, idle_s, self._deadline),
             extensions=answer.extensions,
         )
 
@@ -144,13 +155,13 @@ class DeadlineTransport(httpx.BaseTransport):
 class _Body(httpx.SyncByteStream):
     """The body of an answer, still under the deadline of its request."""
 
-    def __init__(self, chunks: Iterable[bytes], place: str, timeout_s: float) -> None:
+    def __init__(self, chunks: Iterable[bytes], place: str, late: str) -> None:
         self._chunks = chunks
         self._place = place
-        self._timeout_s = timeout_s
+        self._late = late
 
     def __iter__(self) -> Iterator[bytes]:
-        with _translated(self._place, self._timeout_s):
+        with _translated(self._place, self._late):
             yield from self._chunks
 
     def close(self) -> None:
@@ -159,13 +170,31 @@ class _Body(httpx.SyncByteStream):
             close()
 
 
+class _EndlessBody(_Body):
+    """The body of an answer that goes on, under a deadline for each of its pieces."""
+
+    def __init__(self, chunks: Iterable[bytes], place: str, idle_s: float, deadline: _Deadline) -> None:
+        super().__init__(chunks, place, f"said nothing for {idle_s:g} s")
+        self._idle_s = idle_s
+        self._deadline = deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        pieces = super().__iter__()
+        while True:
+            self._deadline.ends_at = time.monotonic() + self._idle_s
+            piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+
 @contextmanager
-def _translated(place: str, timeout_s: float) -> Iterator[None]:
+def _translated(place: str, late: str) -> Iterator[None]:
     """httpcore's errors as ours: what a retry may mend is transient, what needs a person is permanent."""
     try:
         yield
     except httpcore.TimeoutException as error:
-        raise TransientError(f"{place} did not answer completely within {timeout_s:g} s") from error
+        raise TransientError(f"{place} {late}") from error
     except httpcore.NetworkError as error:
         origin = error.args[0] if error.args else None
         if isinstance(origin, ssl.SSLCertVerificationError):

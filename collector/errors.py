@@ -36,5 +36,12 @@ class PermanentError(SourceError):
     """The same request will fail until somebody changes the source or the configuration."""
 
 
+def kind_of(status: int) -> type[SourceError]:
+    """The error that an HTTP status other than 200 means, where nothing more is known of who answered."""
+    if status == 429:
+        return ThrottledError
+    return TransientError if status >= 500 else PermanentError
+
+
 class WriteRefused(AssertionError):
     """A read-only client was about to write. This is a bug in a collector."""

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from collector.definitions import NONE, Definitions, Ids
 from meterbook.wire.sections import EVENTS, SAMPLES
-from meterbook.wire.series import Series
 
 #: What a collector needs to go on where it stopped. JSON values only; written with the batch it belongs to.
 Checkpoint = Mapping[str, Any]
@@ -55,13 +55,14 @@ class DeadLetter:
 class Readings:
     """One collection of one source.
 
-    ``series`` defines every series that ``samples`` (schema ``SAMPLES``, sorted by series and time) refers to.
-    ``events`` has the schema ``EVENTS`` with an empty tenant. ``more`` asks to be called again at once, because
+    ``series`` defines every series that ``samples`` (schema ``SAMPLES``, sorted by series and time) refers to; of those in
+    ``retagged`` (sorted) the tags may be others than in the collection before. ``events`` has the schema ``EVENTS`` with an empty tenant. ``more`` asks to be called again at once, because
     a bound on one collection was reached before the end of the source was.
     """
 
     coverage: tuple[Coverage, ...]
-    series: Mapping[int, Series] = field(default_factory=dict)
+    series: Definitions = NONE
+    retagged: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     samples: pa.Table = field(default_factory=SAMPLES.empty_table)
     events: pa.Table = field(default_factory=EVENTS.empty_table)
     dead_letters: tuple[DeadLetter, ...] = ()

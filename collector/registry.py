@@ -11,6 +11,9 @@ from collector.base import Plugin
 
 _PLUGINS = {
     "prometheus": "collector.prometheus.plugin",
+    "prometheus_history": "collector.prometheus.history.plugin",
+    "prometheus_monitors": "collector.prometheus.monitors.plugin",
+    "kubernetes": "collector.kubernetes.plugin",
     "logfile": "collector.datastore.logfile.plugin",
 }
 

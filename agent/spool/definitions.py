@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-_Mask = npt.NDArray[np.bool_]
+from agent.tagged import Codes, TaggedSeries
+from collector.definitions import Ids
+
+Mask = npt.NDArray[np.bool_]
 
 
 class Definitions:
@@ -30,49 +32,44 @@ class Definitions:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def due(self, series: pa.Table) -> _Mask:
-        """Per row (schema ``SERIES``) whether it was not defined yet, or with another tenant."""
-        places, is_known = self._find(series)
+    def due(self, series: TaggedSeries) -> Mask:
+        """Of which series nothing was defined yet, or another tenant."""
+        places, is_known = self._find(series.ids)
         due = ~is_known
         if is_known.any():
             due[is_known] = self._codes[places[is_known]] != self._codes_of(series)[is_known]
         return due
 
-    def stale(self, series: pa.Table, day: int) -> _Mask:
-        """Per row whether it is defined and was last noted before ``day``."""
-        places, is_known = self._find(series)
+    def stale(self, series: TaggedSeries, day: int) -> Mask:
+        """Which series are defined and were last noted before ``day``."""
+        places, is_known = self._find(series.ids)
         stale = is_known.copy()
         stale[is_known] = self._days[places[is_known]] < day
         return stale
 
-    def learn(self, series: pa.Table, day: int) -> None:
-        """The rows are defined now, and noted on ``day``."""
-        places, is_known = self._find(series)
-        codes = self._codes_of(series)
+    def learn(self, series: TaggedSeries, which: Mask, day: int) -> None:
+        """Those are defined now, and noted on ``day``."""
+        ids, codes = series.ids[which], self._codes_of(series)[which]
+        places, is_known = self._find(ids)
         self._codes[places[is_known]] = codes[is_known]
         self._days[places[is_known]] = day
-        added = series["series_id"].to_numpy()[~is_known]
-        order = np.argsort(added, kind="stable")
-        at = np.searchsorted(self._ids, added[order])
-        self._codes = np.insert(self._codes, at, codes[~is_known][order])
+        added = ids[~is_known]
+        at = np.searchsorted(self._ids, added)
+        self._codes = np.insert(self._codes, at, codes[~is_known])
         self._days = np.insert(self._days, at, np.int32(day))
-        self._ids = np.insert(self._ids, at, added[order])
+        self._ids = np.insert(self._ids, at, added)
 
-    def _find(self, series: pa.Table) -> tuple[npt.NDArray[np.intp], _Mask]:
-        """Places of the rows, and whether each is known; the place of an unknown row means nothing."""
-        ids = series["series_id"].to_numpy()
+    def _find(self, ids: Ids) -> tuple[npt.NDArray[np.intp], Mask]:
+        """Places of the ids, and whether each is known; the place of an unknown one means nothing."""
         if len(self._ids) == 0:
             return np.zeros(len(ids), np.intp), np.zeros(len(ids), np.bool_)
         places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
         return places, self._ids[places] == ids
 
-    def _codes_of(self, series: pa.Table) -> npt.NDArray[np.int32]:
-        encoded = series["tenant"].combine_chunks().dictionary_encode()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.utf8()).dictionary_encode()
-        codes = np.array([self._code(tenant) for tenant in encoded.dictionary.to_pylist()], np.int32)
-        of_rows: npt.NDArray[np.int32] = codes[encoded.indices.to_numpy()]
-        return of_rows
+    def _codes_of(self, series: TaggedSeries) -> Codes:
+        codes = np.array([self._code(tenant) for tenant in series.tenants], np.int32)
+        of_series: Codes = codes[series.codes] if len(codes) else np.empty(0, np.int32)
+        return of_series
 
     def _code(self, tenant: str) -> int:
         return self._codes_by_tenant.setdefault(tenant, len(self._codes_by_tenant))

@@ -12,7 +12,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +24,10 @@ from meterbook.wire.seal import GENESIS
 FORMAT = 1
 
 _WAL_BYTES_MAX = 64 << 20
+
+#: What appends leave free on the disk. Deleting needs room, too: SQLite first moves up to 4 MiB that were written before from
+#: the journal into the database, and a disk filled to its last byte could never let go of what the ledger holds.
+DISK_RESERVE_BYTES = 8 << 20
 
 # Small columns stand before the sections: SQLite reads a row from its front, page by page.
 _TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
@@ -37,12 +41,12 @@ _TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
     "batches": (
         {
             "epoch": int, "sequence": int, "previous_hash": bytes, "hash": bytes, "samples_count": int,
-            "events_count": int, "created_us": int, "bytes": int, "series": bytes, "samples": bytes,
+            "events_count": int, "created_us": int, "bytes": int, "accounts": str, "series": bytes, "samples": bytes,
             "events": bytes, "coverage": bytes, "dead_letters": bytes,
         },
         ("epoch", "sequence"),
     ),
-    "acknowledged": ({"sequence": int, "created_us": int}, ("sequence",)),
+    "acknowledged": ({"sequence": int, "created_us": int, "accounts": str}, ("sequence",)),
     "checkpoints": ({"source": str, "checkpoint": str, "window_end_us": int, "gap": str}, ("source",)),
     "series": (
         {
@@ -88,6 +92,24 @@ class SpoolFile:
     def write_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """One statement for each row of parameters; for use inside a transaction."""
         self.database.conn.executemany(sql, rows)
+
+    def demand_room(self, added: int) -> None:
+        """Raises SpoolFull where the disk has no room for ``added`` bytes more beside the reserve."""
+        disk = os.statvfs(self.path.parent)
+        free = disk.f_bavail * disk.f_frsize
+        pages = self.rows("SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size")
+        # Where it takes the place of what has gone, the database does not grow, and the journal has most of its room already.
+        is_growing = added > pages[0]["bytes"]
+        needed = 2 * added + DISK_RESERVE_BYTES if is_growing else added + DISK_RESERVE_BYTES // 4
+        if free < needed:
+            raise SpoolFull(
+                f"spool {self.path} is full: the disk has no room for more, {free} bytes are free and {needed} are needed"
+            )
+
+    def settle(self) -> None:
+        """Moves what stands in the journal into the database, so that the next few writes need no room."""
+        with suppress(sqlite3.Error):  # another time, then: nothing depends on it
+            self.write("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -154,6 +176,10 @@ class SpoolFile:
         if "trust" not in self.database.table_names():
             # A spool from before agents were witnesses.
             self.database.table("trust").create(*_TABLES["trust"][:1], pk="id")
+        for name in ("batches", "acknowledged"):
+            # A spool from before losses were told source by source.
+            if "accounts" not in self.database.table(name).columns_dict:
+                self.write(f"ALTER TABLE {name} ADD COLUMN accounts TEXT NOT NULL DEFAULT '[]'")
         verdict = str(self.rows("PRAGMA quick_check(1)")[0]["quick_check"])
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict.replace("\n", " "))

@@ -7,6 +7,7 @@ the spool decides when the result is true by committing it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -34,7 +35,11 @@ class Chain:
 
 @dataclass(frozen=True)
 class SealedBatch:
-    """One batch as it is stored and sent: its place in the chain and its sections as Arrow IPC bytes."""
+    """One batch as it is stored and sent: its place in the chain and its sections as Arrow IPC bytes.
+
+    ``accounts`` says what its coverage is about, as :func:`accounts_of` gives it: it outlives the batch, so that a ledger's
+    loss can be told source by source.
+    """
 
     epoch: int
     sequence: int
@@ -48,6 +53,7 @@ class SealedBatch:
     samples_count: int
     events_count: int
     created_us: int
+    accounts: str = "[]"
 
     @property
     def bytes(self) -> int:
@@ -78,6 +84,16 @@ def unsealed(batch: SealedBatch) -> Sections:
     return Sections(**{name: decode(name, getattr(batch, name), _ROWS_MAX) for name in SCHEMAS})
 
 
+def accounts_of(coverage: pa.Table) -> str:
+    """JSON: for each source that coverage records are about, its name and the first and last microsecond they tell of."""
+    spans: dict[str, tuple[int, int]] = {}
+    columns = (coverage["source"], *(coverage[name].cast(pa.int64()) for name in ("start", "end")))
+    for source, start_us, end_us in zip(*(column.to_pylist() for column in columns), strict=True):
+        first_us, last_us = spans.get(source, (start_us, end_us))
+        spans[source] = min(first_us, start_us), max(last_us, end_us)
+    return json.dumps([[source, *span] for source, span in spans.items()])
+
+
 def _seal_one(chain: Chain, content: Sections, created_us: int) -> SealedBatch:
     place = ChainPlace(chain.agent, chain.epoch, chain.sequence + 1, chain.hash)
     return SealedBatch(
@@ -88,6 +104,7 @@ def _seal_one(chain: Chain, content: Sections, created_us: int) -> SealedBatch:
         samples_count=content.samples.num_rows,
         events_count=content.events.num_rows,
         created_us=created_us,
+        accounts=accounts_of(content.coverage),
         **{name: encode(table) for name, table in content.tables().items()},
     )
 

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from agent.spool.definitions import Definitions
+from agent.spool.definitions import Definitions, Mask
 from agent.spool.file import SpoolFile
+from agent.tagged import TaggedSeries
 from meterbook.wire.sections import SERIES
 
 KEPT_DAYS = 35
@@ -52,20 +53,24 @@ class StoredSeries:
         """Removes what was not seen for KEPT_DAYS before ``day``; load again afterwards."""
         self._file.write("DELETE FROM series WHERE seen_day < ?", day - KEPT_DAYS)
 
-    def due(self, series: pa.Table, samples: pa.Table) -> pa.Table:
-        """The definitions of ``series`` to send, each with its true ``since``.
+    def due(self, series: TaggedSeries) -> Mask:
+        """Of which series the ledger must be told."""
+        return self._definitions.due(series)
+
+    def definitions(self, series: TaggedSeries, due: Mask, samples: pa.Table) -> pa.Table:
+        """The definitions to send (schema SERIES), each with its true ``since``. Raises LookupError.
 
         A series keeps its first ``since`` over epochs; one that changed hands has its new tenant from its first
         sample under it.
         """
-        due = series.filter(pa.array(self._definitions.due(series)))
-        stored = {row["series_id"]: row for row in self._stored(due["series_id"].to_pylist())}
+        table = series.defined(due)
+        stored = {row["series_id"]: row for row in self._stored(table["series_id"].to_pylist())}
         if not stored:
-            return due
+            return table
         ids, first_rows = np.unique(samples["series_id"].to_numpy(), return_index=True)
         times = samples["time"].cast(pa.int64()).to_numpy()[first_rows]
         first_us = dict(zip(ids.tolist(), times.tolist(), strict=True))
-        rows = _rows(due)
+        rows = _rows(table)
         for row in rows:
             before = stored.get(row["series_id"])
             if before is not None and before["tenant"] == row["tenant"]:
@@ -83,18 +88,17 @@ class StoredSeries:
             rows = [(*row, epoch, day) for row in zip(*columns, strict=True)]
             self._file.write_many(f"INSERT OR REPLACE INTO series VALUES ({marks})", rows)  # noqa: S608 - question marks
 
-    def stale(self, series: pa.Table, day: int) -> pa.Table:
-        """Those of ``series`` not yet noted as seen on ``day``."""
-        return series.filter(pa.array(self._definitions.stale(series, day)))
+    def stale(self, series: TaggedSeries, day: int) -> Mask:
+        """Which of the series are not yet noted as seen on ``day``."""
+        return self._definitions.stale(series, day)
 
-    def note(self, stale: pa.Table, day: int) -> None:
+    def note(self, ids: list[int], day: int) -> None:
         """Writes down that these were seen on ``day``."""
-        rows = [(day, series_id) for series_id in stale["series_id"].to_pylist()]
-        self._file.write_many("UPDATE series SET seen_day = ? WHERE series_id = ?", rows)
+        self._file.write_many("UPDATE series SET seen_day = ? WHERE series_id = ?", [(day, each) for each in ids])
 
-    def learn(self, series: pa.Table, day: int) -> None:
+    def learn(self, series: TaggedSeries, which: Mask, day: int) -> None:
         """Once the transaction is durable: these are defined, and were seen on ``day``."""
-        self._definitions.learn(series, day)
+        self._definitions.learn(series, which, day)
 
     def move(self, ids: list[int], epoch: int) -> pa.Table:
         """All definitions of the series, in order of id and since; they count as sent in ``epoch`` from now on."""

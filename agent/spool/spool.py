@@ -8,15 +8,17 @@ the commit, so a failed one leaves both sides as they were.
 The chain and the ledger can part company: a ledger restored from a backup, a spool restored from one, a disk image
 started twice. Sequences and hashes then no longer fit, and no batch can be sent on that chain again. The spool begins
 a new *epoch*: what is still here is sealed anew from sequence 1, led by the definitions it needs, and where the
-ledger has forgotten batches that it had acknowledged, a ``lost`` coverage record says for which interval.
+ledger has forgotten batches that it had acknowledged, ``lost`` coverage records say for which interval of which source.
 (Batches that the ledger may already hold come twice then. That is safe: samples and events have identities.)
 """
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from agent.errors import ChainBroken, SpoolFull
 from agent.spool.file import SpoolFile
 from agent.spool.sealing import Chain, SealedBatch, reseal, seal, unsealed
 from agent.spool.series import KEPT_DAYS, StoredSeries
+from agent.tagged import NO_SERIES, TaggedSeries
 from collector.readings import Checkpoint, Coverage
 from meterbook.wire import instants
 from meterbook.wire.seal import GENESIS
@@ -61,14 +64,24 @@ class Sizes:
 class Spool:
     """The spool of one agent. Safe to use from several threads. Every method may raise SpoolUnusable."""
 
-    def __init__(self, path: Path, *, agent: str, bytes_max: int, clock: Callable[[], int] = instants.now_us) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        agent: str,
+        bytes_max: int,
+        age_max_s: float = math.inf,
+        clock: Callable[[], int] = instants.now_us,
+    ) -> None:
         """Opens the file, or makes it. Raises SpoolUnusable naming the file."""
-        self._bytes_max = bytes_max
+        self._bytes_max, self._age_max_s = bytes_max, age_max_s
         self._clock = clock
         self._mutex = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self._file = SpoolFile(path, agent, clock())
         self._series = StoredSeries(self._file)
+        #: Of each source the series of which nothing is due, until the day or the epoch ends.
+        self._settled: dict[str, TaggedSeries] = {}
         try:
             self._load()
         except BaseException:
@@ -88,6 +101,7 @@ class Spool:
                 # Otherwise batches wait that may need old definitions in a new epoch.
                 self._series.forget(day)
             self._series.load(self._chain.epoch, day)
+        self._settled.clear()
 
     @property
     def agent(self) -> str:
@@ -132,26 +146,43 @@ class Spool:
         with self._mutex, self._file.transaction():
             self._file.write("UPDATE checkpoints SET gap = ? WHERE source = ?", gap, source)
 
-    def append(self, content: Sections, *, source: str, checkpoint: Checkpoint, window_end_us: int) -> int:
+    def forget(self, source: str) -> None:
+        """Forgets how far a source was read: when it comes back, it is new."""
+        with self._mutex, self._file.transaction():
+            self._file.write("DELETE FROM checkpoints WHERE source = ?", source)
+            self._settled.pop(source, None)
+
+    def append(
+        self,
+        content: Sections,
+        series: TaggedSeries = NO_SERIES,
+        *,
+        source: str,
+        checkpoint: Checkpoint,
+        window_end_us: int,
+    ) -> int:
         """Stores a collection and the checkpoint that goes with it, both or neither; gives how many batches it made.
 
-        ``content.series`` defines every series that the samples use; those that the ledger was told of already are
-        left out. Raises SpoolFull where there is no room.
+        ``series`` are those that the samples use; definitions of which the ledger was not told yet are stored in front of
+        ``content``, which has none itself. Raises SpoolFull where there is no room.
         """
         document = json.dumps(dict(checkpoint))
-        with self._mutex:
+        with self._mutex, self._settled_if_full():
             day = self._today()
             if day > self._series.loaded_day:
                 self._load()
+            settled = self._settled.get(source) is series
             with self._file.transaction():
-                due = self._series.due(content.series, content.samples)
-                chain, batches = seal(self._chain, replace(content, series=due), self._clock())
+                nobody = np.zeros(len(series.ids), np.bool_)
+                due = nobody if settled else self._series.due(series)
+                defined = self._series.definitions(series, due, content.samples)
+                chain, batches = seal(self._chain, replace(content, series=defined), self._clock())
                 added = sum(batch.bytes for batch in batches)
                 self._demand_room(added)
                 self._store(batches, chain)
-                self._series.store(due, chain.epoch, day)
-                stale = self._series.stale(content.series, day)
-                self._series.note(stale, day)
+                self._series.store(defined, chain.epoch, day)
+                stale = nobody if settled else self._series.stale(series, day)
+                self._series.note(series.ids[stale].tolist(), day)
                 self._file.write(
                     "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, '')", source, document, window_end_us
                 )
@@ -159,8 +190,8 @@ class Spool:
             self._batches, self._bytes = self._batches + len(batches), self._bytes + added
             if batches and self._oldest_us is None:
                 self._oldest_us = batches[0].created_us
-            self._series.learn(due, day)
-            self._series.learn(stale, day)
+            self._series.learn(series, due | stale, day)
+            self._settled[source] = series
         if batches:
             for listener in self._listeners:
                 listener()
@@ -193,7 +224,7 @@ class Spool:
                 done = "FROM batches WHERE epoch = ? AND sequence <= ?"
                 up_to = (self._chain.epoch, sequence)
                 gone = self._file.rows(f"SELECT count(*) AS batches, sum(bytes) AS bytes {done}", *up_to)[0]
-                self._file.write(f"INSERT INTO acknowledged SELECT sequence, created_us {done}", *up_to)
+                self._file.write(f"INSERT INTO acknowledged SELECT sequence, created_us, accounts {done}", *up_to)
                 self._file.write("DELETE FROM acknowledged WHERE sequence <= ?", sequence - _HISTORY_ROWS_MAX)
                 self._file.write(f"DELETE {done}", *up_to)
                 self._file.write("UPDATE spool SET acked_sequence = ?, acked_hash = ?", sequence, batch_hash)
@@ -207,13 +238,18 @@ class Spool:
         with self._mutex:
             return self._hash_at(sequence)
 
+    def parting(self, sequence: int, batch_hash: bytes) -> str | None:
+        """Why the chain cannot go on after what the ledger says it holds; None where it can. Changes nothing."""
+        with self._mutex:
+            return self._parting(sequence, batch_hash or GENESIS)
+
     def resume(self, sequence: int, batch_hash: bytes) -> str | None:
         """Reconciles with what the ledger says it holds of this chain.
 
         Gives None where the chain goes on after ``sequence``; else a new epoch has begun, and the reason is given.
         """
         with self._mutex:
-            reason = self._parting(sequence, batch_hash or GENESIS)
+            reason = self.parting(sequence, batch_hash)
             if reason is None:
                 self.acknowledge(sequence, batch_hash or GENESIS)
             else:
@@ -265,7 +301,6 @@ class Spool:
             yield found[0]
 
     def _parting(self, sequence: int, batch_hash: bytes) -> str | None:
-        """Why the chain cannot go on where the ledger stands; None where it can."""
         if sequence > self._chain.sequence:
             return (
                 f"the ledger holds sequence {sequence} of this epoch and the spool ends at {self._chain.sequence}: "
@@ -290,16 +325,25 @@ class Spool:
         return rows[0]["hash"] if rows else None
 
     def _lost(self, held_sequence: int, reason: str) -> list[Coverage]:
-        """A record over the time of the acknowledged batches that the ledger no longer holds."""
+        """A record for each source over what the acknowledged batches told of it that the ledger no longer holds."""
         if held_sequence >= self._acked.sequence:
             return []
-        times = {row["sequence"]: row["created_us"] for row in self._file.rows("SELECT * FROM acknowledged")}
-        # A batch covers the time before it was made, so the interval starts when the last one still held was made;
-        # with none held, or a time no longer remembered, at the earliest that it can have been.
-        start_us = times.get(held_sequence, self._chain.epoch)
-        end_us = max(times.get(self._acked.sequence, self._clock()), start_us)
+        rows = {row["sequence"]: row for row in self._file.rows("SELECT * FROM acknowledged")}
         text = f"sequences {held_sequence + 1} to {self._acked.sequence} of epoch {self._chain.epoch}: {reason}"
-        return [Coverage(f"agent/{self._chain.agent}", start_us, end_us, "lost", text)]
+        spans: dict[str, tuple[int, int]] = {}
+        for sequence, row in rows.items():
+            for source, start_us, end_us in json.loads(row["accounts"]) if sequence > held_sequence else ():
+                first_us, last_us = spans.get(source, (start_us, end_us))
+                spans[source] = min(first_us, start_us), max(last_us, end_us)
+        lost = [Coverage(source, *span, "lost", text) for source, span in sorted(spans.items())]
+        if not spans or held_sequence + 1 not in rows:
+            # More was lost than is remembered, or nothing of it had coverage. A batch covers the time before it was made, so
+            # the interval starts when the last one still held was made; if that is not known, when the chain began.
+            start_us = rows[held_sequence]["created_us"] if held_sequence in rows else self._chain.epoch
+            last = rows.get(self._acked.sequence)
+            end_us = max(self._clock() if last is None else last["created_us"], start_us)
+            lost.append(Coverage(f"agent/{self._chain.agent}", start_us, end_us, "lost", text))
+        return lost
 
     def _demand_room(self, added: int) -> None:
         if self._bytes + added > self._bytes_max:
@@ -307,6 +351,22 @@ class Spool:
                 f"spool {self._file.path} is full: {self._bytes} bytes wait for the ledger, "
                 f"{added} more would exceed bytes_max {self._bytes_max}"
             )
+        age_s = 0.0 if self._oldest_us is None else (self._clock() - self._oldest_us) / instants.SECOND_US
+        if age_s > self._age_max_s:
+            raise SpoolFull(
+                f"spool {self._file.path} is full: its oldest batch has waited {age_s:.0f} s for the ledger, "
+                f"more than age_max_s {self._age_max_s:g}"
+            )
+        self._file.demand_room(added)
+
+    @contextmanager
+    def _settled_if_full(self) -> Iterator[None]:
+        """What is acknowledged later must be able to go, whatever else fills the disk meanwhile."""
+        try:
+            yield
+        except SpoolFull:
+            self._file.settle()
+            raise
 
     def _store(self, batches: list[SealedBatch], chain: Chain) -> None:
         for batch in batches:

@@ -3,10 +3,13 @@
 Reading order, which is also the way of a scrape::
 
     config.py      what can be set: jobs, targets, limits
-    targets.py     what is written becomes addresses, and addresses become sources
+    targets.py     what is written becomes addresses
+    jobs.py        addresses become targets and sources, by the rules of a job
+    files.py       addresses in files; kubernetes_sd/ those that a cluster knows; monitors/ those that its monitors choose
+    discovery.py   the targets of a job, as they come and go; scrapers.py their collectors
+    negotiation.py which formats are asked for, and which one a page is in
     fetch.py       one GET, bounded in time and size: a whole page, or a SourceError
-    exposition.py  the page becomes rows: series as text, value, time; and the declared types
-    families.py    what a row is, by the type its family declares: counter, gauge, start time, or of no interest
+                   (collector.exposition makes rows of it: series as text, value, time; and the declared types)
     catalogue.py   the series behind a row, remembered from scrape to scrape
     screening.py   values that cannot be metered become dead letters
     collector.py   one target: scrape, readings, coverage

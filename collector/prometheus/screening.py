@@ -12,6 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
+import numpy as np
+import numpy.typing as npt
+
 from collector.readings import DeadLetter
 from meterbook.wire.instants import SECOND_US
 from meterbook.wire.sections import VALUE_LIMIT
@@ -39,6 +42,15 @@ def fault(value: float, time_us: int, *, counts: bool) -> str | None:
     if not TIME_MIN_US <= time_us <= TIME_MAX_US:
         return "has a time outside the years 1 to 9999"
     return None
+
+
+def faulty(
+    values: npt.NDArray[np.float64], times_us: npt.NDArray[np.int64], counts: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Which samples have a fault, all at once."""
+    # Neither a NaN nor an infinity is less than the limit.
+    usable = (np.abs(values) < VALUE_LIMIT) & ~(counts & (values < 0))
+    return ~usable | (times_us < TIME_MIN_US) | (times_us > TIME_MAX_US)
 
 
 class Letters:

@@ -8,26 +8,43 @@ have: an address ends up in labels, logs and invoices.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
+from socket import inet_aton
 from urllib.parse import urlsplit
 
 import httpx
 
 _PORTS = {"http": 80, "https": 443}
+_LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 
 
 @dataclass(frozen=True)
 class Target:
-    """One page of metrics. ``instance`` is ``host:port``, as in the label of that name."""
+    """One page of metrics. ``instance`` is ``host:port``; ``labels`` are put on all its series, ``params`` on its query."""
 
     url: str
     instance: str
     path: str
     source: str
+    labels: tuple[tuple[str, str], ...] = ()
+    params: tuple[tuple[str, str], ...] = ()
 
     @property
     def place(self) -> str:
         """Where a person finds it again: ``127.0.0.1:8000/metrics``."""
         return self.instance + self.path
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the address is the reader's own machine, or means another one on every network."""
+        host = (urlsplit(self.url).hostname or "").rstrip(".")
+        try:
+            # In all the ways in which an address may be written: 127.1 is one.
+            address = ip_address(host) if ":" in host else ip_address(inet_aton(host))
+        except (ValueError, OSError):
+            return host in _LOCAL_NAMES or host.endswith(".localhost")
+        address = getattr(address, "ipv4_mapped", None) or address
+        return address.is_loopback or address.is_unspecified or address.is_link_local
 
 
 def parse_target(text: str, *, job: str, scheme: str, path: str) -> Target:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ledger.access.caller import Caller, Role
 from ledger.access.grants import Patterns
-from meterbook.wire.series import SHARED, UNASSIGNED
+from meterbook.wire.series import SHARED, UNASSIGNED, UNRESOLVED
 
 _INTAKE, _QUERY = "/meterbook.intake.v1.Intake/", "/meterbook.ledger.v1.Query/"
 _ADMIN, _ACCESS = "/meterbook.ledger.v1.Admin/", "/meterbook.ledger.v1.Access/"
@@ -31,10 +31,11 @@ class Denied(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """What a decision depends on besides the method: the agent that writes or enrols (if any), and tenants by name."""
+    """What a decision depends on besides the method: the agent that writes or enrols (if any), tenants and sources by name."""
 
     agent: str | None = None
     tenants: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,18 @@ def _recorded(request: Any) -> Subject:
     return Subject(request.sender, frozenset(each.tenant or UNASSIGNED for each in request.events))
 
 
+def _leased(request: Any) -> Subject:
+    # What stands behind the source tells it from others of that name.
+    return Subject(request.agent, sources=frozenset(each.partition("#")[0] for each in request.sources))
+
+
 _SEES_ALL: tuple[Role, ...] = ("operator", "admin", "anonymous")
 _RULES_ACCESS: tuple[Role, ...] = ("admin", "anonymous")
 
 RULES: Mapping[str, Rule] = {
     STREAM: _rule("agent", "anonymous"),
     f"{_INTAKE}Record": _rule("agent", "anonymous", subject=_recorded),
+    f"{_INTAKE}Lease": _rule("agent", "anonymous", subject=_leased),
     f"{_QUERY}Usage": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset(asked.tenants))),
     f"{_QUERY}Invoice": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset([asked.tenant]))),
     f"{_QUERY}Coverage": _rule("viewer", *_SEES_ALL),
@@ -113,6 +120,10 @@ def allow(caller: Caller, action: str, subject: Subject | None = None) -> None:
         refused = sorted(each for each in subject.tenants if not granted.allow(each))
         if refused:
             raise Denied(f"{caller} has nothing to do with tenant {refused[0][:80]!r}")
+    if caller.role == "agent":
+        refused = sorted(each for each in subject.sources if not caller.sources.allow(each))
+        if refused:
+            raise Denied(f"{caller} was not granted the source {refused[0][:80]!r}")
 
 
 def tenants_of(caller: Caller) -> frozenset[str] | None:
@@ -122,4 +133,4 @@ def tenants_of(caller: Caller) -> frozenset[str] | None:
 
 def writable_tenants(caller: Caller) -> Patterns:
     """The tenants that an agent may write for: those granted, and the two that are no customers."""
-    return Patterns.of((*caller.tenants.patterns, SHARED, UNASSIGNED))
+    return Patterns.of((*caller.tenants.patterns, SHARED, UNASSIGNED, UNRESOLVED))

@@ -37,6 +37,12 @@ _LAG_S_MAX, _HOLD_BACK_S_MAX = 30.0, 5.0
 _REPLAYS = 2
 
 
+def check_agent(name: str, place: str) -> None:
+    """Raises Refused where a name cannot be an agent's."""
+    if not _AGENT.match(name):
+        raise _malformed(f"{place}: agent {name[:80]!r} is not a name of lower-case letters, digits, dots and hyphens")
+
+
 @dataclass
 class Chain:
     """One agent's chain in one epoch; ``lock`` is held while a batch is checked against the head and appended."""
@@ -95,10 +101,7 @@ class Chains:
         """The chain that a Hello names, after waiting for what is under way. Raises Refused."""
         if hello.schema != SCHEMA_VERSION:
             raise _malformed(f"hello: schema {hello.schema} is not {SCHEMA_VERSION}, the one this ledger reads")
-        if not _AGENT.match(hello.agent):
-            raise _malformed(
-                f"hello: agent {hello.agent[:80]!r} is not a name of lower-case letters, digits, dots and hyphens"
-            )
+        check_agent(hello.agent, "hello")
         if hello.epoch <= 0:
             raise _malformed(f"hello: epoch {hello.epoch} is not a positive number of microseconds")
         if hello.checkpoint_size < 0:

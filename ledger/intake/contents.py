@@ -37,6 +37,9 @@ class IntakeLimits(BaseModel):
     series_per_hour_max: int = Field(
         default=1_000_000, gt=0, description="Series that one agent may define in an hour; more have to wait."
     )
+    leases_per_agent_max: int = Field(
+        default=20_000, gt=0, description="Sources of which one agent may ask to be the only reader."
+    )
 
 
 @dataclass(frozen=True)

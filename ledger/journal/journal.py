@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ledger.journal.embedded import EmbeddedLog
 from ledger.journal.errors import Overtaken, StoreRefused, TablesUnavailable
+from ledger.journal.leases import Leases, OwnLeases
 from ledger.journal.log import Known, Log
 from ledger.journal.materialiser import Materialiser
 from ledger.journal.place import FilePlace, Place, SharedPlace
@@ -59,6 +60,7 @@ class Journal:
         self.tables.remove_orphans()
         self.log: Log = EmbeddedLog(log_of(root), self._known())
         self.materialiser = Materialiser(self.log, self.tables)
+        self.leases: Leases = OwnLeases()
 
     def _open_shared(self, place: SharedPlace) -> None:
         try:
@@ -72,6 +74,7 @@ class Journal:
         self.tables = Tables(self._services.lake())
         self.log = self._services.log(self._known())
         self.materialiser = Materialiser(self.log, self.tables, self._services.turn())
+        self.leases = self._services.leases()
 
     def append(self, draft: Draft) -> Future[int]:
         """A future that gives the record's position once it is durable; see ``Log.append``."""

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meterbook.wire import instants
-from meterbook.wire.sections import DEAD_LETTERS, STATUSES, VALUE_LIMIT, Sections
+from meterbook.wire.sections import DEAD_LETTERS, STATUSES, VALUE_LIMIT, Sections, is_stale
 from meterbook.wire.series import canonical_json
 
 #: How far ahead of the ledger's clock a time may be before it is taken for a mistake.
@@ -151,8 +151,8 @@ class _Bench:
             return table
         table, counters = self._defined(table, known)
         values = table["value"].to_numpy()
-        # Neither a NaN nor an infinity is less than the limit.
-        fits = (np.abs(values) < VALUE_LIMIT) & ~(counters & (values < 0))
+        # Neither a NaN nor an infinity is less than the limit; one NaN says that its series ends.
+        fits = (np.abs(values) < VALUE_LIMIT) & ~(counters & (values < 0)) | is_stale(values)
         table = self._keep(table, fits, lambda row: f"value {row['value']} cannot be metered")
         return self._not_ahead(table, "time")
 

@@ -19,6 +19,8 @@ from ledger.journal.screening import KnownSeries
 
 #: The year 9999: the latest time that every part of the book can write down.
 LATEST_US = 253_402_300_799 * 1_000_000
+#: Markers that stand so close before a sample say something about it (``ledger.metering.increase``).
+MARKED_US = 2
 
 
 class Reader(Protocol):
@@ -67,35 +69,45 @@ class View:
             )
         )
 
-    def samples(self, series_ids: np.ndarray, start_us: int, end_us: int) -> pa.Table:
+    def samples(self, series_ids: np.ndarray, start_us: int, end_us: int, *, ends: bool = False) -> pa.Table:
         """Samples of the series in [start, end), with the one before and the one after of each series.
 
-        Columns series_id, time_us, value; by series, time and position, so that of two samples of one instant the
-        one that was accepted first comes first, and of two in one batch the lesser.
+        The markers of where a series ended, the only values that are NaN, are there too, and those that stand right before
+        the first and the last of these samples; with ``ends`` one of them may be the one before or after. Columns series_id,
+        time_us, value; by series, time and position, so that of two samples of one instant the one that was accepted first
+        comes first, and of two in one batch the lesser.
         """
         return self.tables.query(
             "WITH chosen AS (SELECT series_id, time, value, position FROM samples"
             "  SEMI JOIN wanted USING (series_id) WHERE position <= $1),"
-            " near AS (SELECT * FROM chosen WHERE time >= make_timestamp($2) AND time < make_timestamp($3)"
-            "  UNION ALL SELECT series_id, max(time), arg_max(value, (time, -position, -value)), 0 FROM chosen"
-            "   WHERE time < make_timestamp($2) GROUP BY series_id"
-            "  UNION ALL SELECT series_id, min(time), arg_min(value, (time, position, value)), 0 FROM chosen"
-            "   WHERE time >= make_timestamp($3) GROUP BY series_id)"
+            " after AS (SELECT series_id, min(time) AS time, arg_min(value, (time, position, value)) AS value FROM chosen"
+            "   WHERE time >= make_timestamp($3) AND ($4 OR NOT isnan(value)) GROUP BY series_id),"
+            " near AS (SELECT * FROM chosen WHERE time >= make_timestamp($2 - $5) AND time < make_timestamp($3)"
+            "   AND (isnan(value) OR time >= make_timestamp($2))"
+            "  UNION ALL SELECT series_id, max(time), arg_max(value, (time, -position, NOT isnan(value), -value)), 0 FROM chosen"
+            "   WHERE time < make_timestamp($2) AND ($4 OR NOT isnan(value)) GROUP BY series_id"
+            "  UNION ALL SELECT series_id, time, value, 0 FROM after"
+            "  UNION ALL SELECT chosen.* FROM chosen JOIN after ON chosen.series_id = after.series_id AND isnan(chosen.value)"
+            "   AND chosen.time >= make_timestamp($3) AND chosen.time < after.time"
+            "   AND chosen.time >= after.time - to_microseconds($5))"
             " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time, position, value",
-            [self.position, start_us, end_us],
+            [self.position, start_us, end_us, ends, MARKED_US],
             {"wanted": _ids(series_ids)},
         )
 
-    def fresh_samples(self, series_ids: np.ndarray, after: int) -> pa.Table:
-        """Per series with samples of a position beyond ``after``: first_us of those, previous_us of the one before."""
+    def fresh_samples(self, series_ids: np.ndarray, after: int, *, ends: bool = False) -> pa.Table:
+        """Per series with samples of a position beyond ``after``: first_us of those, previous_us of the one before.
+
+        Markers of where a series ended are samples here; with ``ends`` the one before may be one, too.
+        """
         return self.tables.query(
-            "WITH chosen AS (SELECT series_id, epoch_us(time) AS time_us, position FROM samples"
+            "WITH chosen AS (SELECT series_id, epoch_us(time) AS time_us, position, isnan(value) AS is_end FROM samples"
             "  SEMI JOIN wanted USING (series_id) WHERE position <= $1),"
             " fresh AS (SELECT series_id, min(time_us) AS first_us FROM chosen WHERE position > $2 GROUP BY series_id)"
             " SELECT series_id, any_value(first_us) AS first_us,"
-            "  max(time_us) FILTER (time_us < first_us) AS previous_us"
+            "  max(time_us) FILTER (time_us < first_us AND ($3 OR NOT is_end)) AS previous_us"
             " FROM chosen JOIN fresh USING (series_id) GROUP BY series_id ORDER BY series_id",
-            [self.position, after],
+            [self.position, after, ends],
             {"wanted": _ids(series_ids)},
         )
 

@@ -15,7 +15,7 @@ import numpy as np
 from ledger.directory.meter import Meter
 from ledger.journal.view import View
 from ledger.metering.hours import Hourly
-from ledger.metering.increase import Columns, increase
+from ledger.metering.increase import RENAMED_US, UNSEEN_US, Columns, increase
 from ledger.metering.integral import integral
 from ledger.metering.observation import Polls
 from ledger.metering.occurrences import occurrences
@@ -41,11 +41,16 @@ class Aggregation:
     reach: Callable[[View, Meter, int], int | None]
 
 
-def _samples(view: View, chosen: Subjects, start_us: int, end_us: int) -> Columns:
-    """Samples as columns, of two samples of one instant only the first accepted."""
-    table = view.samples(chosen.ids, start_us, end_us)
+def _samples(view: View, chosen: Subjects, start_us: int, end_us: int, *, ends: bool = False) -> Columns:
+    """Samples as columns; ``ends`` as in :meth:`View.samples`."""
+    table = view.samples(chosen.ids, start_us, end_us, ends=ends)
     codes = np.searchsorted(chosen.ids, table["series_id"].to_numpy())
-    times, values = table["time_us"].to_numpy(), table["value"].to_numpy()
+    return codes, table["time_us"].to_numpy(), table["value"].to_numpy()
+
+
+def _distinct(samples: Columns) -> Columns:
+    """Of two samples of one instant only the first accepted."""
+    codes, times, values = samples
     again = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
     kept = np.concatenate((np.ones(min(1, len(codes)), dtype=bool), ~again))
     return codes[kept], times[kept], values[kept]
@@ -53,14 +58,22 @@ def _samples(view: View, chosen: Subjects, start_us: int, end_us: int) -> Column
 
 def _increase(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
     chosen = subjects(view.series(_metric(meter)), meter)
-    samples = _samples(view, chosen, start_us, end_us)
-    hourly = increase(samples, chosen, Polls(view), meter.max_gap_s * SECOND_US, start_us, end_us)
+    codes, times, values = _samples(view, chosen, start_us, end_us)
+    is_end = np.isnan(values)
+    unseen, renamed = (
+        set(zip(codes[is_end].tolist(), (times[is_end] + before_us).tolist(), strict=True))
+        for before_us in (UNSEEN_US, RENAMED_US)
+    )
+    samples = _distinct((codes[~is_end], times[~is_end], values[~is_end]))
+    max_gap_us = meter.max_gap_s * SECOND_US
+    hourly = increase(samples, chosen, Polls(view), max_gap_us, start_us, end_us, unseen, renamed)
     return Aggregated(hourly, chosen.keys.__getitem__, chosen.source_of)
 
 
 def _integral(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
     chosen = subjects(view.series(_metric(meter)), meter)
-    hourly = integral(_samples(view, chosen, start_us, end_us), chosen, meter.max_gap_s * SECOND_US)
+    samples = _distinct(_samples(view, chosen, start_us, end_us, ends=True))
+    hourly = integral(samples, chosen, meter.max_gap_s * SECOND_US)
     return Aggregated(hourly, chosen.keys.__getitem__, chosen.source_of)
 
 

@@ -10,11 +10,15 @@ be billed; left out, every short-lived series would lose its beginning. It count
 * where the incarnation is known to have begun after the source was first watched, or
 * where the source was observed completely before, without this series: then it had not begun yet,
 
-and it belongs to the time since the later of the two. Otherwise it only sets the level to measure from.
+and it belongs to the time since the later of the two. Otherwise it only sets the level to measure from. So it does where the marker
+of an end stands a microsecond before it: whoever read it could not tell whether the series had been there all the time, out of
+sight, because what is read or how it is named had changed. And any sample only sets the level where the marker stands two
+microseconds before it: meanwhile the series was counted under another name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +32,26 @@ from meterbook.wire.instants import HOUR_US
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
 
+#: How long before a sample the marker stands that says that the series was out of sight, or had another name.
+UNSEEN_US, RENAMED_US = 1, 2
 
-def increase(samples: Columns, subjects: Subjects, polls: Polls, max_gap_us: int, start_us: int, end_us: int) -> Hourly:
+
+def increase(
+    samples: Columns,
+    subjects: Subjects,
+    polls: Polls,
+    max_gap_us: int,
+    start_us: int,
+    end_us: int,
+    unseen: Collection[tuple[int, int]] = (),
+    renamed: Collection[tuple[int, int]] = (),
+) -> Hourly:
     """Increase per assignment and hour, of the hours in [start_us, end_us).
 
     ``samples`` are the place of the series in ``subjects.ids``, time in microseconds and float64 value, sorted by
     the first two, no pair twice. A series whose first sample lies before ``start_us`` has samples before it that
-    were not fetched, or is not of interest there: it only sets the level.
+    were not fetched, or is not of interest there: it only sets the level. Before samples of a place and time in ``unseen`` the
+    series was out of sight, before those in ``renamed`` it had another name.
     """
     codes, times, values = samples
     if len(codes) == 0:
@@ -49,9 +66,15 @@ def increase(samples: Columns, subjects: Subjects, polls: Polls, max_gap_us: int
 
     counts = ~first
     for place in np.flatnonzero(first & (times >= start_us)):
-        begin = beginning(subjects, polls, int(codes[place]), int(times[place]))
+        code, first_us = int(codes[place]), int(times[place])
+        begin = None if (code, first_us) in unseen else beginning(subjects, polls, code, first_us)
         if begin is not None:
             counts[place], begins[place] = True, begin
+    for code, time_us in renamed:
+        first_place, last_place = np.searchsorted(codes, (code, code + 1))
+        place = first_place + int(np.searchsorted(times[first_place:last_place], time_us))
+        if place < last_place and times[place] == time_us:
+            counts[place] = False
 
     groups = subjects.assignments(codes, times)[counts]
     begins, ends = begins[counts], times[counts]

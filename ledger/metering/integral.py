@@ -2,7 +2,7 @@
 
 A gauge says what is, not what was added, so time that nobody looked at has no quantity: a value is held for ``max_gap`` at
 the most and the rest of a longer interval counts nothing, which the coverage shows. The last sample has
-nothing to be held until, and counts when the next one comes.
+nothing to be held until, and counts when the next one comes. Where a series ended, its marker (a NaN) holds nothing.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from meterbook.wire.instants import HOUR_US, SECOND_US
 def integral(samples: Columns, subjects: Subjects, max_gap_us: int) -> Hourly:
     """Value x seconds per assignment and hour; ``samples`` as in ``increase``."""
     codes, times, values = samples
-    same = codes[1:] == codes[:-1]
+    same = (codes[1:] == codes[:-1]) & ~np.isnan(values[:-1])
     groups = subjects.assignments(codes, times)[:-1][same]
     begins = times[:-1][same]
     ends = np.minimum(times[1:][same], begins + max_gap_us)
-    whole, rest = (part[:-1][same] for part in nano.split(values))
+    whole, rest = nano.split(values[:-1][same])
 
     # A span that crosses hours becomes one span per hour, all of the same value.
     hours, last = hours_of(begins, ends)

@@ -52,7 +52,7 @@ def events_reach(view: View, meter: Meter, after: int) -> int | None:
 
 
 def _samples(view: View, chosen: Subjects, polls: Polls | None, after: int) -> Iterator[int]:
-    for row in view.fresh_samples(chosen.ids, after).to_pylist():
+    for row in view.fresh_samples(chosen.ids, after, ends=polls is None).to_pylist():
         # What was read at the full hour was used in the hour before.
         yield row["first_us"] - 1
         if row["previous_us"] is not None:
@@ -70,6 +70,7 @@ def _definitions(view: View, before: Subjects, chosen: Subjects, polls: Polls | 
         return
     # What a counter shows at its first reading since then was added since the reading before.
     around = view.samples(ids, since_us, since_us)
+    around = around.filter(pc.invert(pc.is_nan(around["value"])))
     seen: set[int] = set()
     for series_id, time_us in zip(around["series_id"].to_pylist(), around["time_us"].to_pylist(), strict=True):
         yield time_us - 1

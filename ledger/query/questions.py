@@ -17,7 +17,7 @@ from ledger.journal.view import View
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 from meterbook.wire.instants import HOUR_US
-from meterbook.wire.series import SHARED, UNASSIGNED
+from meterbook.wire.series import SHARED, UNASSIGNED, UNRESOLVED
 
 _NAMES_SHOWN = 20
 _MONTHS_FROM_US, _MONTHS_UNTIL_US = instants.parse("0002-01-01"), instants.parse("9999-01-01")
@@ -80,7 +80,7 @@ class Book:
             if found - seen or not seen:
                 raise BadQuestion(f"tenants: there is no tenant {min(found - seen, default='')!r}")
             return found or set(seen)
-        unheard = found.difference(self.catalog.names("tenant"), (SHARED, UNASSIGNED))
+        unheard = found.difference(self.catalog.names("tenant"), (SHARED, UNASSIGNED, UNRESOLVED))
         if unheard and (unknown := sorted(unheard.difference(heard := self.view.tenants()))):
             known = sorted({*self.catalog.names("tenant"), *heard})
             raise BadQuestion(f"tenants: there is no tenant {unknown[0]!r}; {suggestion(unknown[0], known)}")

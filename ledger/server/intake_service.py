@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, aclosing, closing, contextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -26,6 +26,7 @@ from ledger.access.writing import Defined, Writer
 from ledger.intake.chains import Chain, Chains
 from ledger.intake.checkers import Checkers, Look
 from ledger.intake.contents import Checked, IntakeLimits
+from ledger.intake.leasing import Leasing
 from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
 from ledger.journal.errors import JournalError, Overtaken
@@ -92,9 +93,10 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         metrics: SelfMetrics,
         defined: Defined,
         witness: Callable[[int, Send], StreamWitness],
+        leasing: Leasing,
     ) -> None:
         self._chains, self._limits, self._metrics, self._defined = chains, limits, metrics, defined
-        self._witness = witness
+        self._witness, self._leasing = witness, leasing
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="intake")
         self._checkers = Checkers(limits)
         self._open = 0
@@ -125,8 +127,22 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
 
     async def Record(self, request: intake_pb2.RecordRequest, context: Any) -> intake_pb2.RecordResponse:
         """Events row by row; answers when they are durable."""
-        try:
+        async with self._aborting(context):
             return intake_pb2.RecordResponse(position=await self._recorded(request))
+        raise AssertionError("abort does not return")
+
+    async def Lease(self, request: intake_pb2.LeaseRequest, context: Any) -> intake_pb2.LeaseResponse:
+        """Who reads which source."""
+        async with self._aborting(context):
+            answer: intake_pb2.LeaseResponse = await self._in_thread(self._leasing.answer, request)
+            return answer
+        raise AssertionError("abort does not return")
+
+    @asynccontextmanager
+    async def _aborting(self, context: Any) -> AsyncIterator[None]:
+        """What is refused ends the call with a status."""
+        try:
+            yield
         except Refused as refused:
             self._metrics.refused(refused.code)
             self._metrics.limited(refused.limit)
@@ -135,7 +151,6 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         except JournalError as error:
             self._metrics.refused(intake_pb2.REFUSAL_CODE_UNAVAILABLE)
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
-        raise AssertionError("abort does not return")
 
     async def _recorded(self, request: intake_pb2.RecordRequest) -> int:
         """Position of the events. Who was overtaken in the sender's chain by another replica seals them anew."""

@@ -15,6 +15,7 @@ from ledger.access.book import JournalActs
 from ledger.access.issuing import Issuer
 from ledger.access.register import Register
 from ledger.intake.chains import Chains
+from ledger.intake.leasing import Leasing
 from ledger.journal.errors import JournalError, Overtaken
 from ledger.journal.journal import Journal
 from ledger.metering.booking import Booker
@@ -112,6 +113,7 @@ class LedgerProcess:
                 self._metrics,
                 self._acts.defined_series,
                 self._witness,
+                Leasing(self._journal.leases, config.intake),
             )
             opened.push_async_callback(asyncio.to_thread, self._intake.close)
             self._server = self._grpc_server()

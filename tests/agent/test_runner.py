@@ -143,6 +143,17 @@ def test_a_clock_that_goes_back_is_waited_for(bench: Bench, caplog: pytest.LogCa
     assert bench.told()[2:] == [(100, 115, "partial", "tick missed: the clock went back"), (115, 130, "complete", "")]
 
 
+def test_a_window_in_which_the_clock_went_back_was_not_watched_throughout(bench: Bench) -> None:
+    bench.tick(100)
+    bench.tick(50)
+    assert bench.lane.problem is not None
+    assert "50.0 s behind" in bench.lane.problem
+    bench.tick(101)
+    bench.tick(116)
+    assert bench.lane.problem is None
+    assert bench.told()[2:] == [(100, 101, "partial", "tick missed: the clock went back"), (101, 116, "complete", "")]
+
+
 def test_a_full_spool_is_a_lost_interval(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     spool = Spool(tmp_path / "small", agent="edge-1", bytes_max=6_000)
     bench = Bench(spool, ScriptedCollector(plain))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import coverage
+from agent import schedule as schedule_module
 from agent.rules import TagsConfig, ready
 from agent.runner import Lane
 from agent.schedule import Schedule, shift_us
@@ -48,11 +52,17 @@ def plain(window: Window, checkpoint: Checkpoint) -> Readings:
     return Readings((complete("fake/one", window),))
 
 
+def ticking(lane: Lane, interval_s: float, *, threads_max: int) -> Schedule:
+    schedule = Schedule(threads_max)
+    schedule.add(lane, interval_s)
+    return schedule
+
+
 @pytest.mark.parametrize("interval_s", [0.25, 1, 15, 3_600, 7.5])
 def test_ticks_lie_on_the_grid(spool: Spool, interval_s: float) -> None:
-    schedule = Schedule([(lane(spool, ScriptedCollector(plain), interval_s), interval_s)], threads_max=4)
+    schedule = ticking(lane(spool, ScriptedCollector(plain), interval_s), interval_s, threads_max=4)
     schedule.start()
-    (job,) = schedule._scheduler.get_jobs()
+    job = schedule._scheduler.get_job("fake/one")
     due_us = instants.from_datetime(job.next_run_time)
     schedule.stop()
     interval_us = round(interval_s * instants.SECOND_US)
@@ -63,9 +73,29 @@ def test_ticks_lie_on_the_grid(spool: Spool, interval_s: float) -> None:
 
 def test_ticks_go_on(spool: Spool, eventually: Wait) -> None:
     collector = ScriptedCollector(plain)
-    schedule = Schedule([(lane(spool, collector, 0.1), 0.1)], threads_max=4)
+    schedule = ticking(lane(spool, collector, 0.1), 0.1, threads_max=4)
     schedule.start()
     eventually(lambda: len(collector.windows) >= 3)
+    schedule.stop()
+
+
+def test_ticks_go_on_when_the_clock_goes_back(
+    spool: Spool, eventually: Wait, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ahead = {"s": 0.0}
+    monkeypatch.setattr(schedule_module, "CLOCK_INTERVAL_S", 0.02)
+    wall = SimpleNamespace(time=lambda: time.time() + ahead["s"], monotonic=time.monotonic)
+    monkeypatch.setattr(schedule_module, "time", wall)
+    collector = ScriptedCollector(plain)
+    schedule = ticking(lane(spool, collector, 0.1), 0.1, threads_max=4)
+    schedule.start()
+    # As after an hour back: the next tick is an hour away.
+    job = schedule._scheduler.get_job("fake/one")
+    job.modify(next_run_time=datetime.now(UTC) + timedelta(hours=1))
+    ahead["s"] = -3_600.0
+    before = len(collector.windows)
+    eventually(lambda: len(collector.windows) >= before + 3)
+    assert "the clock went back by 3600" in caplog.text
     schedule.stop()
 
 
@@ -78,7 +108,7 @@ def test_a_tick_during_a_collection_is_told(spool: Spool, eventually: Wait) -> N
 
     collector = ScriptedCollector(slow)
     held = lane(spool, collector, 0.1)
-    schedule = Schedule([(held, 0.1)], threads_max=1)
+    schedule = ticking(held, 0.1, threads_max=1)
     schedule.start()
     eventually(lambda: held._gap == coverage.STILL_RUNNING)
     assert len(collector.windows) == 1
@@ -96,7 +126,7 @@ def test_stopping_waits_for_the_collection_under_way(spool: Spool, eventually: W
         done.append(True)
         return plain(window, checkpoint)
 
-    schedule = Schedule([(lane(spool, ScriptedCollector(slow), 0.2), 0.2)], threads_max=1)
+    schedule = ticking(lane(spool, ScriptedCollector(slow), 0.2), 0.2, threads_max=1)
     schedule.start()
     eventually(begun.is_set)
     schedule.stop()
@@ -105,4 +135,4 @@ def test_stopping_waits_for_the_collection_under_way(spool: Spool, eventually: W
 
 
 def test_a_schedule_that_never_started_can_stop(spool: Spool) -> None:
-    Schedule([(lane(spool, ScriptedCollector(plain), 1), 1)], threads_max=1).stop()
+    ticking(lane(spool, ScriptedCollector(plain), 1), 1, threads_max=1).stop()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -14,11 +16,12 @@ from agent.errors import ChainBroken, SpoolFull, SpoolUnusable
 from agent.rules import TagsConfig, ready
 from agent.spool import SealedBatch, Spool, sealing
 from agent.spool.sealing import unsealed
+from agent.tagged import TaggedSeries
 from agent.tagger import Tagger
 from collector.readings import Window
 from meterbook.wire import instants
 from meterbook.wire.seal import GENESIS
-from meterbook.wire.sections import Sections, sections
+from meterbook.wire.sections import SERIES, Sections, sections
 from meterbook.wire.series import Series
 from tests.fakes.source import counter, readings
 
@@ -67,11 +70,14 @@ def content(*shown: Series, at_us: int = START_US, tenant: str = "t") -> Section
     window = Window(at_us - 1_000_000, at_us)
     found = readings(window, dict.fromkeys(shown, 1.0))
     rules = ready(TagsConfig.model_validate({"rules": [{"tenant": tenant}]}))
-    return sections(series=Tagger(rules).tag(found, window).series, samples=found.samples)
+    defined = Tagger(rules).tag(found, window).series
+    table = defined.defined(np.ones(len(defined.ids), np.bool_))
+    return sections(series=table, samples=found.samples)
 
 
 def store(spool: Spool, what: Sections, end_us: int = START_US) -> int:
-    return spool.append(what, source="fake/one", checkpoint={"end": end_us}, window_end_us=end_us)
+    series, rest = TaggedSeries.given(what.series), replace(what, series=SERIES.empty_table())
+    return spool.append(rest, series, source="fake/one", checkpoint={"end": end_us}, window_end_us=end_us)
 
 
 def tenants(batches: list[SealedBatch]) -> list[list[str]]:

@@ -35,8 +35,8 @@ while True:
     window = Window(window_end_us, window_end_us + 1_000_000)
     shown = {counter("calls_total", number=str(number % 50 + k)): float(number) for k in range(20)}
     found = readings(window, shown)
-    content = sections(series=tagger.tag(found, window).series, samples=found.samples)
-    spool.append(content, source="fake/one", checkpoint={"n": number}, window_end_us=window.end_us)
+    series = tagger.tag(found, window).series
+    spool.append(sections(samples=found.samples), series, source="fake/one", checkpoint={"n": number}, window_end_us=window.end_us)
     window_end_us = window.end_us
     print(number, flush=True)
 """

@@ -88,10 +88,16 @@ class SpoolMachine(RuleBasedStateMachine):
             samples[SERIES[number]] = self.value
         found = readings(window, samples)
         tagger = Tagger(ready(TagsConfig.model_validate({"rules": [{"tenant": self.tenant}]})))
-        content = sections(series=tagger.tag(found, window).series, samples=found.samples)
+        series = tagger.tag(found, window).series
         before = len(self.spool.after(0, 10_000))
         try:
-            self.spool.append(content, source="fake/one", checkpoint={"n": self.value}, window_end_us=self.now_us)
+            self.spool.append(
+                sections(samples=found.samples),
+                series,
+                source="fake/one",
+                checkpoint={"n": self.value},
+                window_end_us=self.now_us,
+            )
         except SpoolFull:
             assert len(self.spool.after(0, 10_000)) == before
             assert self.spool.begin("fake/one", 0) == self.progress

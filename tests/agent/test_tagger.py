@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.rules import TENANT, Rule, TagsConfig, ready
+from agent.tagged import TaggedSeries
 from agent.tagger import Tagger
+from collector.definitions import Known
 from collector.readings import Readings, Window, sample_table
 from meterbook.wire.series import UNASSIGNED, Series, canonical_json
 from tests.fakes.source import complete, counter, events, readings
@@ -22,10 +27,18 @@ def rules(*documents: dict[str, Any]) -> tuple[Rule, ...]:
     return ready(TagsConfig.model_validate({"rules": documents}))
 
 
+def table(series: TaggedSeries) -> pa.Table:
+    """The definitions of all the series."""
+    return series.defined(np.ones(len(series.ids), np.bool_))
+
+
 def tenant(series: Series, *documents: dict[str, Any]) -> str:
-    return Tagger(rules(*documents)).tenant_of(series)
+    found = replace(readings(WINDOW, {series: 1.0}), series=Known.by([series], {series.series_id: TAGS}))
+    (row,) = table(Tagger(rules(*documents)).tag(found, WINDOW).series).to_pylist()
+    return str(row["tenant"])
 
 
+TAGS = canonical_json({"pod.label.team": "red", "namespace.annotation.owner": "blue"})
 SERIES = Series(
     "kubelet/node-1",
     "cpu_seconds_total",
@@ -43,6 +56,8 @@ SERIES_CASES = [
     ([{"from": "label:none"}, {"from": "label:pod"}], "web-0"),
     ([{"from": "label:empty"}, {"from": "label:pod"}], "web-0"),
     ([{"from": "attribute:zone"}], "eu/1"),
+    ([{"from": "tag:pod.label.team"}], "red"),
+    ([{"from": "tag:team"}, {"from": "tag:namespace.annotation.owner"}], "blue"),
     ([{"from": "source", "match": "kubelet/(.*)"}], "node-1"),
     ([{"from": "metric"}], "cpu_seconds_total"),
     ([{"from": "origin", "match": "kubelet/(.*)"}], "node-1"),
@@ -157,29 +172,51 @@ def test_definitions_follow_the_samples() -> None:
     one, two = counter("calls_total", team="blue"), counter("calls_total", team="red")
     tagger = Tagger(rules({"from": "label:team"}))
     first = tagger.tag(readings(WINDOW, {one: 1.0, two: 1.0}), WINDOW).series
-    assert sorted(first["tenant"].to_pylist()) == ["blue", "red"]
-    assert first["series_id"].to_pylist() == sorted([one.series_id, two.series_id])
+    assert sorted(table(first)["tenant"].to_pylist()) == ["blue", "red"]
+    assert first.ids.tolist() == table(first)["series_id"].to_pylist() == sorted([one.series_id, two.series_id])
     later = Window(2_000_000, 3_000_000)
-    assert tagger.tag(readings(later, {one: 2.0, two: 2.0}), later).series is first
+    again = readings(later, {one: 2.0, two: 2.0})
+    second = tagger.tag(again, later).series
+    assert (second.fresh, table(second)) == (None, table(first))
+    assert tagger.tag(again, later).series is second
     only = tagger.tag(readings(later, {two: 3.0}), later).series
-    assert only["tenant"].to_pylist() == ["red"]
-    assert only["identity"].to_pylist() == [two.identity]
+    assert table(only)["tenant"].to_pylist() == ["red"]
+    assert table(only)["identity"].to_pylist() == [two.identity]
     back = tagger.tag(readings(later, {one: 3.0, two: 3.0}), later).series
-    assert sorted(back["tenant"].to_pylist()) == ["blue", "red"]
+    assert sorted(table(back)["tenant"].to_pylist()) == ["blue", "red"]
+    assert back.fresh is not None
+    assert back.fresh["tenant"].to_pylist() == ["blue"]
+
+
+def test_a_resource_that_is_marked_otherwise_changes_hands() -> None:
+    one, two = counter("calls_total", n="1"), counter("calls_total", n="2")
+    tagger = Tagger(rules({"from": "tag:team"}))
+
+    def tagged(tags: dict[Series, str], *retagged: Series) -> list[str]:
+        marks = {series.series_id: canonical_json({"team": team}) for series, team in tags.items()}
+        ids = np.array(sorted(series.series_id for series in retagged), np.int64)
+        found = replace(readings(WINDOW, {one: 1.0, two: 1.0}), series=Known.by([one, two], marks), retagged=ids)
+        rows = {row["series_id"]: row["tenant"] for row in table(tagger.tag(found, WINDOW).series).to_pylist()}
+        return [rows[one.series_id], rows[two.series_id]]
+
+    assert tagged({one: "red"}) == ["red", UNASSIGNED]
+    assert tagged({one: "red", two: "blue"}) == ["red", UNASSIGNED]  # nobody said that it changed
+    assert tagged({one: "red", two: "blue"}, two) == ["red", "blue"]
+    assert tagged({one: "green", two: "blue"}, one, two) == ["green", "blue"]
 
 
 def test_a_series_is_known_since_its_window_or_its_first_sample() -> None:
     late = counter("calls_total", team="late")
-    table = sample_table([late.series_id] * 2, [1_500_000, 250_000], [2.0, 1.0])
-    found = Readings((complete("fake/one", WINDOW),), {late.series_id: late}, table)
-    (row,) = Tagger(()).tag(found, WINDOW).series.to_pylist()
+    samples = sample_table([late.series_id] * 2, [1_500_000, 250_000], [2.0, 1.0])
+    found = Readings((complete("fake/one", WINDOW),), Known.by([late]), samples=samples)
+    (row,) = table(Tagger(()).tag(found, WINDOW).series).to_pylist()
     assert row["since"].timestamp() == 0.25
-    (row,) = Tagger(()).tag(readings(WINDOW, {late: 1.0}), WINDOW).series.to_pylist()
+    (row,) = table(Tagger(()).tag(readings(WINDOW, {late: 1.0}), WINDOW).series).to_pylist()
     assert row["since"].timestamp() == 1.0
     assert row["start"].timestamp() == 0.0
 
 
 def test_a_sample_without_a_series_is_an_error() -> None:
-    found = Readings((complete("fake/one", WINDOW),), {}, sample_table([7], [1_500_000], [1.0]))
-    with pytest.raises(ValueError, match=r"samples of 1 series that are not defined, such as 7"):
+    found = Readings((complete("fake/one", WINDOW),), samples=sample_table([7], [1_500_000], [1.0]))
+    with pytest.raises(LookupError, match=r"samples of 1 series that are not defined, such as 7"):
         Tagger(()).tag(found, WINDOW)

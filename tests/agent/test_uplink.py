@@ -52,8 +52,10 @@ class Sender:
             end_us = 1_767_225_600_000_000 + self.appended * 1_000_000
             window = Window(end_us - 1_000_000, end_us)
             found = readings(window, dict.fromkeys(SERIES, float(self.appended)))
-            content = sections(series=self.tagger.tag(found, window).series, samples=found.samples)
-            self.spool.append(content, source="fake/one", checkpoint={}, window_end_us=end_us)
+            series = self.tagger.tag(found, window).series
+            self.spool.append(
+                sections(samples=found.samples), series, source="fake/one", checkpoint={}, window_end_us=end_us
+            )
 
     def is_empty(self) -> bool:
         return self.spool.sizes().batches == 0

@@ -5,13 +5,31 @@ A new kind adds a function here; the contract suite fails until it does.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from collector.base import Collector, Sources
+from tests.fakes.cluster.clock import SECOND, Clock
+from tests.fakes.cluster.cluster import READER, SimulatedCluster
+from tests.fakes.cluster.kubelet import Fault
+from tests.fakes.cluster.loads import steady_load
+from tests.fakes.cluster.world import World, container
 from tests.fakes.http_target import fake_target, page
+from tests.fakes.kubernetes_api import FakeKubernetesApi
+from tests.fakes.kubernetes_objects import monitor, pod
+from tests.fakes.prometheus_server import History
+
+#: The end of the window of tests.collector.conftest.
+WINDOW_END_US = 1_767_225_660_000_000
+
+READER_OF_MONITORS = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["monitoring.coreos.com"], "resources": ["podmonitors"], "verbs": ["list", "watch"]},
+]
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,8 @@ class Source:
     evidence: Callable[[], object]
     #: Metrics whose values are measured anew at each collection.
     volatile: frozenset[str] = field(default_factory=frozenset)
+    #: The collector to test, of those that there are.
+    choose: Callable[[Sources], Collector] = lambda sources: sources.current()[0]
 
 
 @contextmanager
@@ -33,7 +53,22 @@ def prometheus(folder: Path) -> Iterator[Source]:
             settings={"job": "shop", "targets": [target.address]},
             break_it=target.stop,
             evidence=lambda: [method for method, _, _ in target.requests if method not in ("GET", "HEAD")],
-            volatile=frozenset({"scrape_duration_seconds"}),
+            volatile=frozenset({"scrape_duration_seconds", "scrape_series_added"}),
+        )
+
+
+@contextmanager
+def prometheus_history(folder: Path) -> Iterator[Source]:
+    history = History()
+    for second in range(60):
+        history.add(WINDOW_END_US // 1_000 - 60_000 + second * 1_000, float(second), "jobs_total", job="shop")
+    history.add(WINDOW_END_US // 1_000 - 5_000, -1.0, "bad_total", job="shop")
+    with fake_target() as target:
+        target.answer = history.answer()
+        yield Source(
+            settings={"name": "main", "url": f"http://{target.address}", "match": ['{job="shop"}'], "lag_s": 1},
+            break_it=target.stop,
+            evidence=lambda: [method for method, _, _ in target.requests if method not in ("GET", "HEAD")],
         )
 
 
@@ -57,7 +92,61 @@ def logfile(folder: Path) -> Iterator[Source]:
     )
 
 
+@contextmanager
+def kubernetes(folder: Path, source: str = "kubernetes/prod/node-a") -> Iterator[Source]:
+    world = World(Clock(WINDOW_END_US - 600 * SECOND))
+    world.namespace("shop", labels={"tenant": "acme"})
+    node = world.node("node-a")
+    world.pod("shop", "web-0", node, [container(load=steady_load(250, 100 << 20, 10_000, 20_000))])
+    with SimulatedCluster(world, folder) as cluster:
+        cluster.api.allow(READER)
+        cluster.run_to(WINDOW_END_US)
+
+        def choose(sources: Sources) -> Collector:
+            while True:
+                for each in sources.current():
+                    if each.source == source:
+                        return each
+                threading.Event().wait(0.01)
+
+        yield Source(
+            settings={"cluster": "prod", "api": {"kubeconfig": str(cluster.api.kubeconfig)}},
+            break_it=lambda: cluster.kubelets.fault("node-a", Fault(refuses=True)),
+            evidence=lambda: [each for each in cluster.kubelets.requests if each.method != "GET"],
+            choose=choose,
+        )
+
+
+@contextmanager
+def prometheus_monitors(folder: Path) -> Iterator[Source]:
+    with fake_target() as target, FakeKubernetesApi(folder) as api:
+        target.answer = page(b"# TYPE jobs_total counter\njobs_total 3\nqueue_depth 7\nbad NaN\n")
+        host, _, port = target.address.partition(":")
+        api.allow(READER_OF_MONITORS)
+        api.put("pods", pod("web-0", host, ports={"http": int(port)}))
+        api.put("podmonitors.monitoring.coreos.com", monitor("web", {"port": "http"}, kind="PodMonitor"))
+
+        def choose(sources: Sources) -> Collector:
+            while len(sources.current()) < 2:
+                threading.Event().wait(0.01)
+            return sources.current()[1]
+
+        yield Source(
+            settings={"cluster": "prod", "monitors": ["PodMonitor"], "api": {"kubeconfig": str(api.kubeconfig)}},
+            break_it=target.stop,
+            evidence=lambda: [
+                *(method for method, _, _ in target.requests if method not in ("GET", "HEAD")),
+                *(each for each in api.requests if each.method != "GET"),
+            ],
+            volatile=frozenset({"scrape_duration_seconds", "scrape_series_added"}),
+            choose=choose,
+        )
+
+
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "prometheus": prometheus,
+    "prometheus_history": prometheus_history,
+    "prometheus_monitors": prometheus_monitors,
     "logfile": logfile,
+    "kubernetes": kubernetes,
 }

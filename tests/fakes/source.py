@@ -11,7 +11,8 @@ from decimal import Decimal
 import pyarrow as pa
 from pydantic import Field, SecretStr
 
-from collector.base import Plugin, SourceConfig
+from collector.base import Fixed, Plugin, SourceConfig
+from collector.definitions import Known
 from collector.readings import Checkpoint, Coverage, Readings, Window, sample_table
 from meterbook.wire.sections import EVENTS
 from meterbook.wire.series import Series, canonical_json
@@ -41,9 +42,9 @@ def readings(
     table = sample_table(list(by_id), [window.end_us] * len(by_id), found.values())
     return Readings(
         (complete("fake/one", window),),
-        by_id,
-        table,
-        EVENTS.empty_table() if events is None else events,
+        Known.by(found),
+        samples=table,
+        events=EVENTS.empty_table() if events is None else events,
         checkpoint={} if checkpoint is None else checkpoint,
         more=more,
     )
@@ -85,11 +86,18 @@ class ScriptedCollector:
         self.catches_up = catches_up
         self.windows: list[Window] = []
         self.is_closed = False
+        self.lease: str | None = None
         self.answer = answer
+        #: What it says when the source is gone, made of the time.
+        self.last_word: Callable[[int], Readings | None] = lambda _: None
 
     def collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
         self.windows.append(window)
         return self.answer(window, checkpoint)
+
+    def end(self, time_us: int, checkpoint: Checkpoint) -> Readings | None:
+        assert not self.is_closed
+        return self.last_word(time_us)
 
     def close(self) -> None:
         self.is_closed = True
@@ -104,7 +112,7 @@ class FakeConfig(SourceConfig):
     headers: dict[str, int] = Field(default={}, description="Something nested.")
 
 
-def _build(config: FakeConfig) -> Sequence[ScriptedCollector]:
+def _build(config: FakeConfig) -> Fixed:
     source = f"fake/{config.name}"
     shown = [counter("calls_total", source=source, team=f"team-{number}") for number in range(config.series_count)]
 
@@ -112,9 +120,9 @@ def _build(config: FakeConfig) -> Sequence[ScriptedCollector]:
         count = int(checkpoint.get("count", 0)) + 1
         by_id = {series.series_id: series for series in shown}
         table = sample_table(list(by_id), [window.end_us] * len(by_id), [float(count)] * len(by_id))
-        return Readings((complete(source, window),), by_id, table, checkpoint={"count": count})
+        return Readings((complete(source, window),), Known.by(shown), samples=table, checkpoint={"count": count})
 
-    return [ScriptedCollector(answer, source=source)]
+    return Fixed(ScriptedCollector(answer, source=source))
 
 
 plugin = Plugin("fake", FakeConfig, _build)

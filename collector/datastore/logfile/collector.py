@@ -66,6 +66,9 @@ class LogfileCollector:
         coverage = Coverage(self.source, window.start_us, window.end_us, status, reason)
         return Readings(coverage=(coverage,), checkpoint=checkpoint)
 
+    def end(self, time_us: int, checkpoint: Checkpoint) -> None:
+        """What was written stays written."""
+
     def close(self) -> None:
         """Close the files."""
         self._handles.keep(())

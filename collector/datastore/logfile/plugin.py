@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collector.base import Plugin
+from collector.base import Fixed, Plugin
 from collector.datastore.logfile.collector import LogfileCollector
 from collector.datastore.logfile.config import LogfileConfig
 
 
-def _build(config: LogfileConfig) -> list[LogfileCollector]:
-    return [LogfileCollector(config)]
+def _build(config: LogfileConfig) -> Fixed:
+    return Fixed(LogfileCollector(config))
 
 
 plugin = Plugin(kind="logfile", config=LogfileConfig, build=_build)

@@ -50,6 +50,17 @@ _STEPS: tuple[tuple[LiteralString, ...], ...] = (
         )
         """,
     ),
+    (
+        # Not written to the server's log: after a crash all leases are free.
+        """
+        CREATE UNLOGGED TABLE lease (
+            source bytea PRIMARY KEY,
+            agent bytea NOT NULL,
+            until timestamptz NOT NULL
+        ) WITH (fillfactor = 50)
+        """,
+        "CREATE INDEX lease_agent ON lease (agent)",
+    ),
 )
 VERSION = len(_STEPS)
 

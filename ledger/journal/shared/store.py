@@ -17,6 +17,7 @@ from ledger.journal.place import SharedPlace
 from ledger.journal.shared import soundness
 from ledger.journal.shared.connection import Connection
 from ledger.journal.shared.database import Database
+from ledger.journal.shared.leases import SharedLeases
 from ledger.journal.shared.log import SharedLog
 from ledger.journal.shared.migrations import migrate
 from ledger.journal.shared.objects import NameTaken, Objects
@@ -56,6 +57,10 @@ class SharedStore:
     def turn(self) -> SharedTurn:
         """Whose turn it is to fill the tables."""
         return SharedTurn(self.database)
+
+    def leases(self) -> SharedLeases:
+        """Who reads which source."""
+        return SharedLeases(self.database)
 
     def close(self) -> None:
         """Let go of all connections. Safe to call twice."""

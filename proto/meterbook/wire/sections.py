@@ -11,6 +11,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, fields
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from meterbook.wire.sizes import RECORD_BATCH, SCHEMA, declared
@@ -20,6 +22,10 @@ SCHEMA_VERSION = 1
 _TIME = pa.timestamp("us", tz="UTC")
 #: Values from here on, in magnitude, cannot be metered exactly.
 VALUE_LIMIT = 1 << 62
+#: The value of a sample that says "this series ends here", to be told apart by its bits from every other NaN: nothing is
+#: held, and nothing counted, from then on. It is that of Prometheus ("Remote-Write 1.0", section "Stale Markers").
+STALE_BITS = 0x7FF0000000000002
+STALE: float = struct.unpack("<d", STALE_BITS.to_bytes(8, "little"))[0]
 #: Largest decimal that the book holds: 29 digits before the point, 9 after.
 QUANTITY = pa.decimal128(38, 9)
 
@@ -121,6 +127,12 @@ class Sections:
 def sections(**tables: pa.Table) -> Sections:
     """Sections from the tables given; the others are empty."""
     return Sections(**{name: tables.get(name, empty) for name, empty in EMPTY.items()})
+
+
+def is_stale(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which values say that their series ends."""
+    are: npt.NDArray[np.bool_] = np.ascontiguousarray(values).view(np.int64) == STALE_BITS
+    return are
 
 
 def size(table: pa.Table) -> int:

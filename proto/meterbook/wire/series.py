@@ -11,22 +11,46 @@ definition, so that the ledger sees it when two different series ever share a ``
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from json.encoder import encode_basestring
 from typing import Literal
 
 Kind = Literal["counter", "gauge"]
+#: What a series is but for its start: its identity is a hash over these, in this order.
+PARTS = ("source", "metric", "kind", "unit", "labels", "attributes")
+Parts = tuple[str, str, str, str, str, str]
 
 #: Tenants that are not customers. A name that begins with @ can be given to no customer.
 SHARED = "@shared"
 UNASSIGNED = "@unassigned"
+#: Of what is not known well enough yet to say whose it is.
+UNRESOLVED = "@unresolved"
 
 
 def canonical_json(pairs: Mapping[str, str]) -> str:
     """A JSON object with sorted keys and no white space: equal mappings give equal text."""
-    return json.dumps(pairs, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # As json.dumps with sort_keys and the shortest separators, in a third of the time: there is one for every series.
+    inner = [f"{encode_basestring(key)}:{encode_basestring(pairs[key])}" for key in sorted(pairs)]
+    return "{" + ",".join(inner) + "}"
+
+
+def series_digest(parts: Parts, start_us: int | None) -> bytes:
+    """SHA-256 over the parts of a series (see PARTS) and its start.
+
+    Each part is preceded by its length, so that no two part lists share a text.
+    """
+    told = [b"meterbook series v1\0"]
+    for part in (*parts, "" if start_us is None else str(start_us)):
+        encoded = part.encode()
+        told += (len(encoded).to_bytes(4, "big"), encoded)
+    return hashlib.sha256(b"".join(told)).digest()
+
+
+def numbers(digest: bytes) -> tuple[int, int]:
+    """Series id and identity of a digest: its first and second eight bytes, big-endian, signed."""
+    return int.from_bytes(digest[:8], "big", signed=True), int.from_bytes(digest[8:16], "big", signed=True)
 
 
 @dataclass(frozen=True)
@@ -47,22 +71,20 @@ class Series:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 over the parts, each preceded by its length, so that no two part lists share a text."""
-        start = "" if self.start_us is None else str(self.start_us)
-        parts = (self.source, self.metric, self.kind, self.unit, self.labels, self.attributes, start)
-        hasher = hashlib.sha256(b"meterbook series v1\0")
-        for part in parts:
-            encoded = part.encode()
-            hasher.update(len(encoded).to_bytes(4, "big"))
-            hasher.update(encoded)
-        return hasher.digest()
+        """See :func:`series_digest`."""
+        return series_digest(self.parts, self.start_us)
+
+    @property
+    def parts(self) -> Parts:
+        """What it is but for its start, in the order of PARTS."""
+        return self.source, self.metric, self.kind, self.unit, self.labels, self.attributes
 
     @property
     def series_id(self) -> int:
         """First eight bytes of the digest, big-endian, signed."""
-        return int.from_bytes(self.digest[:8], "big", signed=True)
+        return numbers(self.digest)[0]
 
     @property
     def identity(self) -> int:
         """Second eight bytes of the digest, big-endian, signed."""
-        return int.from_bytes(self.digest[8:16], "big", signed=True)
+        return numbers(self.digest)[1]

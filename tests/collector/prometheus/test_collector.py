@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.readings import Readings
-from tests.collector.conftest import WINDOW, Reader
+from meterbook.wire.sections import STALE
+from tests.collector.conftest import WINDOW, Reader, series_of
 from tests.fakes.http_target import OPENMETRICS, TEXT, FakeTarget, page
 
 PAGES = Path(__file__).parents[2] / "data" / "exposition"
-SYNTHETIC = {"up", "scrape_duration_seconds", "scrape_samples_scraped"}
+SYNTHETIC = {
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+}
 STARTED_US = 1_767_222_001_234_500
 PROCESS_US = 1_767_222_000_500_000
 
@@ -40,10 +48,13 @@ def scrape(target: FakeTarget, reader: Callable[..., Reader]) -> Scrape:
 
 
 def shown(readings: Readings) -> dict[str, tuple[str, int | None, float]]:
-    """Series as ``metric{labels}`` without job and instance -> kind, start, value; synthetic ones left out."""
+    """Series as ``metric{labels}`` without job and instance -> kind, start, value; synthetic and ended ones left out."""
     found: dict[str, tuple[str, int | None, float]] = {}
+    defined = series_of(readings)
     for row in readings.samples.to_pylist():
-        series = readings.series[row["series_id"]]
+        series = defined[row["series_id"]]
+        if is_stale(row["value"]):
+            continue
         labels = {name: text for name, text in json.loads(series.labels).items() if name not in ("job", "instance")}
         if series.metric not in SYNTHETIC:
             written = ",".join(f"{name}={text}" for name, text in sorted(labels.items()))
@@ -55,9 +66,23 @@ def shown(readings: Readings) -> dict[str, tuple[str, int | None, float]]:
     return found
 
 
+def is_stale(value: float) -> bool:
+    return struct.pack("<d", value) == struct.pack("<d", STALE)
+
+
+def ended(readings: Readings) -> set[str]:
+    """The metrics of series that are said to end."""
+    rows = readings.samples.to_pylist()
+    assert {row["time"].timestamp() for row in rows if is_stale(row["value"])} <= {WINDOW.end_us / 1e6}
+    defined = series_of(readings)
+    return {defined[row["series_id"]].metric for row in rows if is_stale(row["value"])}
+
+
 def about(readings: Readings) -> dict[str, float]:
     values = {row["series_id"]: row["value"] for row in readings.samples.to_pylist()}
-    return {series.metric: values[number] for number, series in readings.series.items() if series.metric in SYNTHETIC}
+    return {
+        series.metric: values[number] for number, series in series_of(readings).items() if series.metric in SYNTHETIC
+    }
 
 
 SHOP = {
@@ -86,18 +111,24 @@ def test_both_formats_of_one_program_give_the_same(scrape: Scrape, name: str, co
     assert shown(readings) == SHOP
     assert readings.dead_letters == ()
     assert readings.coverage[0].status == "complete"
-    (timed,) = (number for number, one in readings.series.items() if one.metric == "battery_discharge_joules_total")
+    (timed,) = (number for number, one in series_of(readings).items() if one.metric == "battery_discharge_joules_total")
     times = {row["series_id"]: row["time"].timestamp() for row in readings.samples.to_pylist()}
     assert times.pop(timed) == 1767225600.25
     assert set(times.values()) == {WINDOW.end_us / 1e6}
 
 
 def test_units_are_the_declared_ones(scrape: Scrape) -> None:
-    units = {one.metric: one.unit for one in scrape(PAGES / "python_openmetrics.txt", OPENMETRICS).series.values()}
+    units = {one.metric: one.unit for one in series_of(scrape(PAGES / "python_openmetrics.txt", OPENMETRICS)).values()}
     assert units["request_duration_seconds_sum"] == "seconds"
     assert units["request_duration_seconds_count"] == ""
     assert units["response_size_bytes_sum"] == "bytes"
-    assert {one.unit for one in scrape(PAGES / "python_text.txt").series.values()} == {"", "seconds"}
+    # The text format has no units; those of what ended are what they were.
+    text = scrape(PAGES / "python_text.txt")
+    defined = series_of(text)
+    assert {defined[row["series_id"]].unit for row in text.samples.to_pylist() if not is_stale(row["value"])} == {
+        "",
+        "seconds",
+    }
 
 
 def test_a_go_program(scrape: Scrape) -> None:
@@ -138,7 +169,9 @@ def test_a_restart_begins_new_series(scrape: Scrape) -> None:
     first, second = scrape(body.format(100.5), process_start=True), scrape(body.format(200), process_start=True)
     assert shown(first)["jobs_total"] == ("counter", 100_500_000, 5.0)
     assert shown(second)["jobs_total"] == ("counter", 200_000_000, 5.0)
-    assert len(first.series.keys() - second.series.keys()) == 1
+    assert ended(second) == {"jobs_total"}
+    (begun,) = series_of(second).keys() - series_of(first).keys()
+    assert series_of(second)[begun].start_us == 200_000_000
     assert shown(scrape(body.format(100.5), process_start=True)) == shown(first)
 
 
@@ -146,7 +179,7 @@ def test_a_restart_of_an_exporter_begins_nothing(scrape: Scrape) -> None:
     body = "# TYPE jobs_total counter\njobs_total 5\nprocess_start_time_seconds {}\n"
     first, second = scrape(body.format(100.5)), scrape(body.format(200))
     assert shown(first)["jobs_total"] == ("counter", None, 5.0)
-    assert first.series.keys() == second.series.keys()
+    assert series_of(first) == series_of(second)
 
 
 @pytest.mark.parametrize("page_start", ["", "process_start_time_seconds 0\n", "process_start_time_seconds NaN\n"])
@@ -169,7 +202,7 @@ def test_types_hold_wherever_the_samples_stand(scrape: Scrape) -> None:
 def test_labels(scrape: Scrape, target: FakeTarget) -> None:
     body = 'm{job="theirs",region="us",exported_job="older",zone="z"} 1\n'
     readings = scrape(body, labels={"region": "eu"})
-    (series,) = (one for one in readings.series.values() if one.metric == "m")
+    (series,) = (one for one in series_of(readings).values() if one.metric == "m")
     assert json.loads(series.labels) == {
         "job": "shop",
         "instance": target.address,
@@ -239,7 +272,7 @@ def test_every_scrape_tells_of_itself(scrape: Scrape, target: FakeTarget) -> Non
     assert about(good).keys() == about(bad).keys() == SYNTHETIC
     assert (about(good)["up"], about(good)["scrape_samples_scraped"]) == (1.0, 2.0)
     assert (about(bad)["up"], about(bad)["scrape_samples_scraped"]) == (0.0, 0.0)
-    for series in bad.series.values():
+    for series in (series for series in series_of(bad).values() if series.metric in SYNTHETIC):
         assert json.loads(series.labels) == {"job": "shop", "instance": target.address}
 
 
@@ -249,13 +282,72 @@ def test_a_throttled_scrape_says_so(scrape: Scrape, target: FakeTarget, reader: 
     assert (coverage.status, coverage.start_us, coverage.end_us) == ("throttled", WINDOW.start_us, WINDOW.end_us)
 
 
-def test_series_are_remembered(scrape: Scrape) -> None:
-    first, second = (scrape('a{x="1"} 1\nb 2\n') for _ in range(2))
-    assert all(second.series[number] is series for number, series in first.series.items())
-    scrape("b 2\n")
-    third = scrape('a{x="1"} 1\nb 2\n')
-    again = {series.metric: third.series[number] is series for number, series in first.series.items()}
-    assert again == {**dict.fromkeys(SYNTHETIC, True), "a": False, "b": True}
+def test_a_series_that_is_gone_has_ended(scrape: Scrape) -> None:
+    scrape('a{x="1"} 1\nb 2\ntimed 3 5000\n')
+    assert ended(scrape('a{x="1"} 1\nb 2\n')) == set()  # one with a time of its own may come late
+    gone = scrape("b 2\n")
+    assert ended(gone) == {"a"}
+    assert [letter.reason for letter in gone.dead_letters] == []
+    assert ended(scrape("b 2\n")) == set()
+    back = scrape('a{x="1"} 7\nb 2\n')
+    assert shown(back) == {"a{x=1}": ("gauge", None, 7.0), "b": ("gauge", None, 2.0)}
+    assert ended(back) == set()
+
+
+def test_the_series_of_a_target_that_is_down_have_ended(scrape: Scrape) -> None:
+    scrape("a 1\nb 2\n")
+    down = scrape("no page")
+    assert (about(down)["up"], ended(down)) == (0.0, {"a", "b"})
+    assert ended(scrape("no page")) == set()
+    assert ended(scrape("a 1\n")) == set()
+
+
+def test_what_is_added_and_what_rules_leave(scrape: Scrape) -> None:
+    rules = [{"source_labels": ["__name__"], "regex": "a.*", "action": "drop"}, {"regex": "x", "action": "labeldrop"}]
+    first = scrape('a 1\na_b 2\nb{x="1",y="2"} 3\n', metric_relabelings=rules)
+    assert shown(first) == {"b{y=2}": ("gauge", None, 3.0)}
+    counts = ("scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added")
+    assert [about(first)[name] for name in counts] == [3, 1, 3]
+    again = scrape('a 1\na_b 2\nb{x="1",y="2"} 4\n', metric_relabelings=rules)
+    assert [about(again)[name] for name in counts] == [3, 1, 0]
+    more = scrape('a 1\na_b 2\nb{x="1",y="2"} 4\nc 1\n', metric_relabelings=rules)
+    assert [about(more)[name] for name in counts] == [4, 2, 1]
+
+
+def test_rules_may_rename_a_metric_but_not_unname_it(scrape: Scrape) -> None:
+    renamed = {"source_labels": ["__name__"], "regex": "old_(.*)", "target_label": "__name__", "replacement": "new_$1"}
+    body = "# TYPE old_total counter\nold_total 4\n"
+    assert shown(scrape(body, metric_relabelings=[renamed])) == {"new_total": ("counter", None, 4.0)}
+    bad = scrape(body, metric_relabelings=[{**renamed, "replacement": "9"}])
+    assert bad.coverage[0].reason.endswith("metric_relabelings leave '9' as a metric's name")
+
+
+def test_exposed_labels_can_be_honoured(scrape: Scrape) -> None:
+    readings = scrape('m{job="theirs",zone="z"} 1\n', honor_labels=True, labels={"region": "eu"})
+    (series,) = (one for one in series_of(readings).values() if one.metric == "m")
+    labels = json.loads(series.labels)
+    assert (labels["job"], labels["zone"], labels["region"]) == ("theirs", "z", "eu")
+
+
+@pytest.mark.parametrize(("honoured", "time"), [(True, 5.0), (False, WINDOW.end_us / 1e6)])
+def test_exposed_times_can_be_ignored(scrape: Scrape, honoured: bool, time: float) -> None:
+    readings = scrape("m 1 5000\n", honor_timestamps=honoured)
+    (row,) = (row for row in readings.samples.to_pylist() if series_of(readings)[row["series_id"]].metric == "m")
+    assert row["time"].timestamp() == time
+    assert ended(scrape("n 1\n", honor_timestamps=honoured)) == (set() if honoured else {"m"})
+
+
+def test_one_series_may_have_several_times(scrape: Scrape) -> None:
+    readings = scrape("m 3 3000\nm 1 1000\nm 9 3000\nm 2 2000\n")
+    rows = [row for row in readings.samples.to_pylist() if series_of(readings)[row["series_id"]].metric == "m"]
+    assert [(row["time"].timestamp(), row["value"]) for row in rows] == [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)]
+    assert len(readings.dead_letters) == 1
+
+
+def test_the_usual_page_hands_on_the_same_series(scrape: Scrape) -> None:
+    first, second = (scrape(f'a{{x="1"}} {value}\nb 2\n') for value in (1, 5))
+    ids = [readings.samples["series_id"].chunk(0).buffers()[1].address for readings in (first, second)]
+    assert ids[0] == ids[1]
 
 
 @given(body=st.binary(max_size=200), content_type=st.sampled_from([TEXT, OPENMETRICS]))
@@ -265,3 +357,20 @@ def test_any_bytes_are_an_answer(scrape: Scrape, body: bytes, content_type: str)
         readings = scrape(text, content_type)
         assert readings.coverage[0].status in ("complete", "failed")
         assert about(readings)["up"] == float(readings.coverage[0].status == "complete")
+
+
+def test_of_a_page_that_failed_nothing_is_remembered(scrape: Scrape) -> None:
+    scrape("a 1\n")
+    bad = "# TYPE a counter\na 2\nb{x=" + '"' + "v" * 5_000 + '"} 1\n'
+    assert scrape(bad).coverage[0].status == "failed"
+    assert shown(scrape("# TYPE a counter\na 3\n")) == {"a": ("counter", None, 3.0)}
+
+
+def test_a_counter_may_be_called_created(scrape: Scrape) -> None:
+    found = shown(scrape("# TYPE jobs_created counter\njobs_created 990\n# TYPE jobs_total counter\njobs_total 5\n"))
+    assert found == {"jobs_created": ("counter", None, 990.0), "jobs_total": ("counter", None, 5.0)}
+
+
+def test_rules_may_drop_every_label(scrape: Scrape) -> None:
+    rules = [{"regex": "job|instance", "action": "labeldrop"}]
+    assert shown(scrape("a 1\n", metric_relabelings=rules)) == {"a": ("gauge", None, 1.0)}

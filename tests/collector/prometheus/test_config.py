@@ -60,7 +60,7 @@ def test_credentials_are_refused_and_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"targets": []}, "at least 1 item"),
+        ({"targets": []}, "are needed: say what to scrape"),
         ({"targets": ["a:80", "http://a"]}, "targets name prometheus/shop/a:80 more than once"),
         ({"job": "a/b"}, "pattern"),
         ({"path": "metrics"}, "pattern"),
@@ -69,7 +69,10 @@ def test_credentials_are_refused_and_not_repeated() -> None:
         ({"labels": {"__x": "x"}}, "'__x' is no label name"),
         ({"samples_max": 0}, "greater than or equal to 1"),
         ({"interval_s": 5, "timeout_s": 5}, "must be below interval_s"),
-        ({"honor_labels": True}, "Extra inputs are not permitted"),
+        ({"honour_labels": True}, "Extra inputs are not permitted"),
+        ({"kubernetes": {}}, "kubernetes.role\n  Field required"),
+        ({"kubernetes": {"role": "ingress"}}, "Input should be 'pod', 'service' or 'endpoints'"),
+        ({"kubernetes": {"role": "pod", "names": ["a"]}}, "Extra inputs are not permitted"),
     ],
 )
 def test_what_is_refused(settings: dict[str, Any], reason: str) -> None:

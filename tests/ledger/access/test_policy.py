@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import pkgutil
+from dataclasses import replace
 
 import pytest
 
@@ -30,7 +31,7 @@ ALLOWED = {
     "admin": ALL_TENANTS | {"IssueToken", "InviteAgent", "Revoke", "Rotate", "List", "RotateKey"},
     "operator": ALL_TENANTS,
     "viewer": OWN,
-    "agent": {"Stream", "Record"},
+    "agent": {"Stream", "Record", "Lease"},
     "enrol": {"Enrol"},
 }
 ALLOWED["anonymous"] = ALLOWED["admin"] | ALLOWED["agent"]
@@ -98,6 +99,21 @@ def test_events_bear_only_granted_tenants() -> None:
     assert may(CALLERS["agent"], action, recorded("acme", "shop-7", "", "@shared", "@unassigned"))
     with pytest.raises(Denied, match=r"agent edge \(e\) has nothing to do with tenant 'bcorp'"):
         allow(CALLERS["agent"], action, recorded("acme", "bcorp"))
+
+
+def test_an_agent_leases_only_granted_sources() -> None:
+    action = "/meterbook.intake.v1.Intake/Lease"
+
+    def leased(*sources: str) -> Subject:
+        return subject_of(action, intake_pb2.LeaseRequest(agent="edge", sources=sources))
+
+    agent = replace(CALLERS["agent"], sources=Patterns.of(["prometheus/shop/*"]))
+    assert may(agent, action, leased("prometheus/shop/a:80#1f", "prometheus/shop/b:80")) and may(
+        agent, action, leased()
+    )
+    with pytest.raises(Denied, match="was not granted the source 'prometheus/bank/a:80'"):
+        allow(agent, action, leased("prometheus/shop/a:80", "prometheus/bank/a:80"))
+    assert may(ANONYMOUS, action, leased("anything"))
 
 
 def test_a_viewer_asks_for_its_own_tenants_only() -> None:

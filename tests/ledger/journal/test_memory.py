@@ -41,3 +41,47 @@ def test_the_heap_does_not_grow_with_what_was_freed(rows: int) -> None:
     mebibytes = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     # A batch is 24 MiB, and is there in two or three forms at a time.
     assert mebibytes < 500
+
+
+# Several threads hold much, each for itself and one after the other, and let go of it below something that stays.
+HOLDING = """
+import threading, time
+from pathlib import Path
+import pyarrow as pa
+from ledger.journal import memory
+
+def resident_mib():
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) >> 10
+
+stay = []
+def hold():
+    blocks = [pa.allocate_buffer(100_000) for _ in range(400)]
+    for block in blocks:
+        memoryview(block).cast("B")[:] = bytes(100_000)
+    stay.append(blocks[-1])
+    del blocks, block
+    done.wait()
+
+memory._KEPT_S = 0.2
+memory.keep_freed_memory()
+done, before = threading.Event(), resident_mib()
+threads = [threading.Thread(target=hold) for _ in range(4)]
+for thread in threads:
+    thread.start()
+while len(stay) < 4:
+    time.sleep(0.01)
+for _ in range(600):
+    time.sleep(0.05)
+    if resident_mib() - before < 40:
+        break
+print(resident_mib() - before)
+done.set()
+"""
+
+
+def test_what_lies_free_is_given_back_after_a_while() -> None:
+    command = [sys.executable, "-c", HOLDING]
+    mebibytes = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    # A hundred and sixty were held.
+    assert mebibytes < 40

@@ -16,7 +16,7 @@ from ledger.journal import screening
 from ledger.journal.derive import TABLES
 from ledger.journal.screening import KnownSeries, screen
 from meterbook.wire import instants, sections
-from meterbook.wire.sections import DEAD_LETTERS, SCHEMAS, Sections
+from meterbook.wire.sections import DEAD_LETTERS, SCHEMAS, STALE, Sections
 from tests.ledger.batches import DAY, MINUTE, content, coverage, event, series, table
 from tests.wire.tables import section_table
 
@@ -50,6 +50,15 @@ BAD_SAMPLES = [
     ((1, YEAR_ZERO, 1.0), "time -62135596800000001 microseconds after 1970 is before 1970"),
     ((1, -(2**63), 1.0), "time -9223372036854775808 microseconds after 1970 is before 1970"),
 ]
+
+
+def test_a_sample_may_say_that_its_series_ends() -> None:
+    ends = table("samples", [(1, DAY, STALE), (2, DAY, STALE)])
+    kept, letters = screened(sections.sections(series=table("series", GOOD_SERIES), samples=ends))
+    assert kept.samples["value"].to_numpy().tobytes() == ends["value"].to_numpy().tobytes()
+    assert letters == []
+
+
 GOOD_SAMPLES = [
     (1, 0, 0.0),
     (1, DAY, -0.0),

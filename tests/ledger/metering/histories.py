@@ -6,6 +6,7 @@ the reference as well.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,7 +22,7 @@ from ledger.journal.quantity import from_decimal
 from ledger.metering.booking import Booker
 from ledger.metering.usage import Usage
 from meterbook.wire import instants
-from meterbook.wire.sections import SCHEMAS
+from meterbook.wire.sections import SCHEMAS, STALE
 from tests.fakes.journal import MemoryJournal
 from tests.ledger.batches import content
 from tests.ledger.metering.reference import HOUR, Accepted, Cells, measured
@@ -110,8 +111,11 @@ def batches(draw: st.DrawFn, numbers: list[int], starts: tuple[int | None, ...],
     """A batch of some of the series; ``known`` are those that were defined before, and grows."""
     samples, events, coverage, series = [], [], [], []
     for number in draw(st.lists(st.sampled_from(numbers), max_size=3)):
-        value = _SIGNED if SERIES[number][2] == "gauge" else VALUES
+        # Now and then a series ends, and goes on.
+        value = st.one_of(*[_SIGNED if SERIES[number][2] == "gauge" else VALUES] * 4, st.just(STALE))
         samples += [(number, at, draw(value)) for at in draw(st.lists(MOMENTS, min_size=1, max_size=4))]
+        if draw(st.integers(0, 3)) == 0:
+            samples.append((number, samples[-1][1] - draw(st.integers(1, 3)), STALE))
         if number not in known or draw(st.integers(0, 4)) == 0:
             series.append(series_row(number, draw(st.sampled_from(TENANTS)), draw(MOMENTS), starts[number]))
             known.add(number)
@@ -126,7 +130,7 @@ def batches(draw: st.DrawFn, numbers: list[int], starts: tuple[int | None, ...],
         coverage.append((source, start, end, draw(_STATUSES), ""))
     rows = {
         "series": sorted(series, key=lambda row: (row[0], row[9])),
-        "samples": sorted(samples),
+        "samples": sorted(samples, key=lambda row: (*row[:2], math.isnan(row[2]), row[2])),
         "events": sorted(events, key=lambda row: (row[6], row[3], row[5], row[0], row[7], row[8])),
         "coverage": coverage,
     }

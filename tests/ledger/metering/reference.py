@@ -7,6 +7,7 @@ hour. Nothing is shared with the ledger but the documents of the meters.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ def _spans(accepted: Accepted, meter: Meter) -> Iterator[Part]:
             continue
         values: dict[int, float] = {}
         for row in accepted.samples:
-            if row["series_id"] == series_id:
+            if row["series_id"] == series_id and not (kind == "counter" and math.isnan(row["value"])):
                 values.setdefault(row["time"], row["value"])
         history = _assignments(rows)
         times = sorted(values)
@@ -150,8 +151,15 @@ def _added(
 ) -> Iterator[tuple[int, int, Fraction, bool]]:
     """(time that decides the owner, hour, nano-units, estimated) of a counter."""
     for place, time in enumerate(times):
+        ends = {
+            each["time"]
+            for each in accepted.samples
+            if each["series_id"] == row["series_id"] and math.isnan(each["value"])
+        }
+        if time - 2 in ends:
+            continue
         if place == 0:
-            begin = _beginning(accepted, row, time)
+            begin = None if time - 1 in ends else _beginning(accepted, row, time)
             amount = nano(values[time])
             if begin is None:
                 continue
@@ -186,6 +194,8 @@ def _beginning(accepted: Accepted, row: dict[str, Any], first: int) -> int | Non
 
 def _held(times: list[int], values: dict[int, float], max_gap: int) -> Iterator[tuple[int, int, Fraction, bool]]:
     for begin, following in pairwise(times):
+        if math.isnan(values[begin]):
+            continue
         end = min(following, begin + max_gap)
         for hour in range(begin // HOUR * HOUR, end, HOUR):
             length = min(end, hour + HOUR) - max(begin, hour)

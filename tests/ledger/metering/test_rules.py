@@ -10,6 +10,7 @@ import pytest
 from ledger.directory.meter import Meter
 from ledger.metering.measure import measure
 from meterbook.wire import instants
+from meterbook.wire.sections import STALE
 from tests.fakes.journal import memory_journal
 from tests.ledger.batches import content, coverage, event, series
 
@@ -219,3 +220,73 @@ def test_a_sample_from_the_year_1_is_set_aside() -> None:
     samples = [(1, first, 0.0), (1, at(5), 5.0), (1, at(6), 6.0)]
     found = told(COUNTER, {"series": [counter()], "samples": samples})
     assert [amount[0] for amount in found.values()] == [1]
+
+
+def test_what_has_ended_is_not_held() -> None:
+    samples = [
+        (2, at(0), 60.0),
+        (2, at(1), STALE),
+        (2, at(3), 10.0),
+        (2, at(4), STALE),
+        (2, at(4.5), STALE),
+        (2, at(5), 6.0),
+    ]
+    assert told(GAUGE, {"series": [gauge()], "samples": samples}) == acme(h0=str(60 * 60 + 10 * 60))
+
+
+def test_an_end_before_the_first_hour_holds_nothing_in_it() -> None:
+    samples = [(2, at(-5), 60.0), (2, at(-1), STALE), (2, at(30), 10.0), (2, at(31), 10.0)]
+    assert told(GAUGE, {"series": [gauge()], "samples": samples}) == acme(m1=str(4 * 60 * 60), h0="600")
+
+
+def test_a_counter_goes_on_where_it_was_said_to_end() -> None:
+    """A target that was down for a while has counted meanwhile; another end is another series."""
+    samples = [(1, at(-70), 3.0), (1, at(0), 5.0), (1, at(1), STALE), (1, at(9), 8.0), (1, at(10), STALE)]
+    assert told(COUNTER | {"max_gap_s": 86_400}, {"series": [counter()], "samples": samples})[("acme", "{}", 0)] == (
+        3,
+        0,
+    )
+
+
+def test_a_counter_that_was_out_of_sight_is_counted_from_its_first_sample() -> None:
+    """The source was observed completely before, but of other series: these may have counted for years."""
+    seen = {"series": [counter()], "coverage": [watched(0, 10), watched(10, 20), watched(20, 30)]}
+    samples = [(1, at(20), 1_000.0), (1, at(30), 1_003.0)]
+    meter = COUNTER | {"max_gap_s": 3600}
+    assert told(meter, {**seen, "samples": samples}) == acme(h0="1003")
+    assert told(meter, {**seen, "samples": [(1, at(20) - 1, STALE), *samples]}) == acme(h0="3")
+    assert told(meter, {**seen, "samples": [(1, at(20) - 3, STALE), *samples]}) == acme(h0="1003")
+
+
+def test_being_out_of_sight_is_heeded_at_the_beginning_of_a_run() -> None:
+    seen = {"series": [counter()], "coverage": [watched(-10, 10), watched(10, 20)]}
+    samples = [(1, at(0) - 1, STALE), (1, at(0), 70.0), (1, at(20), 71.0)]
+    with memory_journal(TEN + HOUR) as journal:
+        journal.send("one", content(**seen, samples=samples))
+        cells = measure(journal.view(), Meter.model_validate(COUNTER), TEN, TEN + HOUR)
+    assert [amount.quantity for amount in cells.values()] == [10**9]
+
+
+def test_the_word_that_a_counter_was_out_of_sight_may_come_later() -> None:
+    seen = {"series": [counter()], "coverage": [watched(0, 10), watched(10, 20)]}
+    found = told(COUNTER, {**seen, "samples": [(1, at(20), 70.0)]}, {"samples": [(1, at(20) - 1, STALE)]})
+    assert found == {}
+
+
+def test_a_counter_that_had_another_name_meanwhile_goes_on_from_its_level() -> None:
+    """Labels are added and taken away again: what was counted between is the other series'."""
+    samples = [(1, at(0), 5.0), (1, at(9), 10.0), (1, at(30), 100.0), (1, at(31), 101.0)]
+    meter = COUNTER | {"max_gap_s": 3600}
+    assert told(meter, {"series": [counter()], "samples": samples}) == acme(h0="96")
+    marked = [*samples[:2], (1, at(30) - 2, STALE), *samples[2:]]
+    assert told(meter, {"series": [counter()], "samples": marked}) == acme(h0="6")
+
+
+@pytest.mark.parametrize("before_us", [1, 2])
+def test_the_marker_of_the_sample_behind_the_last_hour_is_heeded(before_us: int) -> None:
+    """Its increase is divided among the hours before it, where it has one."""
+    seen = {"series": [counter()], "coverage": [watched(0, 30), watched(60.25, 61)]}
+    samples = [(1, at(60.5) - before_us, STALE), (1, at(60.5), 1_000_000.0)]
+    with memory_journal(TEN + 2 * HOUR) as journal:
+        journal.send("one", content(**seen, samples=samples))
+        assert measure(journal.view(), Meter.model_validate(COUNTER), TEN, TEN + HOUR) == {}

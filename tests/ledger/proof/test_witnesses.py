@@ -6,6 +6,7 @@ What an agent does with what it is shown is decided by ``agent.witness``; these 
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from agent.selfmetrics import SelfMetrics
 from agent.spool import Spool
 from agent.uplink import Uplink
 from ledger.journal.record import Draft
+from ledger.proof.witnessing import Shown, Witnessing
 from tests.ledger.batches import Sender, append, content, coverage
 from tests.ledger.forgery import Drafts, rechained, rewrite
 from tests.ledger.running import Running, serving
@@ -131,6 +133,40 @@ def test_a_ledger_restored_from_an_old_backup_is_refused_until_it_is_accepted(tm
     with ledger(backup) as running, edge.running(running) as uplink:
         eventually(edge.is_empty)
         assert uplink.problem is None
+
+
+def test_nothing_is_made_of_a_loss_before_the_ledger_has_shown_its_book(
+    tmp_path: Path, edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, backup = tmp_path / "store", tmp_path / "backup"
+    with ledger(store) as running, edge.running(running):
+        edge.deliver(2)
+    shutil.copytree(store, backup)
+    with ledger(store) as running, edge.running(running) as uplink:
+        edge.deliver(3)
+        eventually(lambda: edge.append() or uplink._witness.size >= 6)
+        eventually(edge.is_empty)
+    epoch = edge.spool.epoch
+    look, may_look, asked = Witnessing.first, threading.Event(), threading.Event()
+
+    def late(self: Witnessing, held_size: int, chain: str) -> Shown | None:
+        """As of a ledger that has just been restored, and makes its tables."""
+        asked.set()
+        return look(self, held_size, chain) if may_look.is_set() else None
+
+    monkeypatch.setattr(Witnessing, "first", late)
+    with ledger(backup) as running, edge.running(running) as uplink:
+        edge.append()
+        eventually(asked.is_set)
+        eventually(lambda: uplink._resume is not None)
+        may_look.set()
+        eventually(lambda: uplink.problem)
+        assert running.json("agents")["rows"][0]["sequence"] == 2
+    assert edge.spool.epoch == epoch
+    with ledger(store) as running, edge.running(running) as uplink:
+        eventually(edge.is_empty)
+        assert uplink.problem is None, "the right one is there again, and nothing is amiss"
+    assert edge.spool.epoch == epoch
 
 
 def test_a_ledger_that_was_rewritten_by_somebody_who_knows_how_is_refused(tmp_path: Path, edge: Edge) -> None:

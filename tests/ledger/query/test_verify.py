@@ -22,6 +22,7 @@ from ledger.query.verify import verify
 from meterbook.ledger.v1 import admin_pb2, journal_pb2, query_pb2
 from meterbook.proof.leaf import agent_chain
 from meterbook.wire.instants import HOUR_US
+from meterbook.wire.sections import STALE
 from tests.ledger.batches import Sender, append, content, coverage, draft, extend, opened, sealed
 from tests.ledger.books import DEFINITIONS, TEN, first, late
 from tests.ledger.running import Running, serving
@@ -234,3 +235,20 @@ def test_verify_while_the_book_grows(running: Running, tmp_path: Path) -> None:
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def test_a_book_with_series_that_ended_holds(book: Journal) -> None:
+    ended = content(
+        series=[(77, 1, "x", "up", "gauge", "", "{}", "{}", None, "acme", TEN)],
+        samples=[(77, TEN, 1.0), (77, TEN + 1, STALE)],
+    )
+    append(book, ended, sender=Sender("third-agent"))
+    Booker(book).book()
+    assert list(verdict(book).faults) == []
+    for value in ("NULL", "0", "'inf'"):
+        change(
+            book,
+            f"UPDATE samples SET value = {value} WHERE series_id = 77 AND (isnan(value) OR value IS NULL OR value <> 1)",
+        )
+        (fault,) = verdict(book).faults
+        assert "table samples holds" in fault

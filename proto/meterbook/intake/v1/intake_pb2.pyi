@@ -294,6 +294,9 @@ class Batch(google.protobuf.message.Message):
     series_id and identity are the first and the second eight bytes (big-endian, signed) of the SHA-256 that
     meterbook.wire.series describes. A series is defined before or in the batch that first uses it in an epoch, and
     again whenever its tenant changes, valid from "since" on; what is older than its first definition belongs to that.
+    A sample whose value is the NaN with the bits 0x7ff0000000000002 says that its series ends there. A microsecond before the
+    first sample of a counter it says that the series had been out of sight: nothing before that sample is counted. Two microseconds
+    before any sample of a counter it says that meanwhile another series counted the same: so it is, too.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -479,3 +482,68 @@ class RecordResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["position", b"position"]) -> None: ...
 
 global___RecordResponse = RecordResponse
+
+@typing.final
+class LeaseRequest(google.protobuf.message.Message):
+    """LeaseRequest names all sources that an agent wants to read; it lets go of those that it named before and does not now. A name
+    is that of the source, and perhaps "#" and something that tells it from others that are called the same elsewhere.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: builtins.int
+    SOURCES_FIELD_NUMBER: builtins.int
+    agent: builtins.str
+    @property
+    def sources(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        agent: builtins.str = ...,
+        sources: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "sources", b"sources"]) -> None: ...
+
+global___LeaseRequest = LeaseRequest
+
+@typing.final
+class LeaseResponse(google.protobuf.message.Message):
+    """LeaseResponse names the sources that are another agent's just now; the others are the caller's."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HELD_FIELD_NUMBER: builtins.int
+    DURATION_S_FIELD_NUMBER: builtins.int
+    duration_s: builtins.int
+    """For how long, without being asked again."""
+    @property
+    def held(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___HeldSource]: ...
+    def __init__(
+        self,
+        *,
+        held: collections.abc.Iterable[global___HeldSource] | None = ...,
+        duration_s: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["duration_s", b"duration_s", "held", b"held"]) -> None: ...
+
+global___LeaseResponse = LeaseResponse
+
+@typing.final
+class HeldSource(google.protobuf.message.Message):
+    """HeldSource is a source and the agent that reads it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: builtins.int
+    AGENT_FIELD_NUMBER: builtins.int
+    source: builtins.str
+    agent: builtins.str
+    def __init__(
+        self,
+        *,
+        source: builtins.str = ...,
+        agent: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "source", b"source"]) -> None: ...
+
+global___HeldSource = HeldSource

@@ -45,6 +45,11 @@ class IntakeStub(object):
                 request_serializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.RecordRequest.SerializeToString,
                 response_deserializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.RecordResponse.FromString,
                 _registered_method=True)
+        self.Lease = channel.unary_unary(
+                '/meterbook.intake.v1.Intake/Lease',
+                request_serializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseRequest.SerializeToString,
+                response_deserializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseResponse.FromString,
+                _registered_method=True)
 
 
 class IntakeServicer(object):
@@ -70,6 +75,15 @@ class IntakeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Lease(self, request, context):
+        """Lease asks to be the one agent that reads some sources, for a while. Whoever asks again in time goes on to be.
+
+        It spares sources from being read twice, and does no more: what two agents read all the same counts once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IntakeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -82,6 +96,11 @@ def add_IntakeServicer_to_server(servicer, server):
                     servicer.Record,
                     request_deserializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.RecordRequest.FromString,
                     response_serializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.RecordResponse.SerializeToString,
+            ),
+            'Lease': grpc.unary_unary_rpc_method_handler(
+                    servicer.Lease,
+                    request_deserializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseRequest.FromString,
+                    response_serializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -139,6 +158,33 @@ class Intake(object):
             '/meterbook.intake.v1.Intake/Record',
             meterbook_dot_intake_dot_v1_dot_intake__pb2.RecordRequest.SerializeToString,
             meterbook_dot_intake_dot_v1_dot_intake__pb2.RecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Lease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.intake.v1.Intake/Lease',
+            meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseRequest.SerializeToString,
+            meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

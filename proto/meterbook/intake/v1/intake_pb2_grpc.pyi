@@ -44,6 +44,15 @@ class IntakeStub:
     Events are de-duplicated by (source, id) for ever, so a call whose answer was lost can simply be repeated.
     """
 
+    Lease: grpc.UnaryUnaryMultiCallable[
+        meterbook.intake.v1.intake_pb2.LeaseRequest,
+        meterbook.intake.v1.intake_pb2.LeaseResponse,
+    ]
+    """Lease asks to be the one agent that reads some sources, for a while. Whoever asks again in time goes on to be.
+
+    It spares sources from being read twice, and does no more: what two agents read all the same counts once.
+    """
+
 class IntakeAsyncStub:
     """Intake accepts usage into the journal."""
 
@@ -64,6 +73,15 @@ class IntakeAsyncStub:
     """Record takes events row by row, for senders without Arrow. The answer comes after the events are durable.
 
     Events are de-duplicated by (source, id) for ever, so a call whose answer was lost can simply be repeated.
+    """
+
+    Lease: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.intake.v1.intake_pb2.LeaseRequest,
+        meterbook.intake.v1.intake_pb2.LeaseResponse,
+    ]
+    """Lease asks to be the one agent that reads some sources, for a while. Whoever asks again in time goes on to be.
+
+    It spares sources from being read twice, and does no more: what two agents read all the same counts once.
     """
 
 class IntakeServicer(metaclass=abc.ABCMeta):
@@ -90,6 +108,17 @@ class IntakeServicer(metaclass=abc.ABCMeta):
         """Record takes events row by row, for senders without Arrow. The answer comes after the events are durable.
 
         Events are de-duplicated by (source, id) for ever, so a call whose answer was lost can simply be repeated.
+        """
+
+    @abc.abstractmethod
+    def Lease(
+        self,
+        request: meterbook.intake.v1.intake_pb2.LeaseRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.intake.v1.intake_pb2.LeaseResponse, collections.abc.Awaitable[meterbook.intake.v1.intake_pb2.LeaseResponse]]:
+        """Lease asks to be the one agent that reads some sources, for a while. Whoever asks again in time goes on to be.
+
+        It spares sources from being read twice, and does no more: what two agents read all the same counts once.
         """
 
 def add_IntakeServicer_to_server(servicer: IntakeServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

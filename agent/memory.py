@@ -1,0 +1,35 @@
+"""Gives freed memory back, so that an agent is as large as what it holds and not as the largest page it has ever seen.
+
+An allocator keeps what is freed, in case it is wanted again, and does so for each thread. An agent with thirty threads reads a page
+every few seconds in one of them: kept memory would be most of what it takes. So the C library is told to share its heap among
+threads and to return large blocks at once, and Arrow to use it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import pyarrow as pa
+
+# From glibc's malloc.h. Other C libraries have no mallopt, or ignore these.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_ARENAS_MAX, _BLOCK_BYTES_MAX, _KEPT_BYTES_MAX = 2, 128 << 10, 8 << 20
+
+_LIBC = ctypes.CDLL(None)
+
+
+def give_back_freed_memory() -> None:
+    """For a process, once, at its start."""
+    mallopt = getattr(_LIBC, "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS_MAX)
+        mallopt(_M_MMAP_THRESHOLD, _BLOCK_BYTES_MAX)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES_MAX)
+        pa.set_memory_pool(pa.system_memory_pool())
+
+
+def trim() -> None:
+    """Give back what lies free between things in use: worth its milliseconds after much was made and let go of."""
+    malloc_trim = getattr(_LIBC, "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
