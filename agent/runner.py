@@ -74,10 +74,10 @@ class Lane:
         self._end_us = progress.window_end_us
         self._gap: Gap | None = _GAPS_BY_REASON.get(progress.gap, coverage.NOT_RUNNING)
 
-    def tick(self) -> None:
-        """Collects until the source has no more. Raises nothing."""
+    def tick(self, due_us: int | None = None) -> None:
+        """Collects until the source has no more, from the moment ``due_us`` if not from now. Raises nothing."""
         with self._busy:
-            self._tick()
+            self._tick(due_us)
             if self._defined_many:
                 # Only here everything is let go of.
                 self._defined_many = False
@@ -93,14 +93,15 @@ class Lane:
         """Whether the last few collections gave nothing."""
         return self._failures >= FAILURES_MANY
 
-    def _tick(self) -> None:
+    def _tick(self, due_us: int | None) -> None:
         while not self._stopping.is_set():
             now_us = self._clock()
             if now_us <= self._end_us:
                 self._wait_for_clock(now_us)
                 return
+            end_us = now_us if due_us is None or due_us <= self._end_us else due_us
             try:
-                if not self._collect(Window(self._end_us, now_us)):
+                if not self._collect(Window(self._end_us, end_us)):
                     return
             except Exception as error:  # noqa: BLE001 - a lane never dies, whatever is wrong in it
                 _log.error("%s: collection abandoned: %r", self.source, error, exc_info=error)

@@ -5,6 +5,10 @@ restart line up with each other and with the hours of the book. Each source is s
 tenth of its interval, derived from its name: sources do not all start in the same instant, and two agents that read
 the same source still read it together.
 
+What a collection reads is of the moment at which its tick was due, not of the moment at which a thread got to it: two agents
+that read the same source give their samples the same time, and of two such samples one counts. Were they milliseconds apart, the
+page that one asked for first could be answered last, and a counter would seem to fall.
+
 The wall clock may be set. Forward, that is ticks missed; back, the next tick would be as far away as the clock went, so a
 thread of its own compares the clock with one that nobody sets, and plans all ticks anew.
 
@@ -34,6 +38,8 @@ from meterbook.wire import instants
 
 #: Largest shift of a source, as a part of its interval.
 SHIFT_PART_MAX = 0.1
+#: By how much a tick may come before it is due: the scheduler counts in floating-point seconds.
+_EARLY_US_MAX = 1_000
 #: How often the clocks are compared, and by how much the wall clock must have gone back.
 CLOCK_INTERVAL_S, CLOCK_BACK_S = 1.0, 0.5
 #: How often freed memory is given back.
@@ -46,6 +52,12 @@ def shift_us(source: str, interval_us: int) -> int:
     """How far the ticks of a source lie after the grid: the same on every agent."""
     draw = int.from_bytes(hashlib.sha256(source.encode()).digest()[:8], "big")
     return draw % max(1, int(interval_us * SHIFT_PART_MAX))
+
+
+def due_us(source: str, interval_us: int, now_us: int) -> int:
+    """When the latest tick of a source was due."""
+    shift = shift_us(source, interval_us)
+    return (now_us + _EARLY_US_MAX - shift) // interval_us * interval_us + shift
 
 
 class Schedule:
@@ -72,9 +84,10 @@ class Schedule:
     def add(self, lane: Lane, interval_s: float) -> None:
         """Have a lane tick from now on."""
         self._lanes[lane.source] = lane
-        start = instants.to_datetime(shift_us(lane.source, round(interval_s * instants.SECOND_US)))
+        interval_us = round(interval_s * instants.SECOND_US)
+        start = instants.to_datetime(shift_us(lane.source, interval_us))
         self._scheduler.add_job(
-            lane.tick,
+            lambda: lane.tick(due_us(lane.source, interval_us, instants.now_us())),
             IntervalTrigger(seconds=interval_s, start_date=start, timezone=UTC),
             id=lane.source,
             max_instances=1,

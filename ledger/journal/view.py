@@ -75,22 +75,23 @@ class View:
         The markers of where a series ended, the only values that are NaN, are there too, and those that stand right before
         the first and the last of these samples; with ``ends`` one of them may be the one before or after. Columns series_id,
         time_us, value; by series, time and position, so that of two samples of one instant the one that was accepted first
-        comes first, and of two in one batch the lesser.
+        comes first, and of two in one batch the lesser; but a marker comes last: where one reader of a series saw it end and
+        another read it, it was there.
         """
         return self.tables.query(
             "WITH chosen AS (SELECT series_id, time, value, position FROM samples"
             "  SEMI JOIN wanted USING (series_id) WHERE position <= $1),"
-            " after AS (SELECT series_id, min(time) AS time, arg_min(value, (time, position, value)) AS value FROM chosen"
+            " after AS (SELECT series_id, min(time) AS time, arg_min(value, (time, isnan(value), position, value)) AS value FROM chosen"
             "   WHERE time >= make_timestamp($3) AND ($4 OR NOT isnan(value)) GROUP BY series_id),"
             " near AS (SELECT * FROM chosen WHERE time >= make_timestamp($2 - $5) AND time < make_timestamp($3)"
             "   AND (isnan(value) OR time >= make_timestamp($2))"
-            "  UNION ALL SELECT series_id, max(time), arg_max(value, (time, -position, NOT isnan(value), -value)), 0 FROM chosen"
+            "  UNION ALL SELECT series_id, max(time), arg_max(value, (time, NOT isnan(value), -position, -value)), 0 FROM chosen"
             "   WHERE time < make_timestamp($2) AND ($4 OR NOT isnan(value)) GROUP BY series_id"
             "  UNION ALL SELECT series_id, time, value, 0 FROM after"
             "  UNION ALL SELECT chosen.* FROM chosen JOIN after ON chosen.series_id = after.series_id AND isnan(chosen.value)"
             "   AND chosen.time >= make_timestamp($3) AND chosen.time < after.time"
             "   AND chosen.time >= after.time - to_microseconds($5))"
-            " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time, position, value",
+            " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time, isnan(value), position, value",
             [self.position, start_us, end_us, ends, MARKED_US],
             {"wanted": _ids(series_ids)},
         )

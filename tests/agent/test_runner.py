@@ -180,6 +180,20 @@ def test_a_full_spool_is_a_lost_interval(tmp_path: Path, caplog: pytest.LogCaptu
     spool.close()
 
 
+def test_a_collection_is_of_the_moment_at_which_it_was_due(bench: Bench) -> None:
+    def due(at_s: float, late_s: float) -> None:
+        bench.now_us = START_US + int((at_s + late_s) * SECOND)
+        bench.lane.tick(START_US + int(at_s * SECOND))
+
+    due(15, 0.2)
+    due(30, 3)
+    due(45, 0)
+    assert bench.told() == [(0, 15, "complete", ""), (15, 30, "complete", ""), (30, 45, "complete", "")]
+    # What was told of already is not told of again.
+    due(45, 1)
+    assert bench.told()[3:] == [(45, 46, "complete", "")]
+
+
 def test_more_is_asked_for_at_once(bench: Bench) -> None:
     left = [True, True, False]
 

@@ -16,7 +16,7 @@ from agent import coverage
 from agent import schedule as schedule_module
 from agent.rules import TagsConfig, ready
 from agent.runner import Lane
-from agent.schedule import Schedule, shift_us
+from agent.schedule import Schedule, due_us, shift_us
 from agent.selfmetrics import SelfMetrics
 from agent.spool import Spool
 from agent.tagger import Tagger
@@ -36,6 +36,17 @@ def test_the_shift_is_small_and_always_the_same(source: str, interval_us: int) -
 
 def test_sources_are_shifted_apart() -> None:
     assert len({shift_us(f"fake/{number}", 15 * instants.SECOND_US) for number in range(100)}) > 90
+
+
+@given(st.text(max_size=20), st.integers(100_000, 86_400_000_000), st.integers(0, 4_000_000_000_000_000))
+def test_the_latest_tick_is_on_the_grid_and_not_before_the_last_interval(
+    source: str, interval_us: int, now_us: int
+) -> None:
+    due = due_us(source, interval_us, now_us)
+    assert (due - shift_us(source, interval_us)) % interval_us == 0
+    # A scheduler that is early by microseconds does not tick for the tick before.
+    assert now_us - interval_us < due - 1_000 <= now_us
+    assert due_us(source, interval_us, due - 5) == due_us(source, interval_us, due + interval_us - 2_000) == due
 
 
 def lane(spool: Spool, collector: ScriptedCollector, interval_s: float) -> Lane:
@@ -77,6 +88,16 @@ def test_ticks_go_on(spool: Spool, eventually: Wait) -> None:
     schedule.start()
     eventually(lambda: len(collector.windows) >= 3)
     schedule.stop()
+
+
+def test_what_is_read_is_of_the_moment_at_which_it_was_due(spool: Spool, eventually: Wait) -> None:
+    collector = ScriptedCollector(plain)
+    schedule = ticking(lane(spool, collector, 0.2), 0.2, threads_max=4)
+    schedule.start()
+    eventually(lambda: len(collector.windows) >= 3)
+    schedule.stop()
+    shift = shift_us("fake/one", 200_000)
+    assert {(window.end_us - shift) % 200_000 for window in collector.windows} == {0}
 
 
 def test_ticks_go_on_when_the_clock_goes_back(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -346,3 +348,13 @@ def test_asking_while_the_tables_are_filled(tmp_path_factory: pytest.TempPathFac
             view = journal.view()
             assert view.position == position == number
             assert view.count("events") == 2 * number
+
+
+def test_a_marker_yields_to_a_sample_of_the_same_instant(tmp_path: Path) -> None:
+    with opened(tmp_path / "store") as found:
+        gone, read = [(1, DAY, math.nan)], [(1, DAY, 5.0)]
+        append(found, content(series=[series(1, "gauge")], samples=gone), sender=Sender("one"))
+        append(found, content(series=[series(1, "gauge")], samples=read), sender=Sender("two"))
+        for start_us, end_us in ((DAY, DAY + 1), (DAY + 1, DAY + 2), (DAY - 1, DAY)):
+            values = found.view().samples(ids(1), start_us, end_us, ends=True)["value"].to_pylist()
+            assert values[0] == 5.0, (start_us, end_us)

@@ -118,7 +118,8 @@ def _spans(accepted: Accepted, meter: Meter) -> Iterator[Part]:
         if rows[0]["kind"] != kind or dimensions is None:
             continue
         values: dict[int, float] = {}
-        for row in accepted.samples:
+        # Of one instant the first accepted, and a marker only where there is nothing else.
+        for row in sorted(accepted.samples, key=lambda row: math.isnan(row["value"])):
             if row["series_id"] == series_id and not (kind == "counter" and math.isnan(row["value"])):
                 values.setdefault(row["time"], row["value"])
         history = _assignments(rows)
