@@ -2,14 +2,12 @@
 
 An allocator keeps what is freed, in case it is wanted again, and does so for each thread. An agent with thirty threads reads a page
 every few seconds in one of them: kept memory would be most of what it takes. So the C library is told to share its heap among
-threads and to return large blocks at once, and Arrow to use it.
+threads and to return large blocks at once; Arrow uses it (``agent/__init__.py``).
 """
 
 from __future__ import annotations
 
 import ctypes
-
-import pyarrow as pa
 
 # From glibc's malloc.h. Other C libraries have no mallopt, or ignore these.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -25,7 +23,6 @@ def give_back_freed_memory() -> None:
         mallopt(_M_ARENA_MAX, _ARENAS_MAX)
         mallopt(_M_MMAP_THRESHOLD, _BLOCK_BYTES_MAX)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES_MAX)
-        pa.set_memory_pool(pa.system_memory_pool())
 
 
 def trim() -> None:
