@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-#: How often the ledger is asked about the same sources; a lease lasts three times as long.
-ASK_S = 10.0
+#: How often the ledger is asked about the same sources, at most: whoever calls does so every five seconds, give or take, and is
+#: not to come a moment too early every other time. A lease lasts three times as long.
+ASK_S = 9.0
 
 _log = logging.getLogger(__name__)
 

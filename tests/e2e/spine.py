@@ -72,9 +72,9 @@ class Spine:
         self.ledger.stop()
 
 
-def eventually(what: Callable[[], Any]) -> Any:
+def eventually(what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     """The first truthy answer, or the last one when patience is over: the assertion behind it then says what is wrong."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not (answer := what()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return answer
