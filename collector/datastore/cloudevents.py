@@ -41,7 +41,7 @@ _TIME_MAX_US = 253_402_300_800 * SECOND_US - 1
 
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,6})?")
 #: Attributes that CloudEvents itself defines; any other one is an extension.
-_DEFINED = frozenset(
+DEFINED = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "data", "data_base64", "datacontenttype", "dataschema"}
 )
 
@@ -203,7 +203,7 @@ def _properties(document: Mapping[str, Any], data: Mapping[str, Any], value_fiel
         if name != value_field and member is not None:
             yield name, member if isinstance(member, str) else _json(member)
     for name, member in document.items():
-        if name not in _DEFINED and member is not None:
+        if name not in DEFINED and member is not None:
             yield f"ce_{name}" if name in data else name, member if isinstance(member, str) else _json(member)
 
 

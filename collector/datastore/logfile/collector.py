@@ -15,12 +15,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from collector.datastore.cloudevents import EventLog
+from collector.datastore.eventcolumns import EventReader
 from collector.datastore.logfile.config import LogfileConfig
 from collector.datastore.logfile.handles import Handles
 from collector.datastore.logfile.lines import cut
 from collector.datastore.logfile.rotation import Plan, Step, plan
 from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, fingerprint, from_json
+from collector.datastore.ndjson import EventLines
 from collector.errors import SourceError
 from collector.readings import Checkpoint, Coverage, Readings, Status, Window
 
@@ -44,6 +45,7 @@ class LogfileCollector:
         self._config = config
         self._path = str(config.path)
         self._handles = Handles()
+        self._reader = EventReader(config.source, config.value_field)
 
     @property
     def source(self) -> str:
@@ -78,7 +80,7 @@ class LogfileCollector:
         found = plan(self._path, followed, self._handles)
         if not checkpoint and self._config.start_at == "end":
             found.steps = [_at_end(step) for step in found.steps]
-        log = EventLog(self.source, self._config.value_field)
+        log = EventLines(self._reader)
         budget = _Budget(self._config.read_bytes_max, self._config.lines_max)
         read = [self._read(step, log, budget, found) for step in found.steps]
         after = _bounded([tracked for tracked in read if tracked is not None])
@@ -99,7 +101,7 @@ class LogfileCollector:
             return before
         return {"files": [tracked.as_json() for tracked in after]}
 
-    def _read(self, step: Step, log: EventLog, budget: _Budget, found: Plan) -> Tracked | None:
+    def _read(self, step: Step, log: EventLines, budget: _Budget, found: Plan) -> Tracked | None:
         """Read one file on; what to remember of it, None if it can never be found again."""
         tracked, descriptor = step.tracked, step.file.fileno()
         if budget.more:
@@ -113,15 +115,17 @@ class LogfileCollector:
             line_bytes_max=self._config.line_bytes_max,
             lines_max=budget.lines_left,
         )
-        for line in pieces.lines:
-            place = f"{self._path}:{line.offset}"
-            if line.too_long:
-                log.refuse(line.text, place, f"the line is longer than line_bytes_max {self._config.line_bytes_max}")
-            else:
-                log.add(line.text, place)
-        budget.more = len(chunk) == budget.bytes_left or len(pieces.lines) == budget.lines_left
+        too_long = f"the line is longer than line_bytes_max {self._config.line_bytes_max}"
+        log.add(
+            chunk,
+            pieces.starts,
+            pieces.ends,
+            lambda start: f"{self._path}:{tracked.offset + start}",
+            {head.start: (head.text, too_long) for head in pieces.heads},
+        )
+        budget.more = len(chunk) == budget.bytes_left or pieces.lines == budget.lines_left
         budget.bytes_left -= len(chunk)
-        budget.lines_left -= len(pieces.lines)
+        budget.lines_left -= pieces.lines
         size = max(status.st_size, tracked.offset + len(chunk))
         at_end = pieces.offset == size
         if step.gone and not budget.more:

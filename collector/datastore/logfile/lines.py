@@ -10,43 +10,54 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from collector.datastore.layouts import Places
+
+_LF = ord("\n")
+
 
 @dataclass(frozen=True)
-class Line:
-    """A line without its end. ``offset`` is where it begins in the file; of one too long ``text`` is the head."""
+class Head:
+    """The beginning of a line that is too long, which ``start`` is the place of in the read."""
 
-    offset: int
+    start: int
     text: bytes
-    too_long: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cut:
-    """What a read holds: its lines, where the next read begins, and whether that is inside a line to be skipped."""
+    """What a read holds: where its lines start and end in it, without their line feeds, and those that are too long;
+    where the next read begins, and whether that is inside a line to be skipped.
+    """
 
-    lines: list[Line]
+    starts: Places
+    ends: Places
+    heads: tuple[Head, ...]
     offset: int
     skipping: bool
+
+    @property
+    def lines(self) -> int:
+        """How many there are."""
+        return len(self.starts) + len(self.heads)
 
 
 def cut(chunk: bytes, offset: int, *, skipping: bool, line_bytes_max: int, lines_max: int) -> Cut:
     """The lines in the bytes of a file that begin at ``offset``; no more than ``lines_max``."""
-    lines: list[Line] = []
+    ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == _LF)
     start = 0
     if skipping:
-        end = chunk.find(b"\n")
-        if end < 0:
-            return Cut([], offset + len(chunk), True)
-        start = end + 1
-    while len(lines) < lines_max:
-        end = chunk.find(b"\n", start)
-        length = (end if end >= 0 else len(chunk)) - start
-        too_long = length > line_bytes_max
-        if end < 0 and not too_long:
-            break
-        text = chunk[start : start + min(length, line_bytes_max)]
-        lines.append(Line(offset + start, text, too_long))
-        if end < 0:
-            return Cut(lines, offset + len(chunk), True)
-        start = end + 1
-    return Cut(lines, offset + start, False)
+        if not len(ends):
+            return Cut(ends, ends, (), offset + len(chunk), True)
+        start, ends = int(ends[0]) + 1, ends[1:]
+    ends = ends[:lines_max]
+    starts = np.concatenate([[start], ends + 1])
+    rest, starts = int(starts[-1]), starts[:-1]
+    long = ends - starts > line_bytes_max
+    heads = [Head(at, chunk[at : at + line_bytes_max]) for at in starts[long].tolist()]
+    starts, ends = starts[~long], ends[~long]
+    if len(long) < lines_max and len(chunk) - rest > line_bytes_max:
+        heads.append(Head(rest, chunk[rest : rest + line_bytes_max]))
+        return Cut(starts, ends, tuple(heads), offset + len(chunk), True)
+    return Cut(starts, ends, tuple(heads), offset + rest, False)
