@@ -88,7 +88,8 @@ class Rounds(Generic[Sender, Outcome]):
         if not taken:
             return
         several = sum(len(messages) for _, messages in taken) > 1
-        self._next_s = loop.time() + max(PACE_S if several else 0.0, self._hold_back_s())
+        began_s = loop.time()
+        self._next_s = began_s + max(PACE_S if several else 0.0, self._hold_back_s())
         self._free -= 1
         seats, portions = [seat for seat, _ in taken], [(seat.sender, messages) for seat, messages in taken]
         try:
@@ -97,7 +98,7 @@ class Rounds(Generic[Sender, Outcome]):
             # It was shut down.
             working = loop.create_future()
             working.set_exception(error)
-        working.add_done_callback(partial(self._end, seats, loop.time()))
+        working.add_done_callback(partial(self._end, seats, began_s))
         self._begin_in_time()
 
     def _take(self) -> list[tuple[_Seat[Sender, Outcome], Messages]]:

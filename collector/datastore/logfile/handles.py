@@ -57,6 +57,10 @@ def look_beside(path: str) -> list[Found]:
     return found
 
 
+class RotatedMeanwhile(TransientError):
+    """What was found is not there any more: whoever looks again at once finds what is there now."""
+
+
 class Handles:
     """The files that are open."""
 
@@ -64,13 +68,16 @@ class Handles:
         self._open: dict[Identity, BinaryIO] = {}
 
     def open(self, found: Found) -> BinaryIO:
-        """The file that was found. Raises OSError, and TransientError where another has come in its place."""
+        """The file that was found. Raises OSError, and RotatedMeanwhile where another has come in its place, or none."""
         if found.identity not in self._open:
-            file = open_file(found.path)
+            try:
+                file = open_file(found.path)
+            except FileNotFoundError as error:
+                raise RotatedMeanwhile(f"{found.path} was renamed or removed while it was looked at") from error
             status = os.fstat(file.fileno())
             if (status.st_dev, status.st_ino) != found.identity:
                 file.close()
-                raise TransientError(f"{found.path} was rotated while it was looked at")
+                raise RotatedMeanwhile(f"{found.path} was rotated while it was looked at")
             self._open[found.identity] = file
         return self._open[found.identity]
 

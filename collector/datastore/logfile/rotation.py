@@ -21,12 +21,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from collector.datastore.logfile.handles import Found, Handles, Identity, look, look_beside
+from collector.datastore.logfile.handles import Found, Handles, Identity, RotatedMeanwhile, look, look_beside
 from collector.datastore.logfile.tracked import Tracked, is_continued
 
+#: How often it is looked at most. While files are renamed a directory may show one of them nowhere, or where it is not any more.
+LOOKS_MAX = 5
 _ROTATED = re.compile(r"[.\-_]?[0-9][0-9\-_.:TZ]*")
 
 
@@ -52,6 +55,11 @@ class Plan:
 
 def plan(path: str, followed: Sequence[Tracked], handles: Handles) -> Plan:
     """What to read, given the files followed so far, oldest first. Raises OSError and SourceErrors."""
+    for _ in range(LOOKS_MAX - 1):
+        with suppress(RotatedMeanwhile):
+            found = _Planner(path, followed, handles).plan()
+            if not found.lost:
+                return found
     return _Planner(path, followed, handles).plan()
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from collector.datastore.logfile import rotation
+from collector.datastore.logfile.handles import Found, look_beside
 from collector.readings import Coverage, DeadLetter, Readings
 from tests.collector.conftest import WINDOW, Reader
 from tests.fakes.log_writer import Log
@@ -71,6 +73,39 @@ def test_an_incomplete_line_waits(log: Log, follow: Follow) -> None:
     assert ids(reader.read()) == []
     log.append(b"\n")
     assert ids(reader.read()) == ["b"]
+
+
+@pytest.mark.parametrize("is_made_anew", [True, False])
+@pytest.mark.parametrize("rotations", [1, rotation.LOOKS_MAX - 1, rotation.LOOKS_MAX])
+def test_it_is_rotated_while_it_is_looked_at(
+    log: Log, follow: Follow, monkeypatch: pytest.MonkeyPatch, rotations: int, is_made_anew: bool
+) -> None:
+    log.write("a")
+    reader = follow()
+    assert ids(reader.read()) == ["a"]
+    log.write("b")
+    written = ["b"]
+
+    def look_and_rotate(path: str) -> list[Found]:
+        found = look_beside(path)
+        if len(written) <= rotations:
+            written.append(f"b{len(written)}")
+            log.write(written[-1])
+            log.rotate()
+            if is_made_anew:
+                log.append(b"")
+        return found
+
+    monkeypatch.setattr(rotation, "look_beside", look_and_rotate)
+    reader = restarted(reader, follow)
+    readings = reader.read()
+    if rotations < rotation.LOOKS_MAX and is_made_anew:
+        assert only(readings).status == "complete"
+    elif rotations == rotation.LOOKS_MAX:
+        assert "while it was looked at" in only(readings).reason
+        assert ids(readings) == []
+        readings = reader.read()
+    assert ids(readings) == written
 
 
 def test_a_file_that_is_not_there_yet(log: Log, follow: Follow) -> None:
