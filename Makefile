@@ -48,10 +48,10 @@ demo: $(STAMP) ## Run a ledger, an agent and a shop on this machine (DEMO_ONCE=1
 	@$(BIN)/python -m examples.demo
 
 test: $(STAMP) ## Run the tests but for the slow ones; ARGS goes to pytest
-	@$(BIN)/python -m pytest -n auto -m "not slow and not resilience" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not resilience" $(ARGS)
 
-slow: $(STAMP) ## Run the slow tests: the demo, processes that are killed, hostile clients, long histories
-	@$(BIN)/python -m pytest -n auto -m slow $(ARGS)
+slow: $(STAMP) ## Run the slow tests: the demo, processes that are killed, hostile clients, and every property on many examples
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "(slow or hypothesis) and not resilience" --hypothesis-profile thorough $(ARGS)
 
 faults: $(STAMP) ## Let disks fail and machines crash under the log; ARGS="--seeds 100 --from 7" chooses histories
 	@$(BIN)/python -m tests.faults $(ARGS)

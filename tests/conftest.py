@@ -1,4 +1,7 @@
-"""What every test shares: how hypothesis searches. CI always tries the same examples, a developer new ones."""
+"""What every test shares: how hypothesis searches. CI always tries the same examples, a developer new ones.
+
+Where nothing else is said a few examples have to do; ``--hypothesis-profile thorough`` tries many.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,12 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("developer", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.register_profile("ci", settings.get_profile("developer"), derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "developer")
+settings.register_profile(
+    "thorough",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.register_profile("few", settings.get_profile("thorough"), max_examples=25)
+settings.load_profile("few")

@@ -17,3 +17,9 @@ def test_arrow_takes_its_memory_from_the_c_library(chosen: str | None, backend: 
     program = "import agent.cli, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
     told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == backend
+
+
+def test_no_library_for_terminals_is_loaded() -> None:
+    program = "import agent.cli, collector.readonly, sys; print('rich' in sys.modules, 'httpx' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False True"
