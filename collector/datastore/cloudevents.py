@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -68,7 +68,7 @@ class EventLog:
     """Collects what lines say: events for the table, and dead letters for what is none."""
 
     source: str
-    value_field: str = "value"
+    parse: Callable[[bytes], Event]
     events: list[Event] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
@@ -77,7 +77,7 @@ class EventLog:
         if not line.strip():
             return
         try:
-            self.events.append(parse_event(line, self.value_field))
+            self.events.append(self.parse(line))
         except BadEvent as error:
             self.refuse(line, place, str(error))
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.datastore.cloudevents import DEFINED
+from collector.datastore.cloudevents import DEFINED, Event, parse_event
 from collector.datastore.layouts import Group, Hole, Layouts, Places
 from meterbook.wire.sections import EVENTS
 
@@ -45,6 +45,10 @@ class EventReader:
     def __init__(self, source: str, value_field: str) -> None:
         self.source, self.value_field = source, value_field
         self._layouts = Layouts()
+
+    def parse(self, record: bytes) -> Event:
+        """The event on one line. Raises BadEvent."""
+        return parse_event(record, self.value_field)
 
     def read(self, block: bytes, starts: Places, ends: Places) -> EventColumns:
         """The lines of a block as events; ``starts`` and ``ends`` are theirs in it, ascending."""

@@ -21,7 +21,7 @@ from collector.datastore.logfile.handles import Handles
 from collector.datastore.logfile.lines import cut
 from collector.datastore.logfile.rotation import Plan, Step, plan
 from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, fingerprint, from_json
-from collector.datastore.ndjson import EventLines
+from collector.datastore.records import Records
 from collector.errors import SourceError
 from collector.readings import Checkpoint, Coverage, Readings, Status, Window
 
@@ -80,7 +80,7 @@ class LogfileCollector:
         found = plan(self._path, followed, self._handles)
         if not checkpoint and self._config.start_at == "end":
             found.steps = [_at_end(step) for step in found.steps]
-        log = EventLines(self._reader)
+        log = Records(self._reader)
         budget = _Budget(self._config.read_bytes_max, self._config.lines_max)
         read = [self._read(step, log, budget, found) for step in found.steps]
         after = _bounded([tracked for tracked in read if tracked is not None])
@@ -101,7 +101,7 @@ class LogfileCollector:
             return before
         return {"files": [tracked.as_json() for tracked in after]}
 
-    def _read(self, step: Step, log: EventLines, budget: _Budget, found: Plan) -> Tracked | None:
+    def _read(self, step: Step, log: Records, budget: _Budget, found: Plan) -> Tracked | None:
         """Read one file on; what to remember of it, None if it can never be found again."""
         tracked, descriptor = step.tracked, step.file.fileno()
         if budget.more:

@@ -75,7 +75,7 @@ def test_an_event() -> None:
     ],
 )
 def test_values_are_exact(written: str, value: str) -> None:
-    log = EventLog("logfile/x")
+    log = EventLog("logfile/x", parse_event)
     log.add(with_value(written), "x:0")
     assert log.letters == []
     (row,) = log.table().to_pylist()
@@ -133,7 +133,7 @@ def test_an_event_without_a_value_counts_one() -> None:
     ],
 )
 def test_a_line_that_is_no_event_is_kept_with_its_reason(raw: bytes, reason: str) -> None:
-    log = EventLog("logfile/x")
+    log = EventLog("logfile/x", parse_event)
     log.add(line(id="before"), "x:0")
     log.add(raw, "x:77")
     log.add(line(id="after"), "x:99")
@@ -148,14 +148,14 @@ def test_a_line_that_is_no_event_is_kept_with_its_reason(raw: bytes, reason: str
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2027-06-01"])
 def test_times_far_away_are_left_to_the_ledger(time: str) -> None:
-    log = EventLog("logfile/x")
+    log = EventLog("logfile/x", parse_event)
     log.add(line(time=time), "x:0")
     assert log.letters == []
     assert log.table()["time"].cast("int64").to_pylist() == [parse(time)]
 
 
 def test_white_space_is_no_line() -> None:
-    log = EventLog("logfile/x")
+    log = EventLog("logfile/x", parse_event)
     for text in (b"", b"  ", b"\r"):
         log.add(text, "x:0")
     log.add(b"\xef\xbb\xbf" + line() + b"\r", "x:0")
@@ -163,8 +163,8 @@ def test_white_space_is_no_line() -> None:
 
 
 def test_the_table_is_of_the_wire() -> None:
-    assert EventLog("x").table().schema.equals(EVENTS)
-    assert EventLog("x").table().num_rows == 0
+    assert EventLog("x", parse_event).table().schema.equals(EVENTS)
+    assert EventLog("x", parse_event).table().num_rows == 0
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
@@ -178,7 +178,7 @@ def test_a_number_is_exact_or_refused(number: Decimal) -> None:
 
 @given(st.binary())
 def test_any_bytes_are_a_line(raw: bytes) -> None:
-    log = EventLog("logfile/x")
+    log = EventLog("logfile/x", parse_event)
     log.add(raw, "x:0")
     assert len(log.events) + len(log.letters) <= 1
     log.table().validate(full=True)
@@ -197,7 +197,7 @@ JSON = st.recursive(
 )
 def test_any_json_is_a_line(members: dict[str, Any], data: dict[str, Any]) -> None:
     for document in ({**WHOLE, **members}, {**WHOLE, "data": data}):
-        log = EventLog("logfile/x")
+        log = EventLog("logfile/x", parse_event)
         log.add(json.dumps(document).encode(), "x:0")
         assert len(log.events) + len(log.letters) == 1
         log.table().validate(full=True)

@@ -80,7 +80,7 @@ def read(lines: list[bytes], reader: EventReader | None = None) -> EventColumns:
 
 
 def one_by_one(lines: list[bytes]) -> pa.Table:
-    log = EventLog("s3/usage")
+    log = EventLog("s3/usage", parse_event)
     for line in lines:
         log.add(line, "here")
     return log.table()

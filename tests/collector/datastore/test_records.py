@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from collector.datastore.eventcolumns import EventReader
-from collector.datastore.ndjson import EventLines
+from collector.datastore.records import Records
 from meterbook.wire.sections import EVENTS
 from tests.collector.datastore.test_layouts import edges
 
@@ -16,7 +16,7 @@ def line(number: int, **more: Any) -> bytes:
 
 
 def test_events_keep_the_order_of_their_lines() -> None:
-    lines = EventLines(EventReader("logfile/x", "value"))
+    lines = Records(EventReader("logfile/x", "value"))
     first = [
         line(0),
         line(1, subject='"'),
@@ -41,4 +41,4 @@ def test_events_keep_the_order_of_their_lines() -> None:
 
 
 def test_no_lines_are_no_events() -> None:
-    assert EventLines(EventReader("logfile/x", "value")).table().equals(EVENTS.empty_table())
+    assert Records(EventReader("logfile/x", "value")).table().equals(EVENTS.empty_table())
