@@ -15,6 +15,7 @@ _PLUGINS = {
     "prometheus_monitors": "collector.prometheus.monitors.plugin",
     "kubernetes": "collector.kubernetes.plugin",
     "logfile": "collector.datastore.logfile.plugin",
+    "s3": "collector.datastore.s3.plugin",
 }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -26,6 +25,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NoConnection
 
+from collector.account.answers import code_of, status_of
 from collector.account.permissions import Grant, statement_for
 from collector.errors import PermanentError, SourceError, ThrottledError, TransientError
 
@@ -91,17 +91,6 @@ def translated(grants: Sequence[Grant], place: str) -> Iterator[None]:
         raise TransientError(f"{place}: {_sentence(error)}") from error
     except BotoCoreError as error:
         raise PermanentError(f"{place}: {_sentence(error)}") from error
-
-
-def code_of(error: ClientError) -> str:
-    """The code of an answer: ``NoSuchKey``, or its HTTP status where there is no more."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def status_of(error: ClientError) -> int:
-    """The HTTP status of an answer; 0 if it is not known."""
-    metadata: Any = error.response.get("ResponseMetadata", {})
-    return int(metadata.get("HTTPStatusCode", 0))
 
 
 def _answered(error: ClientError, grants: Sequence[Grant], place: str) -> SourceError:

@@ -5,6 +5,7 @@ A new kind adds a function here; the contract suite fails until it does.
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +23,7 @@ from tests.fakes.http_target import fake_target, page
 from tests.fakes.kubernetes_api import FakeKubernetesApi
 from tests.fakes.kubernetes_objects import monitor, pod
 from tests.fakes.prometheus_server import History
+from tests.servers.usage_bucket import usage_bucket
 
 #: The end of the window of tests.collector.conftest.
 WINDOW_END_US = 1_767_225_660_000_000
@@ -143,10 +145,25 @@ def prometheus_monitors(folder: Path) -> Iterator[Source]:
         )
 
 
+@contextmanager
+def s3(folder: Path) -> Iterator[Source]:
+    line = '{"id": "%d", "source": "/gateway", "type": "request", "time": "2026-01-01T00:00:0%dZ"}\n'
+    with usage_bucket() as bucket:
+        for number in range(3):
+            bucket.put(f"usage/{number}.json.gz", gzip.compress((line % (number, number)).encode()))
+        bucket.put("usage/odd.json", b"not JSON\n")
+        yield Source(
+            settings={**bucket.settings, "prefix": "usage/"},
+            break_it=bucket.delete,
+            evidence=bucket.listed,
+        )
+
+
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "prometheus": prometheus,
     "prometheus_history": prometheus_history,
     "prometheus_monitors": prometheus_monitors,
     "logfile": logfile,
     "kubernetes": kubernetes,
+    "s3": s3,
 }

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from collector.datastore.eventcolumns import EventReader
+from collector.datastore.lines import cut
 from collector.datastore.logfile.config import LogfileConfig
 from collector.datastore.logfile.handles import Handles
-from collector.datastore.logfile.lines import cut
 from collector.datastore.logfile.rotation import Plan, Step, plan
 from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, fingerprint, from_json
 from collector.datastore.records import Records

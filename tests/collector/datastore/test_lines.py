@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.datastore.logfile.lines import cut
+from collector.datastore.lines import cut
 
 
 def read(

@@ -1,0 +1,223 @@
+"""One collection of a prefix: what the objects say that were not read before, within bounds.
+
+A walk over the keys says which objects are next (``walk``). As many as there are readers are read at once (``turns``); the checkpoint
+says how far the walk and each object got. A bound on bytes that is reached ends the collection early and asks for another at once.
+
+What can go wrong is an answer: one coverage record over the window, whose status is the worst of what was found. An object that cannot
+be read just now waits, and is tried again with every walk; one that can never be read is told of once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+
+from collector.datastore.eventcolumns import EventReader
+from collector.datastore.inflate import plain
+from collector.datastore.s3 import content, found, walk
+from collector.datastore.s3.bucket import Bucket, NotThere, Page
+from collector.datastore.s3.config import S3Config
+from collector.datastore.s3.content import Cuts, Portion, Position
+from collector.datastore.s3.found import ARCHIVED, Found
+from collector.datastore.s3.turns import Reading, Turns
+from collector.errors import SourceError
+from collector.readings import Checkpoint, Coverage, DeadLetter, Readings, Status, Window
+from meterbook.wire import instants
+from meterbook.wire.sections import EVENTS
+
+#: From the least to the worst.
+_STATUSES: tuple[Status, ...] = ("complete", "partial", "throttled", "failed", "lost")
+
+
+@dataclass
+class _Tally:
+    """What one collection has found."""
+
+    tables: list[pa.Table] = field(default_factory=lambda: [EVENTS.empty_table()])
+    letters: list[DeadLetter] = field(default_factory=list)
+    bytes: int = 0
+    status: Status = "complete"
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read."""
+        return len(self.tables) == 1
+
+    def add(self, portion: Portion) -> None:
+        self.tables.append(portion.events)
+        self.letters += portion.letters
+        self.bytes += portion.bytes
+
+    def fault(self, status: Status, reason: str) -> None:
+        self.status = max(self.status, status, key=_STATUSES.index)
+        self.reasons.append(reason)
+
+
+class S3Collector:
+    """Reads the objects below one prefix."""
+
+    def __init__(self, config: S3Config, bucket: Bucket | None = None) -> None:
+        """``bucket`` is who asks S3; one made from the configuration if not given."""
+        self._config = config
+        self._bucket = bucket or Bucket(config)
+        self._cuts = Cuts(config.block_bytes, config.line_bytes_max)
+        self._pace = walk.pace_of(config.overlap_s, config.multipart_s, config.sweep_interval_s, config.sweep_keys_max)
+        self._turns = Turns(self._portions, config.readers)
+        self._walks = walk.from_json({}, self._pace)
+        self._listed: Iterator[Found] | None = None
+        #: Until when no walk begins, nor goes on after a list that failed, while there is something to read.
+        self._rests_until_us = 0
+        self._has_more = False
+        #: Behind what the collector stands; None where that is not known.
+        self._stands: Checkpoint | None = {}
+
+    @property
+    def source(self) -> str:
+        """``s3/<bucket>/<prefix>``, or the configured name."""
+        return self._config.source
+
+    @property
+    def catches_up(self) -> bool:
+        """Objects are read whenever they are found."""
+        return True
+
+    def collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
+        """What the objects say that come next behind ``checkpoint``."""
+        if checkpoint != self._stands:
+            self._go_back(checkpoint)
+        self._stands = None
+        tally = _Tally()
+        self._walk_on(window, tally)
+        if tally.reasons and not self._turns.readings:
+            coverage = Coverage(self.source, window.start_us, window.end_us, tally.status, _told(tally.reasons))
+            return Readings(coverage=(coverage,), checkpoint=checkpoint)
+        self._read(tally)
+        for reading in self._turns.waiting:
+            assert isinstance(reading.fault, SourceError)
+            tally.fault("throttled" if reading.fault.status == "throttled" else "partial", str(reading.fault))
+        coverage = Coverage(self.source, window.start_us, window.end_us, tally.status, _told(tally.reasons))
+        self._stands = self._checkpoint()
+        self._has_more = bool(self._turns.active) or (self._listed is not None and not self._is_blocked)
+        return Readings(
+            coverage=(coverage,),
+            events=pa.concat_tables(tally.tables),
+            dead_letters=tuple(tally.letters),
+            checkpoint=self._stands,
+            more=self._has_more,
+        )
+
+    def end(self, time_us: int, checkpoint: Checkpoint) -> None:
+        """What was written stays written."""
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self._turns.close()
+        self._bucket.close()
+
+    @property
+    def _is_blocked(self) -> bool:
+        return len(self._turns.waiting) >= self._config.waiting_max
+
+    def _go_back(self, checkpoint: Checkpoint) -> None:
+        """To where a checkpoint was: after a start, and where something could not be stored."""
+        self._turns.clear()
+        self._listed, self._has_more = None, False
+        self._walks = walk.from_json(checkpoint.get("walks", {}), self._pace)
+        for document in checkpoint.get("open", ()):
+            self._turns.begin(found.from_json(document), content.from_json(document))
+        self._turns.turn = checkpoint.get("turn", 0)
+
+    def _checkpoint(self) -> dict[str, Any]:
+        readings = [{**each.found.as_json(), **each.at.as_json()} for each in self._turns.readings]
+        return {"walks": self._walks.as_json(), "open": readings, "turn": self._turns.turn}
+
+    def _walk_on(self, window: Window, tally: _Tally) -> None:
+        """Begin the next walk if it is time, or go on with the one under way."""
+        if self._has_more and window.end_us < self._rests_until_us:
+            return
+        self._rests_until_us = window.end_us + round(self._config.interval_s * instants.SECOND_US / 2)
+        self._turns.retry()
+        if self._listed is not None:
+            return
+        try:
+            if self._walks.is_under_way:
+                self._listed = _objects(self._bucket.pages(self._walks.after))
+            else:
+                self._begin_walk(window)
+        except SourceError as error:
+            tally.fault(error.status, str(error))
+
+    def _begin_walk(self, window: Window) -> None:
+        after = self._walks.plan(window.end_us)
+        pages = self._bucket.pages(after)
+        first = next(pages)
+        since = self._config.since
+        # Whichever clock is behind: what comes before it is there to be listed.
+        now_us = min(first.told_us, window.end_us)
+        since_us = instants.from_datetime(since) if since else now_us if self._config.start_at == "end" else 0
+        self._walks.begin(after, now_us, since_us)
+        self._listed = _objects(chain((first,), pages))
+
+    def _read(self, tally: _Tally) -> None:
+        """Read until there is enough, or nothing left."""
+        while tally.bytes < self._config.read_bytes_max:
+            try:
+                self._fill(tally)
+            except SourceError as error:
+                # It goes on behind the last key with the next tick.
+                self._listed = None
+                tally.fault(error.status if tally.is_empty else "partial", str(error))
+            if not self._turns.active:
+                return
+            reading, portion = self._turns.take()
+            if portion is None:
+                self._refused(reading, tally)
+                continue
+            tally.add(portion)
+            if portion.damage:
+                tally.fault("partial", f"{self._bucket.place(reading.found)}: {portion.damage}")
+
+    def _fill(self, tally: _Tally) -> None:
+        """Begin objects while there are readers for them. Raises SourceError."""
+        while self._listed is not None and self._turns.has_room and not self._is_blocked:
+            each = next(self._listed, None)
+            if each is None:
+                self._walks.end()
+                self._listed = None
+            elif self._walks.take(each, each.bytes > 0 and each.key.endswith(self._config.suffix)):
+                if each.storage in ARCHIVED:
+                    place = self._bucket.place(each)
+                    tally.fault("partial", f"{place}: it is in an archive and cannot be read before it is restored")
+                else:
+                    self._turns.begin(each)
+
+    def _refused(self, reading: Reading, tally: _Tally) -> None:
+        error = reading.fault
+        if isinstance(error, NotThere):
+            self._turns.drop(reading)
+            tally.fault("lost", str(error))
+        elif not isinstance(error, SourceError):
+            assert error is not None
+            raise error
+
+    def _portions(self, each: Found, at: Position) -> Iterator[Portion]:
+        # Layouts are learnt by one thread: each object has a reader of its own.
+        reader = EventReader(self.source, self._config.value_field)
+        place = f"{self._bucket.place(each)}"
+        return content.portions(plain(self._bucket.read(each)), reader, place, at, self._cuts)
+
+
+def _objects(pages: Iterator[Page]) -> Iterator[Found]:
+    for page in pages:
+        yield from page.objects
+
+
+def _told(reasons: list[str]) -> str:
+    """The reasons in one sentence; of many the first few."""
+    few = "; ".join(reasons[:3])
+    return few if len(reasons) <= 3 else f"{few}; and {len(reasons) - 3} more"
