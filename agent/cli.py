@@ -50,13 +50,13 @@ def agent() -> None:
 )
 def run(config_path: Path, log_level: str) -> None:
     """Run until told to stop (SIGTERM or Ctrl-C); then finish what is under way."""
-    give_back_freed_memory()
     logs.begin(log_level)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
         config = load(config_path)
+        give_back_freed_memory(in_bulk=any(registry.plugin(source.kind).in_bulk for source in config.sources))
         running = _opened(config, config_path)
         running.start()
     except AgentError as error:

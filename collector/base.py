@@ -145,10 +145,11 @@ class Plugin:
     """One kind of collector: its configuration, and how its sources are found. ``build`` raises ValueError, OSError or SourceError.
 
     ``role`` gives what a configuration must be granted where it reads, as a document for whoever grants it: of the name and
-    namespace that it is to have. None for a kind to which nothing is granted.
+    namespace that it is to have. None for a kind to which nothing is granted. ``in_bulk`` is said by kinds that read by the gigabyte.
     """
 
     kind: str
     config: type[SourceConfig]
     build: Callable[[Any], Sources]
     role: Callable[[Any, str, str], str] | None = None
+    in_bulk: bool = False

@@ -170,7 +170,8 @@ class _Lines:
 
     def __init__(self, block: bytes, starts: Places, ends: Places) -> None:
         self._block, self._starts, self._ends = block, starts, ends
-        data = np.frombuffer(block, np.uint8)
+        # What stands behind the last line, such as the beginning of the next one, has quotes of its own.
+        data = np.frombuffer(block, np.uint8, count=int(ends[-1]) if len(ends) else 0)
         self._quotes = np.flatnonzero(data == _QUOTE)
         odd = np.flatnonzero((data == _BACKSLASH) | ((data < _SPACE) & (data != _LF)))
         has_odd = np.searchsorted(odd, ends) > np.searchsorted(odd, starts)

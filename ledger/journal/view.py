@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from ledger.journal import eventsums
 from ledger.journal.record import Head
 from ledger.journal.screening import KnownSeries
 
@@ -112,19 +113,10 @@ class View:
             {"wanted": _ids(series_ids)},
         )
 
-    def events(self, event_type: str, start_us: int, end_us: int) -> pa.Table:
-        """Events of a type in [start, end), each (source, id) once: the one that was accepted first stands for ever."""
-        return self.tables.query(
-            "WITH near AS (SELECT DISTINCT source, id FROM events WHERE type = $1 AND position <= $2"
-            "  AND time >= make_timestamp($3) AND time < make_timestamp($4)),"
-            # The first of an id may have another type or time, and then none of the later ones counts.
-            " first AS (SELECT * FROM events SEMI JOIN near USING (source, id) WHERE position <= $2"
-            "  QUALIFY row_number() OVER (PARTITION BY source, id"
-            "   ORDER BY position, time, type, tenant, origin, value, properties) = 1)"
-            " SELECT origin, tenant, epoch_us(time) AS time_us, value, properties FROM first WHERE type = $1"
-            " AND time >= make_timestamp($3) AND time < make_timestamp($4) ORDER BY tenant, properties, time",
-            [event_type, self.position, start_us, end_us],
-        )
+    def events(self, event_type: str, names: Sequence[str], start_us: int, end_us: int) -> pa.Table:
+        """What the events of a type in [start, end) add up to, by the hour, with their properties ``names`` (see ``eventsums``)."""
+        question, more = eventsums.sql(names)
+        return self.tables.query(question, [event_type, self.position, start_us, end_us, *more])
 
     def first_fresh_event(self, event_type: str, after: int) -> int | None:
         """Time of the earliest event of a type with a position beyond ``after``."""

@@ -78,7 +78,8 @@ def _integral(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregate
 
 
 def _occurrences(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
-    found = occurrences(view.events(_event(meter), start_us, end_us), meter)
+    names = sorted({*meter.filter, *meter.group_by})
+    found = occurrences(view.events(_event(meter), names, start_us, end_us), meter)
     return Aggregated(found.hourly, found.keys.__getitem__, found.origins.__getitem__)
 
 

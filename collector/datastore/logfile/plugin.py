@@ -11,4 +11,4 @@ def _build(config: LogfileConfig) -> Fixed:
     return Fixed(LogfileCollector(config))
 
 
-plugin = Plugin(kind="logfile", config=LogfileConfig, build=_build)
+plugin = Plugin(kind="logfile", config=LogfileConfig, build=_build, in_bulk=True)

@@ -11,4 +11,4 @@ def _build(config: S3Config) -> Fixed:
     return Fixed(S3Collector(config))
 
 
-plugin = Plugin(kind="s3", config=S3Config, build=_build)
+plugin = Plugin(kind="s3", config=S3Config, build=_build, in_bulk=True)

@@ -232,7 +232,7 @@ def test_whatever_the_wire_allows_reaches_the_tables(journal: Journal, contents:
     for name in SCHEMAS:
         view.rows(name, last, last).to_pylist()
     view.samples(view.rows("series", 1, last)["series_id"].to_numpy(), 0, 1)
-    view.events("sale", 0, 1)
+    view.events("sale", ["size"], 0, 1)
     view.coverage(-(2**55), 2**55)
     view.observation()
     view.polls()

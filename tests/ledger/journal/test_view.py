@@ -108,7 +108,7 @@ def test_a_view_of_no_position_is_empty(journal: Journal, tmp_path_factory: pyte
             assert (view.position, view.time_us) == (0, 0)
             assert all(view.count(name) == 0 for name in TABLES)
             assert view.beginning() is view.first_booked("m", 0, FOREVER) is None
-            assert view.samples(ids(1), 0, FOREVER).num_rows == view.events("sale", 0, FOREVER).num_rows == 0
+            assert view.samples(ids(1), 0, FOREVER).num_rows == view.events("sale", [], 0, FOREVER).num_rows == 0
 
 
 def test_positions_that_are_not_in_the_book(journal: Journal) -> None:
@@ -182,17 +182,21 @@ def test_fresh_samples(journal: Journal) -> None:
 
 
 def test_events_count_once_by_source_and_id(journal: Journal) -> None:
-    sales = journal.view().events("sale", 0, FOREVER)
-    assert cells(sales, "origin", "tenant", "time_us", "value") == [
-        ("till", "@shared", DAY + MINUTE, Decimal("1.5")),
-        ("logfile", "acme", DAY - HOUR_US, Decimal("1.5")),
-        ("logfile", "acme", DAY + MINUTE, Decimal("1.5")),
-        ("logfile", "acme", DAY + 2 * MINUTE, Decimal("1.5")),
+    def sales(position: int | None = None, since_us: int = 0, until_us: int = FOREVER) -> list[tuple[Any, ...]]:
+        view = journal.view() if position is None else journal.view(position)
+        found = view.events("sale", [], since_us, until_us)
+        return cells(found, "origin", "tenant", "hour_us", "value", "events")
+
+    hour_us = DAY // HOUR_US * HOUR_US
+    assert sales() == [
+        ("logfile", "acme", hour_us - HOUR_US, Decimal("1.5"), 1),
+        ("logfile", "acme", hour_us, Decimal("3"), 2),
+        ("till", "@shared", hour_us, Decimal("1.5"), 1),
     ]
     # The first of an id stands for ever, whatever type or time a later one of the same id has.
-    assert journal.view().events("other", 0, FOREVER).num_rows == 0
-    assert journal.view().events("sale", DAY + 3 * MINUTE, FOREVER).num_rows == 0
-    assert cells(journal.view(1).events("sale", DAY, DAY + 2 * MINUTE), "time_us") == [(DAY + MINUTE,)]
+    assert journal.view().events("other", [], 0, FOREVER).num_rows == 0
+    assert sales(since_us=DAY + 3 * MINUTE) == []
+    assert sales(1, DAY, DAY + 2 * MINUTE) == [("logfile", "acme", hour_us, Decimal("1.5"), 1)]
 
 
 def test_first_fresh_event(journal: Journal) -> None:
@@ -311,7 +315,7 @@ def test_asking_again_gives_the_same(journal: Journal) -> None:
         view, again = journal.view(position), journal.view(position)
         assert view == again
         assert view.samples(ids(1, 2), 0, FOREVER).equals(again.samples(ids(2, 1), 0, FOREVER))
-        assert view.events("sale", 0, FOREVER).equals(again.events("sale", 0, FOREVER))
+        assert view.events("sale", [], 0, FOREVER).equals(again.events("sale", [], 0, FOREVER))
         assert view.observation().equals(again.observation())
 
 

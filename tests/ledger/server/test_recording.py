@@ -30,8 +30,8 @@ def test_recording_events(tmp_path: Path) -> None:
         for position in (2, 3):
             assert (await client.intake.Record(recording(SALE))).position == position
         view = client.process._journal.view()
-        (row,) = view.events("sale", 0, 1 << 60).to_pylist()
-        assert (row["origin"], row["tenant"], row["properties"]) == ("record/till-7", "acme", '{"size":"xl"}')
+        (row,) = view.events("sale", ["size"], 0, 1 << 60).to_pylist()
+        assert (row["origin"], row["tenant"], row["told"]) == ("record/till-7", "acme", '{"size":"xl"}')
         assert view.count("events") == 2
         assert [each["agent"] for each in view.chains().to_pylist()] == ["record/till-7"]
 
