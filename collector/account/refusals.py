@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -29,6 +30,14 @@ from collector.account.answers import code_of, status_of
 from collector.account.permissions import Grant, statement_for
 from collector.errors import PermanentError, SourceError, ThrottledError, TransientError
 
+_BROKEN_OFF = (
+    NoConnection,
+    HTTPClientError,
+    ConnectTimeoutError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    IncompleteReadError,
+)
 _DENIED = frozenset(
     {
         "AccessDenied",
@@ -87,7 +96,7 @@ def translated(grants: Sequence[Grant], place: str) -> Iterator[None]:
         raise PermanentError(f"{place}: {_sentence(error)}") from error
     except (CredentialRetrievalError, TokenRetrievalError) as error:
         raise TransientError(f"{place}: credentials cannot be had: {_sentence(error)}") from error
-    except (NoConnection, HTTPClientError, ConnectTimeoutError, ReadTimeoutError, ResponseStreamingError) as error:
+    except _BROKEN_OFF as error:
         raise TransientError(f"{place}: {_sentence(error)}") from error
     except BotoCoreError as error:
         raise PermanentError(f"{place}: {_sentence(error)}") from error
