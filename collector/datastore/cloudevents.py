@@ -39,7 +39,8 @@ _FRACTION_DIGITS_MAX = 9
 _TIME_MIN_US = -62_135_596_800 * SECOND_US
 _TIME_MAX_US = 253_402_300_800 * SECOND_US - 1
 
-_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,6})?")
+#: A number as a text may have it.
+NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,6})?")
 #: Attributes that CloudEvents itself defines; any other one is an extension.
 DEFINED = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "data", "data_base64", "datacontenttype", "dataschema"}
@@ -109,55 +110,62 @@ class EventLog:
 
 def parse_event(line: bytes, value_field: str = "value") -> Event:
     """The event on a line. Raises BadEvent."""
-    document = _document(line)
+    document = document_on(line)
     version = document.get("specversion", "1.0")
     if version != "1.0":
-        raise BadEvent(f"specversion {_shown(version)} is not 1.0")
+        raise BadEvent(f"specversion {shown(version)} is not 1.0")
     if "data_base64" in document:
         raise BadEvent("data_base64 is binary: its value cannot be read, send data as an object")
     data = document.get("data")
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise BadEvent(f"data {_shown(data)} is not an object")
-    event = Event(
-        source=_text(document, "source"),
-        id=_text(document, "id"),
-        type=_text(document, "type"),
-        subject=_text(document, "subject") if document.get("subject") is not None else "",
-        time_us=_time_us(_text(document, "time")),
-        value=exact(data[value_field], value_field) if value_field in data else Decimal(1),
-        properties=canonical_json(dict(_properties(document, data, value_field))),
+        raise BadEvent(f"data {shown(data)} is not an object")
+    return encodable(
+        Event(
+            source=_text(document, "source"),
+            id=_text(document, "id"),
+            type=_text(document, "type"),
+            subject=_text(document, "subject") if document.get("subject") is not None else "",
+            time_us=_time_us(_text(document, "time")),
+            value=exact(data[value_field], value_field) if value_field in data else Decimal(1),
+            properties=canonical_json(dict(_properties(document, data, value_field))),
+        )
     )
+
+
+def encodable(event: Event) -> Event:
+    """The event, if all its texts can be UTF-8. Raises BadEvent."""
     try:
         "".join((event.source, event.id, event.type, event.subject, event.properties)).encode()
     except UnicodeEncodeError as error:
-        raise BadEvent(f"half a surrogate pair stands in the text: {_shown(error.object[error.start])}") from None
+        raise BadEvent(f"half a surrogate pair stands in the text: {shown(error.object[error.start])}") from None
     return event
 
 
 def exact(raw: object, name: str) -> Decimal:
     """A JSON number or a text of one as the decimal it is. Raises BadEvent where the book cannot hold it exactly."""
-    if isinstance(raw, str) and _NUMBER.fullmatch(raw):
+    if isinstance(raw, str) and NUMBER.fullmatch(raw):
         raw = Decimal(raw)
     if not isinstance(raw, Decimal):
-        raise BadEvent(f"{name} {_shown(raw)} is not a number")
+        raise BadEvent(f"{name} {shown(raw)} is not a number")
     if not raw:
         return Decimal(0)
     sign, digits, exponent = raw.as_tuple()
     assert isinstance(exponent, int)
     if raw.adjusted() >= _INTEGER_DIGITS_MAX:
-        raise BadEvent(f"{name} {_shown(raw)} has more than {_INTEGER_DIGITS_MAX} digits before the point")
+        raise BadEvent(f"{name} {shown(raw)} has more than {_INTEGER_DIGITS_MAX} digits before the point")
     kept = len(digits)
     while exponent < -_FRACTION_DIGITS_MAX and kept and digits[kept - 1] == 0:
         kept, exponent = kept - 1, exponent + 1
     if exponent < -_FRACTION_DIGITS_MAX:
-        raise BadEvent(f"{name} {_shown(raw)} has more than {_FRACTION_DIGITS_MAX} digits after the point")
+        raise BadEvent(f"{name} {shown(raw)} has more than {_FRACTION_DIGITS_MAX} digits after the point")
     number = Decimal((sign, digits[:kept], exponent))
     return number if exponent <= 0 else Decimal(int(number))
 
 
-def _document(line: bytes) -> dict[str, Any]:
+def document_on(line: bytes) -> dict[str, Any]:
+    """The JSON object on a line, with every number as the decimal that was written. Raises BadEvent."""
     try:
         document = json.loads(
             line.decode("utf-8-sig"), parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant
@@ -168,9 +176,11 @@ def _document(line: bytes) -> dict[str, Any]:
         raise BadEvent(f"the line is not UTF-8 at its byte {error.start}") from None
     except (ValueError, ArithmeticError, RecursionError) as error:
         # ArithmeticError: an exponent beyond what decimals can have. RecursionError: brackets without end.
-        raise BadEvent(f"the line is not JSON that can be read ({_cut(str(error) or type(error).__name__)})") from None
+        raise BadEvent(
+            f"the line is not JSON that can be read ({shortened(str(error) or type(error).__name__)})"
+        ) from None
     if not isinstance(document, dict):
-        raise BadEvent(f"the line is {_shown(document)}, not a JSON object")
+        raise BadEvent(f"the line is {shown(document)}, not a JSON object")
     return document
 
 
@@ -183,7 +193,7 @@ def _text(document: Mapping[str, Any], name: str) -> str:
         raise BadEvent(f"{name} is missing")
     text = document[name]
     if not isinstance(text, str) or not text:
-        raise BadEvent(f"{name} {_shown(text)} is not a text with characters in it")
+        raise BadEvent(f"{name} {shown(text)} is not a text with characters in it")
     return text
 
 
@@ -191,9 +201,9 @@ def _time_us(text: str) -> int:
     try:
         instant_us = parse(text)
     except (ValueError, OverflowError) as error:
-        raise BadEvent(f"time {_cut(str(error))}") from None
+        raise BadEvent(f"time {shortened(str(error))}") from None
     if not _TIME_MIN_US <= instant_us <= _TIME_MAX_US:
-        raise BadEvent(f"time {_shown(text)} is outside the years 1 to 9999 in UTC")
+        raise BadEvent(f"time {shown(text)} is outside the years 1 to 9999 in UTC")
     return instant_us
 
 
@@ -201,33 +211,36 @@ def _properties(document: Mapping[str, Any], data: Mapping[str, Any], value_fiel
     """Members of data but the value, then extensions; an extension whose name data has, too, gets ``ce_`` before it."""
     for name, member in data.items():
         if name != value_field and member is not None:
-            yield name, member if isinstance(member, str) else _json(member)
+            yield name, member if isinstance(member, str) else json_text(member)
     for name, member in document.items():
         if name not in DEFINED and member is not None:
-            yield f"ce_{name}" if name in data else name, member if isinstance(member, str) else _json(member)
+            yield f"ce_{name}" if name in data else name, member if isinstance(member, str) else json_text(member)
 
 
-def _json(member: object) -> str:
+def json_text(member: object) -> str:
     """Canonical JSON in which numbers are as they were written, which ``json`` cannot do for decimals."""
     match member:
         case dict():
-            pairs = (f"{json.dumps(name, ensure_ascii=False)}:{_json(member[name])}" for name in sorted(member))
+            pairs = (f"{json.dumps(name, ensure_ascii=False)}:{json_text(member[name])}" for name in sorted(member))
             return "{" + ",".join(pairs) + "}"
         case list():
-            return "[" + ",".join(map(_json, member)) + "]"
+            return "[" + ",".join(map(json_text, member)) + "]"
         case Decimal():
             return str(member)
         case _:
             return json.dumps(member, ensure_ascii=False)
 
 
-def _shown(raw: object) -> str:
+def shown(raw: object) -> str:
     """A value as JSON for a sentence, cut."""
     if isinstance(raw, Decimal) and len(raw.as_tuple().digits) > 100:
         return "of many digits"
-    return _cut(_json(raw) if not isinstance(raw, dict | list) else "an object" if isinstance(raw, dict) else "a list")
+    return shortened(
+        json_text(raw) if not isinstance(raw, dict | list) else "an object" if isinstance(raw, dict) else "a list"
+    )
 
 
-def _cut(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text for a sentence, cut, in which half a surrogate pair is shown as its number."""
     safe = text.encode("utf-8", "backslashreplace").decode()
     return safe if len(safe) <= 100 else safe[:100] + "..."
