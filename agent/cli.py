@@ -17,6 +17,7 @@ from agent import logs
 from agent.config import AgentConfig, load
 from agent.errors import AgentError, ConfigError
 from agent.memory import give_back_freed_memory
+from agent.policycli import policy
 from agent.process import Agent, build_sources, close_sources
 from agent.spool import Spool
 from collector import registry
@@ -37,6 +38,9 @@ _log = logging.getLogger(__name__)
 @click.group()
 def agent() -> None:
     """Read sources and stream their usage to a ledger."""
+
+
+agent.add_command(policy)
 
 
 @agent.command()

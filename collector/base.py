@@ -146,6 +146,7 @@ class Plugin:
 
     ``role`` gives what a configuration must be granted where it reads, as a document for whoever grants it: of the name and
     namespace that it is to have. None for a kind to which nothing is granted. ``in_bulk`` is said by kinds that read by the gigabyte.
+    ``grants`` gives what a configuration asks of each AWS account: pairs of an AccountConfig and Grants (``collector.account``).
     """
 
     kind: str
@@ -153,3 +154,4 @@ class Plugin:
     build: Callable[[Any], Sources]
     role: Callable[[Any, str, str], str] | None = None
     in_bulk: bool = False
+    grants: Callable[[Any], Sequence[tuple[Any, Sequence[Any]]]] | None = None

@@ -16,6 +16,7 @@ _PLUGINS = {
     "kubernetes": "collector.kubernetes.plugin",
     "logfile": "collector.datastore.logfile.plugin",
     "s3": "collector.datastore.s3.plugin",
+    "aws": "collector.aws.plugin",
 }
 
 

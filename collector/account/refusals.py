@@ -85,7 +85,10 @@ _CLOCK = frozenset({"RequestTimeTooSkewed"})
 
 @contextmanager
 def translated(grants: Sequence[Grant], place: str) -> Iterator[None]:
-    """Have what botocore raises become a SourceError that names ``place``, such as ``s3://usage/2026/``."""
+    """Have what botocore raises become a SourceError that names ``place``, such as ``s3://usage/2026/``.
+
+    ``grants`` are those of one service: an answer names the operation alone, and services have some of the same name.
+    """
     try:
         yield
     except SourceError:

@@ -40,7 +40,7 @@ class Account:
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A client of a service. Raises SourceError where there are no credentials or no region."""
-        with translated(self.grants, f"{service} in {region}" if region else service), self._lock:
+        with translated((), f"{service} in {region}" if region else service), self._lock:
             # Sessions are not made for threads; clients are.
             session = self._opened()
             if region is None and self._config.endpoint is not None:

@@ -99,10 +99,19 @@ def learnt(line: bytes) -> Layout | None:
             pieces += (constants[-1].decode(), shown)
             last = end
         constants.append(line[last:])
-        document = _with_holes(json.loads("".join(pieces) + constants[-1].decode(), strict=False))
+        document = _with_holes(
+            json.loads("".join(pieces) + constants[-1].decode(), strict=False, object_pairs_hook=_shown_once)
+        )
     except (ValueError, RecursionError):
         return None
     return Layout(document, len(quotes), tuple(begins), tuple(ends), tuple(constants))
+
+
+def _shown_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member hides another one of its name, which nobody would look at")
+    return members
 
 
 def _with_holes(document: Any) -> Any:
@@ -192,6 +201,8 @@ class _Lines:
         fits = np.full(len(rows), self._table is not None and self._table.shape[1] == layout.quotes)
         if self._table is None:
             fits = self._count[rows] == layout.quotes
+        if not fits.any():
+            return fits, []
         edges = self._edges(layout, rows[fits])
         lengths = np.diff(edges, axis=1)
         sizes = np.array([len(constant) for constant in layout.constants], np.int32)

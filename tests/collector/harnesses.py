@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.base import Collector, Sources
+from tests.collector.aws.simulated import MARKED, REGION, simulated_aws
 from tests.fakes.cluster.clock import SECOND, Clock
 from tests.fakes.cluster.cluster import READER, SimulatedCluster
 from tests.fakes.cluster.kubelet import Fault
@@ -159,6 +160,26 @@ def s3(folder: Path) -> Iterator[Source]:
         )
 
 
+@contextmanager
+def aws(folder: Path) -> Iterator[Source]:
+    with simulated_aws() as account:
+        sqs = account.client("sqs")
+        url = sqs.create_queue(QueueName="jobs", tags=MARKED)["QueueUrl"]
+        yield Source(
+            settings={
+                "accounts": [{"name": "prod", "account": {"endpoint": account.url, "attempts_max": 1}}],
+                "regions": [REGION],
+                "services": ["dynamodb", "s3", "sqs"],
+            },
+            break_it=account.stop,
+            evidence=lambda: (
+                sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"],
+                sqs.list_queue_tags(QueueUrl=url)["Tags"],
+                sqs.list_queues()["QueueUrls"],
+            ),
+        )
+
+
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "prometheus": prometheus,
     "prometheus_history": prometheus_history,
@@ -166,4 +187,5 @@ HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "logfile": logfile,
     "kubernetes": kubernetes,
     "s3": s3,
+    "aws": aws,
 }

@@ -99,7 +99,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "pyarrow.fs": (),
     "pyarrow.orc": (),
     "pyarrow.output_stream": (),
-    "pyarrow.parquet": (),
+    "pyarrow.parquet": ("collector.datastore.mapping.rowgroups",),
     "ssl.get_server_certificate": (),
     "yaml.unsafe_load": (),
     **{f"os.{name}": () for name in _OF_OS.split()},

@@ -6,9 +6,9 @@ Reading order::
     found.py      an object as a list shows it, and the mark by which it is known again
     walk.py       which objects are next, as a value: a walk over the keys, what it has passed, what it has marked
     bucket.py     the requests: pages of a list, and the bytes of one version of an object
-    inflate.py    compressed bytes as plain ones, however they are cut
     content.py    the bytes of an object as events, portion by portion
-    readings.py   several objects at once, taken in turn
+    rows.py       objects of Parquet, by their rows
+    turns.py      several objects at once, taken in turn
     collector.py  one collection
 
 What was read and what comes next is in the checkpoint: an agent that is killed goes on in the middle of an object.

@@ -89,6 +89,15 @@ class Bucket:
                 if failures >= _FAILURES_MAX:
                     raise
 
+    def read_range(self, found: Found, start: int, length: int) -> bytes:
+        """Some bytes of an object. Raises NotThere, other SourceErrors."""
+        given = {"Range": f"bytes={start}-{start + length - 1}"}
+        with translated(self._grants, self.place(found)), closing(self._asked(found, given)["Body"]) as body:
+            data: bytes = body.read()
+        if len(data) != length:
+            raise TransientError(f"{self.place(found)}: of {length} bytes from {start} on {len(data)} came")
+        return data
+
     def place(self, found: Found) -> str:
         """How an object is told: ``s3://usage/2026/01.json.gz``."""
         return f"s3://{self._config.bucket}/{found.key}"
@@ -103,17 +112,8 @@ class Bucket:
             return
         given = {"Range": f"bytes={position}-"} if position else {}
         with translated(self._grants, self.place(found)):
-            try:
-                answer = self._client.get_object(
-                    Bucket=self._config.bucket, Key=found.key, IfMatch=f'"{found.etag}"', **given
-                )
-            except Exception as error:
-                if is_answer(error):
-                    self._not_there(found, error)
-                raise
+            answer = self._asked(found, given)
             with closing(answer["Body"]) as body:
-                if answer["ETag"].strip('"') != found.etag:
-                    raise NotThere(f"{self.place(found)}: it was overwritten before it was read to its end")
                 # Whoever does not know ranges begins from the start.
                 skip = position if position and "ContentRange" not in answer else 0
                 while portion := body.read(_PORTION_BYTES):
@@ -121,6 +121,21 @@ class Bucket:
                         portion, skip = portion[skip:], max(0, skip - len(portion))
                     if portion:
                         yield portion
+
+    def _asked(self, found: Found, given: dict[str, str]) -> Any:
+        """The answer to a request for an object, as it was listed."""
+        try:
+            answer = self._client.get_object(
+                Bucket=self._config.bucket, Key=found.key, IfMatch=f'"{found.etag}"', **given
+            )
+        except Exception as error:
+            if is_answer(error):
+                self._not_there(found, error)
+            raise
+        if answer["ETag"].strip('"') != found.etag:
+            answer["Body"].close()
+            raise NotThere(f"{self.place(found)}: it was overwritten before it was read to its end")
+        return answer
 
     def _not_there(self, found: Found, error: Any) -> None:
         code, status, place = code_of(error), status_of(error), self.place(found)

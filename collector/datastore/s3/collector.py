@@ -16,12 +16,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from collector.datastore.eventcolumns import EventReader
 from collector.datastore.inflate import plain
-from collector.datastore.s3 import content, found, walk
+from collector.datastore.mapping.formats import ParquetRecords
+from collector.datastore.parsing import EventParsing, MappedParsing, Parsing
+from collector.datastore.s3 import content, found, rows, walk
 from collector.datastore.s3.bucket import Bucket, NotThere, Page
 from collector.datastore.s3.config import S3Config
-from collector.datastore.s3.content import Cuts, Portion, Position
+from collector.datastore.s3.content import Content, Cuts, Portion, Position
 from collector.datastore.s3.found import ARCHIVED, Found
 from collector.datastore.s3.turns import Reading, Turns
 from collector.errors import SourceError
@@ -206,10 +207,14 @@ class S3Collector:
             raise error
 
     def _portions(self, each: Found, at: Position) -> Iterator[Portion]:
-        # Layouts are learnt by one thread: each object has a reader of its own.
-        reader = EventReader(self.source, self._config.value_field)
-        place = f"{self._bucket.place(each)}"
-        return content.portions(plain(self._bucket.read(each)), reader, place, at, self._cuts)
+        mapping, name = self._config.mapping, f"{self._config.bucket}/{each.key}@{each.etag}"
+        if mapping is not None and isinstance(mapping.records, ParquetRecords):
+            return rows.portions(self._bucket, each, self.source, mapping, name, at)
+        parsing: Parsing = EventParsing(self.source, self._config.value_field)
+        if mapping is not None:
+            parsing = MappedParsing(self.source, mapping, name)
+        read = Content(parsing, self.source, self._bucket.place(each), self._cuts)
+        return read.portions(plain(self._bucket.read(each)), at)
 
 
 def _objects(pages: Iterator[Page]) -> Iterator[Found]:

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, field_validator, m
 
 from collector.account.config import AccountConfig, checked_region
 from collector.base import SourceConfig
+from collector.datastore.mapping.config import MappingConfig
 
 #: "Bucket naming rules" of the Amazon S3 user guide, and what older buckets and other servers have.
 BucketName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$")]
@@ -30,6 +31,9 @@ class S3Config(SourceConfig):
         default=None, min_length=1, max_length=1024, description="Name of the source; s3/<bucket>/<prefix> if unset."
     )
     interval_s: float = Field(default=60.0, gt=0, le=86_400, description="Seconds between two collections.")
+    mapping: MappingConfig | None = Field(
+        default=None, description="How records become events; CloudEvents, one a line, if unset."
+    )
     value_field: str = Field(default="value", min_length=1, description="Member of data that is the event's value.")
     start_at: Literal["beginning", "end"] | AwareDatetime = Field(
         default="beginning",

@@ -1,40 +1,47 @@
-"""The bytes of an object as events, portion by portion, each of whole lines.
+"""The bytes of an object as events, portion by portion, each of whole records.
 
-A portion says how far it goes, in plain bytes and lines. Who begins there again gives what comes behind it, and the same as the first
+A portion says how far it goes, in plain bytes and records. Who begins there again gives what comes behind it, and the same as the first
 time: what was compressed is inflated from its beginning for that, and passed over.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from collector.datastore.inflate import Damaged
-from collector.datastore.lines import cut
-from collector.datastore.records import RecordReader, Records
+from collector.datastore.layouts import Places
+from collector.datastore.lines import Cut
+from collector.datastore.parsing import Parsing
+from collector.datastore.records import Records
 from collector.readings import DeadLetter
+from meterbook.wire.sections import EVENTS
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far an object was read: plain bytes, lines, and whether a line that is too long goes on there."""
+    """How far an object was read: plain bytes, records, whether a record that is too long goes on there, and what it began with.
+
+    ``header`` is the first record where that names the columns of the others. What is read by rows has no offset.
+    """
 
     offset: int = 0
-    lines: int = 0
+    records: int = 0
     skipping: bool = False
+    header: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the checkpoint."""
-        return {"offset": self.offset, "lines": self.lines, "skipping": self.skipping}
+        return {"offset": self.offset, "records": self.records, "skipping": self.skipping, "header": self.header}
 
 
 def from_json(document: Mapping[str, Any]) -> Position:
     """From the checkpoint."""
-    return Position(document["offset"], document["lines"], document["skipping"])
+    return Position(document["offset"], document["records"], document["skipping"], document["header"])
 
 
 @dataclass(frozen=True)
@@ -57,50 +64,81 @@ class Cuts:
     """How an object is cut."""
 
     block_bytes: int
-    line_bytes_max: int
+    record_bytes_max: int
 
 
-def portions(plain: Iterator[bytes], reader: RecordReader, place: str, at: Position, cuts: Cuts) -> Iterator[Portion]:
-    """What an object says behind ``at``; the last portion says that it is. Raises what ``plain`` raises, but for damage."""
-    rest = b""
-    blocks = _blocks(_behind(plain, at.offset), cuts.block_bytes)
-    while True:
+class Content:
+    """One object that is read. ``place`` is how it is told in dead letters."""
+
+    def __init__(self, parsing: Parsing, source: str, place: str, cuts: Cuts) -> None:
+        self._parsing, self._source, self._place, self._cuts = parsing, source, place, cuts
+
+    def portions(self, plain: Iterator[bytes], at: Position) -> Iterator[Portion]:
+        """What the object says behind ``at``; the last portion says that it is. Raises what ``plain`` raises, but for damage."""
+        rest = b""
+        if at.header is not None:
+            self._parsing.tell_header(at.header.encode("utf-8", "surrogateescape"))
+        blocks = _blocks(_behind(plain, at.offset), self._cuts.block_bytes)
+        while True:
+            try:
+                block = next(blocks, b"")
+                chunk = rest + block
+                if not block and chunk and not at.skipping:
+                    # The last record of a file needs no end.
+                    chunk += b"\n"
+                found = self._portion(at, chunk, is_last=not block)
+            except Damaged as error:
+                letter = DeadLetter(self._source, f"{self._place}:{at.records + 1}", str(error), "")
+                yield Portion(EVENTS.empty_table(), (letter,), 0, at, is_last=True, damage=str(error))
+                return
+            yield found
+            rest = chunk[found.at.offset - at.offset :]
+            at = found.at
+            if found.is_last:
+                return
+
+    def _portion(self, at: Position, chunk: bytes, *, is_last: bool) -> Portion:
+        """What the next bytes say. Raises Damaged where they do not begin as they must."""
+        cut = self._parsing.cut(
+            chunk, at.offset, skipping=at.skipping, record_bytes_max=self._cuts.record_bytes_max, is_last=is_last
+        )
+        starts = np.sort(np.concatenate([cut.starts, np.array([head.start for head in cut.heads], np.int64)]))
+        after = replace(at, offset=cut.offset, records=at.records + len(starts), skipping=cut.skipping)
+        if self._parsing.needs_header and len(starts):
+            cut, after = self._without_header(cut, chunk, after)
+        events, letters = self._read(cut, chunk, at, starts)
+        return Portion(events, letters, cut.offset - at.offset, after, is_last)
+
+    def _without_header(self, cut: Cut, chunk: bytes, after: Position) -> tuple[Cut, Position]:
+        """The other records of the first block."""
+        if not len(cut.starts) or (cut.heads and cut.heads[0].start < cut.starts[0]):
+            raise Damaged("its header is too long")
+        header = chunk[cut.starts[0] : cut.ends[0]]
         try:
-            block = next(blocks, b"")
-        except Damaged as error:
-            yield _portion(reader, place, at, rest, cuts, is_last=True, damage=str(error))
-            return
-        is_last = not block
-        chunk = rest + block
-        if is_last and chunk and not at.skipping:
-            # The last line of a file needs no end.
-            chunk += b"\n"
-        found = _portion(reader, place, at, chunk, cuts, is_last=is_last)
-        rest = chunk[found.at.offset - at.offset :]
-        at = found.at
-        yield found
-        if is_last:
-            return
+            self._parsing.tell_header(header)
+        except ValueError as error:
+            raise Damaged(f"its header cannot be used: {error}") from error
+        told = header.decode("utf-8", "surrogateescape")
+        return replace(cut, starts=cut.starts[1:], ends=cut.ends[1:]), replace(after, header=told)
 
+    def _read(self, cut: Cut, chunk: bytes, at: Position, starts: Places) -> tuple[pa.Table, tuple[DeadLetter, ...]]:
+        if not cut.lines:
+            return EVENTS.empty_table(), ()
 
-def _portion(
-    reader: RecordReader, place: str, at: Position, chunk: bytes, cuts: Cuts, *, is_last: bool, damage: str = ""
-) -> Portion:
-    pieces = cut(
-        chunk, at.offset, skipping=at.skipping, line_bytes_max=cuts.line_bytes_max, lines_max=max(1, len(chunk))
-    )
-    starts = sorted([*pieces.starts.tolist(), *(head.start for head in pieces.heads)]) if pieces.lines else []
+        def numbers(chosen: Places) -> Places:
+            found: Places = at.records + 1 + np.searchsorted(starts, chosen)
+            return found
 
-    def line(start: int) -> str:
-        return f"{place}:{at.lines + bisect_left(starts, start) + 1}"
-
-    too_long = f"the line is longer than line_bytes_max {cuts.line_bytes_max}"
-    records = Records(reader)
-    records.add(chunk, pieces.starts, pieces.ends, line, {head.start: (head.text, too_long) for head in pieces.heads})
-    if damage:
-        records.letters.append(DeadLetter(reader.source, f"{place}:{at.lines + pieces.lines + 1}", damage, ""))
-    after = Position(pieces.offset, at.lines + pieces.lines, pieces.skipping)
-    return Portion(records.table(), tuple(records.letters), pieces.offset - at.offset, after, is_last, damage)
+        too_long = f"the line is longer than line_bytes_max {self._cuts.record_bytes_max}"
+        records = Records(self._parsing.reader(numbers))
+        records.add(
+            chunk,
+            cut.starts,
+            cut.ends,
+            lambda start: f"{self._place}:{numbers(np.array([start]))[0]}",
+            {head.start: (head.text, too_long) for head in cut.heads},
+        )
+        return records.table(), tuple(records.letters)
 
 
 def _behind(plain: Iterator[bytes], offset: int) -> Iterator[bytes]:

@@ -119,3 +119,14 @@ def test_layouts_without_end_are_given_up() -> None:
     groups, left = split(lines)
     assert len(groups) == 64
     assert len(left) == 136
+
+
+def test_a_block_may_have_fewer_quotes_than_a_layout_that_is_remembered() -> None:
+    layouts = Layouts()
+    for lines in ([b'{"a":"1","b":"2"}'], [b'{"a":"1"}', b'{"a":"2"}']):
+        groups, left = layouts.split(b"\n".join([*lines, b""]), *edges(lines))
+        assert (len(groups), len(left)) == (1, 0)
+
+
+def test_members_that_hide_each_other_have_no_layout() -> None:
+    assert learnt(b'{"value":1,"value":2}') is None

@@ -8,9 +8,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.datastore.eventcolumns import EventReader
 from collector.datastore.inflate import Damaged
-from collector.datastore.s3.content import Cuts, Portion, Position, from_json, portions
+from collector.datastore.parsing import EventParsing
+from collector.datastore.s3.content import Content, Cuts, Portion, Position, from_json
 
 LINE = '{{"id":"{}","source":"s","type":"t","time":"2026-01-01T00:00:00Z","data":{{"value":{}}}}}'
 LONG = 200
@@ -26,8 +26,8 @@ def cut(whole: bytes, size: int) -> Iterator[bytes]:
 
 
 def read(plain: Iterator[bytes], at: Position, block_bytes: int) -> list[Portion]:
-    cuts = Cuts(block_bytes, line_bytes_max=LONG)
-    return list(portions(plain, EventReader("s3/usage", "value"), "s3://usage/a", at, cuts))
+    parsing = EventParsing("s3/usage", "value")
+    return list(Content(parsing, "s3/usage", "s3://usage/a", Cuts(block_bytes, LONG)).portions(plain, at))
 
 
 @given(
