@@ -17,6 +17,7 @@ _PLUGINS = {
     "logfile": "collector.datastore.logfile.plugin",
     "s3": "collector.datastore.s3.plugin",
     "aws": "collector.aws.plugin",
+    "aws_cloudwatch": "collector.aws.cloudwatch.plugin",
 }
 
 

@@ -6,15 +6,19 @@ A new kind adds a function here; the contract suite fails until it does.
 from __future__ import annotations
 
 import gzip
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from collector.base import Collector, Sources
 from tests.collector.aws.simulated import MARKED, REGION, simulated_aws
+from tests.fakes.aws.cloudwatch import FakeCloudWatch
+from tests.fakes.aws.server import aws_server
 from tests.fakes.cluster.clock import SECOND, Clock
 from tests.fakes.cluster.cluster import READER, SimulatedCluster
 from tests.fakes.cluster.kubelet import Fault
@@ -28,6 +32,9 @@ from tests.servers.usage_bucket import usage_bucket
 
 #: The end of the window of tests.collector.conftest.
 WINDOW_END_US = 1_767_225_660_000_000
+
+#: Any credentials, for who does not look at them.
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_EC2_METADATA_DISABLED": "true"}
 
 READER_OF_MONITORS = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
@@ -180,6 +187,30 @@ def aws(folder: Path) -> Iterator[Source]:
         )
 
 
+@contextmanager
+def aws_cloudwatch(folder: Path) -> Iterator[Source]:
+    cloud = FakeCloudWatch(WINDOW_END_US)
+    for hours_ago in (1, 0):
+        time_us = WINDOW_END_US - SECOND - hours_ago * 3_600 * SECOND
+        cloud.publish("AWS/Lambda", "Invocations", {"FunctionName": "checkout"}, time_us, 3.0)
+    query = {"namespace": "AWS/Lambda", "metrics": ["Invocations"], "each": ["FunctionName"], "period_s": 60}
+    with aws_server(cloud) as server, mock.patch.dict(os.environ, KEYS):
+        yield Source(
+            settings={
+                "name": "usage",
+                "account": {"endpoint": server.endpoint, "attempts_max": 1},
+                "account_id": "123456789012",
+                "region": "eu-central-1",
+                "queries": [{**query, "statistics": ["Sum", "Maximum"]}],
+                "settle_s": 0,
+                "list_interval_s": 0,
+                "list_delay_s": 0,
+            },
+            break_it=server.stop,
+            evidence=lambda: [each for each in server.operations() if each not in ("GetMetricData", "ListMetrics")],
+        )
+
+
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "prometheus": prometheus,
     "prometheus_history": prometheus_history,
@@ -188,4 +219,5 @@ HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "kubernetes": kubernetes,
     "s3": s3,
     "aws": aws,
+    "aws_cloudwatch": aws_cloudwatch,
 }

@@ -85,7 +85,8 @@ class HistoryCollector:
             found = [each for selector in self._config.match for each in self._asked(selector, since_us, end_us)]
         except SourceError as error:
             failed = Coverage(self.source, window.start_us, window.end_us, error.status, str(error))
-            return Readings((failed,), checkpoint=checkpoint)
+            # Where the first window began must not be forgotten: it is asked for again.
+            return Readings((failed,), checkpoint=checkpoint or {"until_us": since_us})
         series: dict[int, Series] = {}
         places: dict[tuple[int, int], float] = {}
         for one, samples in found:

@@ -124,6 +124,17 @@ def test_each_sample_comes_once(
     ]
 
 
+def test_what_failed_at_first_is_read_later(target: FakeTarget) -> None:
+    history = History()
+    history.add(BEGIN // 1_000 + 500, 3.0, "jobs_total", job="shop")
+    with closing(collector(target)) as found:
+        target.answer = page(b"x", status=503)
+        failed = found.collect(Window(BEGIN, BEGIN + SECOND), {})
+        target.answer = history.answer()
+        samples, _ = told(found, Window(BEGIN + SECOND, BEGIN + 2 * SECOND), failed.checkpoint)
+    assert [time_us for _, _, time_us in samples] == [BEGIN + SECOND // 2]
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "reason"),
     [
