@@ -9,6 +9,7 @@ import json
 import logging
 import signal
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from agent.memory import give_back_freed_memory
 from agent.policycli import policy
 from agent.process import Agent, build_sources, close_sources
 from agent.spool import Spool
+from agent.trial import Trial, tried
 from collector import registry
 from collector.base import interval_s_of
 from collector.cluster.roles import together
@@ -88,11 +90,19 @@ def forget_ledger(config_path: Path) -> None:
 
 @agent.command()
 @_config_option
+@click.argument("source", required=False)
+@click.option("--rows", default=10, show_default=True, type=click.IntRange(1, 10_000), help="Rows of SOURCE to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(config_path: Path, as_json: bool) -> None:
-    """Check a configuration and list the sources it names."""
+def check(config_path: Path, source: str | None, rows: int, as_json: bool) -> None:
+    """Check a configuration and list the sources it names; or read SOURCE once and show what becomes of it.
+
+    Nothing is kept and nothing is sent.
+    """
     try:
         config = load(config_path)
+        if source is not None:
+            _show_trial(tried(config, source, rows), as_json=as_json)
+            return
         built = _named(config, config_path)
     except AgentError as error:
         raise click.ClickException(str(error)) from error
@@ -125,6 +135,28 @@ def role(config_path: Path, name: str, namespace: str) -> None:
     if not any(documents):
         raise click.ClickException(f"{config_path}: nothing has to be granted for these sources")
     click.echo(together(documents).rstrip("\n"))
+
+
+def _show_trial(trial: Trial, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(trial), default=str))
+        return
+    for status, reason in trial.coverage:
+        click.echo(f"{trial.source}: {status}{': ' if reason else ''}{reason}")
+    click.echo(f"events: {trial.events_count}")
+    for each in trial.events:
+        named = f"{each['source']} {each['id']}"
+        click.echo(
+            f"  {each['time']:%Y-%m-%dT%H:%M:%S.%f}Z {each['type']} {each['value']:f} for {each['tenant']}  {named}"
+        )
+        click.echo(f"    subject {json.dumps(each['subject'], ensure_ascii=False)}, properties {each['properties']}")
+    click.echo(f"samples: {trial.samples_count}")
+    for each in trial.samples:
+        click.echo(f"  {each['metric']}{each['labels']} {each['value']} ({each['kind']}) for {each['tenant']}")
+    click.echo(f"dead letters: {trial.dead_letters_count}")
+    for each in trial.dead_letters:
+        click.echo(f"  {each['place']}: {each['reason']}")
+        click.echo(f"    {json.dumps(each['document'], ensure_ascii=False)}")
 
 
 def _opened(config: AgentConfig, path: Path) -> Agent:

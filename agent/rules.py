@@ -1,7 +1,7 @@
 """Tag rules: how the configuration says whose a series or an event is.
 
 A rule takes one value from what was observed (``from``), may ask for a shape (``match``) and for circumstances
-(``when``), and gives a tenant: a literal one, a captured part of the value, or the value itself. Rules stand in
+(``when``), and gives a tenant: a literal one, a captured part of the value, the value itself, or what a table has for it. Rules stand in
 order and the first that gives a tenant wins. A rule whose ``from`` or ``when`` names something that a row of this
 kind does not have (an event has no labels, a series no type) simply does not apply to it. ``origin`` is what the row
 was read from; a ``tag`` is what a resource is marked with, such as ``pod.label.app``; the ``source`` of an event is what the event itself names, that of a series is its origin.
@@ -14,6 +14,7 @@ move its cost to everybody, nor reach a later, more generous rule.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -63,6 +64,10 @@ class TagRule(BaseModel):
         description="Regular expression that the whole value matches. Its group 'tenant', else its first, is the tenant.",
     )
     tenant: str | None = Field(default=None, description="The tenant itself, such as shop or @shared.")
+    table: dict[str, str] | None = Field(
+        default=None,
+        description="Tenants by what was found, such as account numbers; the rule does not apply to what is not in it.",
+    )
     when: TagCondition = Field(default=TagCondition(), description="Circumstances under which the rule applies.")
 
     @field_validator("from_")
@@ -85,10 +90,19 @@ class TagRule(BaseModel):
             raise ValueError(f"{tenant!r} is no tenant: use letters, digits and ._:/-, or {SHARED}, or {UNASSIGNED}")
         return tenant
 
+    @field_validator("table")
+    @classmethod
+    def _are_tenants(cls, table: dict[str, str] | None) -> dict[str, str] | None:
+        for tenant in (table or {}).values():
+            cls._is_tenant(tenant)
+        return table
+
     @model_validator(mode="after")
     def _gives_a_tenant(self) -> TagRule:
         if self.from_ is None and self.tenant is None:
             raise ValueError("a rule needs 'from' (where the tenant's name stands) or 'tenant' (which one it is)")
+        if self.table is not None and (self.from_ is None or self.tenant is not None):
+            raise ValueError("'table' needs 'from' (what is looked up) and gives the tenant itself")
         if self.from_ is None and self.match is not None:
             raise ValueError("'match' needs 'from': there is no value to match")
         return self
@@ -122,6 +136,7 @@ class Rule:
     when_metric: re.Pattern[str] | None
     when_source: re.Pattern[str] | None
     when_type: re.Pattern[str] | None
+    table: Mapping[str, str] | None = None
 
     def tenant_from(self, value: str) -> str | None:
         """The tenant that the rule gives for a value, ``@unassigned`` for a bad name, None where it does not apply."""
@@ -136,6 +151,8 @@ class Rule:
             return self.tenant if value else None
         if not named:
             return None
+        if self.table is not None:
+            return self.table.get(named)
         return named if TENANT.fullmatch(named) else UNASSIGNED
 
 
@@ -149,6 +166,7 @@ def ready(config: TagsConfig) -> tuple[Rule, ...]:
             when_metric=_compiled(rule.when.metric),
             when_source=_compiled(rule.when.source),
             when_type=_compiled(rule.when.type),
+            table=rule.table,
         )
         for rule in config.rules
     )

@@ -56,7 +56,7 @@ def test_a_fault_of_a_source(config_file: Write, line: str, sentence: str) -> No
         ("sources: []\n", "sources: a list with at least one source is needed"),
         ("", "sources: a list with at least one source is needed"),
         ("sources:\n  - fakes\n", "sources.0: 'fakes' must be a mapping with a kind"),
-        ("sources:\n  - {}\n", "sources.0.kind: is required: there is fake"),
+        ("sources:\n  - {}\n", "sources.0.kind: is required: there is aws, aws_cloudwatch, fake"),
         ("sources:\n  - kind: 3\n", "sources.0.kind: 3 must be text"),
         (
             "sources:\n  - kind: promethius\n",
@@ -88,6 +88,8 @@ def test_a_kind_whose_library_is_missing(config_file: Write, monkeypatch: pytest
         ("agent: edge-1\ntags: {rules: [{from: source, match: '('}]}\n", "tags.rules.0.match: '(' is not a regular"),
         ("agent: edge-1\ntags: {rules: [{tenant: '@all'}]}\n", "tags.rules.0.tenant: '@all' is no tenant"),
         ("agent: edge-1\ntags: {rules: [{when: {type: x}}]}\n", "tags.rules.0: a rule needs 'from'"),
+        ("agent: edge-1\ntags: {rules: [{from: type, table: {a: '@b'}}]}\n", "tags.rules.0.table: '@b' is no tenant"),
+        ("agent: edge-1\ntags: {rules: [{tenant: a, table: {a: b}}]}\n", "tags.rules.0: 'table' needs 'from'"),
         ("agent: edge-1\ntags: {rules: [{tenant: a, match: x}]}\n", "tags.rules.0: 'match' needs 'from'"),
         ("agent: edge-1\ntags: {rules: [{tenant: a, when: {type: '['}}]}\n", "tags.rules.0.when.type: '[' is not a"),
     ],

@@ -8,5 +8,5 @@ Reading order: ``config.py`` with ``paths.py``, ``formats.py`` and ``zones.py`` 
 (the slow way: one record); ``cells.py``, ``timecolumns.py``, ``shapes.py``, ``properties.py`` and ``columns.py`` (the fast way: columns of
 fields as columns of events); ``jsonlines.py``, ``regexlines.py``, ``csvrows.py`` with ``rowcut.py`` and ``pieces.py`` (bytes as fields, both
 ways); ``reader.py`` (the two ways together); ``leaves.py``, ``arrowcells.py``, ``parquet.py`` and ``rowgroups.py`` (Parquet);
-``eventbatch.py`` (arrays of CloudEvents); ``trial.py`` (what a sample becomes).
+``eventbatch.py`` (arrays of CloudEvents).
 """

@@ -7,6 +7,7 @@ Reading order::
     walk.py       which objects are next, as a value: a walk over the keys, what it has passed, what it has marked
     bucket.py     the requests: pages of a list, and the bytes of one version of an object
     content.py    the bytes of an object as events, portion by portion
+    batch.py      objects that are one JSON array
     rows.py       objects of Parquet, by their rows
     turns.py      several objects at once, taken in turn
     collector.py  one collection

@@ -16,10 +16,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from collector.datastore.eventcolumns import EventReader
 from collector.datastore.inflate import plain
 from collector.datastore.mapping.formats import ParquetRecords
 from collector.datastore.parsing import EventParsing, MappedParsing, Parsing
-from collector.datastore.s3 import content, found, rows, walk
+from collector.datastore.s3 import batch, content, found, rows, walk
 from collector.datastore.s3.bucket import Bucket, NotThere, Page
 from collector.datastore.s3.config import S3Config
 from collector.datastore.s3.content import Content, Cuts, Portion, Position
@@ -210,6 +211,10 @@ class S3Collector:
         mapping, name = self._config.mapping, f"{self._config.bucket}/{each.key}@{each.etag}"
         if mapping is not None and isinstance(mapping.records, ParquetRecords):
             return rows.portions(self._bucket, each, self.source, mapping, name, at)
+        if self._config.cloudevents == "batch":
+            reader = EventReader(self.source, self._config.value_field)
+            inflated = plain(self._bucket.read(each))
+            return batch.portions(inflated, reader, self._bucket.place(each), self._config.batch_bytes_max)
         parsing: Parsing = EventParsing(self.source, self._config.value_field)
         if mapping is not None:
             parsing = MappedParsing(self.source, mapping, name)

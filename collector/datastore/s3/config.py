@@ -34,6 +34,14 @@ class S3Config(SourceConfig):
     mapping: MappingConfig | None = Field(
         default=None, description="How records become events; CloudEvents, one a line, if unset."
     )
+    cloudevents: Literal["lines", "batch"] = Field(
+        default="lines", description="How CloudEvents stand in an object: one a line, or all in one JSON array."
+    )
+    batch_bytes_max: int = Field(
+        default=64 << 20,
+        ge=1,
+        description="Most bytes, uncompressed, of such an array; a longer one becomes a dead letter.",
+    )
     value_field: str = Field(default="value", min_length=1, description="Member of data that is the event's value.")
     start_at: Literal["beginning", "end"] | AwareDatetime = Field(
         default="beginning",
@@ -85,6 +93,12 @@ class S3Config(SourceConfig):
     def _a_line_fits_into_a_block(self) -> S3Config:
         if self.line_bytes_max >= self.block_bytes:
             raise ValueError(f"line_bytes_max {self.line_bytes_max} must be below block_bytes {self.block_bytes}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_form(self) -> S3Config:
+        if self.mapping is not None and self.cloudevents == "batch":
+            raise ValueError("cloudevents batch and a mapping are two forms: an object has one")
         return self
 
     @property

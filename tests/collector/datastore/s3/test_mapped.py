@@ -116,3 +116,16 @@ def test_an_object_with_other_columns_is_told_once(
     assert one.tick() == []
     assert one.coverage[-1].status == "complete"
     one.collector.close()
+
+
+def test_arrays_of_events(bucket: UsageBucket) -> None:
+    event = {"id": "a", "source": "s", "type": "t", "time": "2026-01-01T00:00:00Z"}
+    bucket.put("a", gzip.compress(json.dumps([event, {**event, "id": "b"}, {"id": "c"}]).encode()))
+    bucket.put("b", json.dumps([event] * 50).encode())
+    bucket.put("c", gzip.compress(json.dumps([{**event, "id": "d"}]).encode())[:-12])
+    one = Agent({**bucket.settings, "cloudevents": "batch", "batch_bytes_max": 1_000})
+    assert one.tick()[:2] == ["a", "b"]
+    places = {letter.partition(" ")[0] for letter in one.letters}
+    assert places == {f"s3://{bucket.name}/{place}" for place in ("a#2", "b", "c", "c#0")}
+    assert one.coverage[-1].reason == f"s3://{bucket.name}/c: it ends within its gzip data"
+    one.collector.close()
