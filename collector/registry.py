@@ -15,6 +15,7 @@ _PLUGINS = {
     "prometheus_monitors": "collector.prometheus.monitors.plugin",
     "kubernetes": "collector.kubernetes.plugin",
     "logfile": "collector.datastore.logfile.plugin",
+    "kinesis": "collector.datastore.kinesis.plugin",
     "s3": "collector.datastore.s3.plugin",
     "aws": "collector.aws.plugin",
     "aws_cloudwatch": "collector.aws.cloudwatch.plugin",

@@ -64,6 +64,7 @@ _THROTTLED = frozenset(
         "ProvisionedThroughputExceededException",
         "SlowDown",
         "PriorRequestNotComplete",
+        "KMSThrottlingException",
         "TransactionInProgressException",
         "429",
     }

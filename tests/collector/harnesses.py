@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from typing import Any
 from unittest import mock
 
 from collector.base import Collector, Sources
+from collector.readings import Window
 from tests.collector.aws.simulated import MARKED, REGION, simulated_aws
 from tests.fakes.aws.cloudwatch import FakeCloudWatch
+from tests.fakes.aws.kinesis import FakeKinesis
 from tests.fakes.aws.server import aws_server
 from tests.fakes.cluster.clock import SECOND, Clock
 from tests.fakes.cluster.cluster import READER, SimulatedCluster
@@ -211,12 +214,37 @@ def aws_cloudwatch(folder: Path) -> Iterator[Source]:
         )
 
 
+@contextmanager
+def kinesis(folder: Path) -> Iterator[Source]:
+    stream = FakeKinesis(time.time)
+    line = '{"id": "%d", "source": "/gateway", "type": "request", "time": "2026-01-01T00:00:0%dZ"}'
+    for number in range(3):
+        stream.put((line % (number, number)).encode())
+    stream.put(b"not JSON")
+
+    def choose(sources: Sources) -> Collector:
+        listing, window = sources.current()[0], Window(WINDOW_END_US - 60 * SECOND, WINDOW_END_US)
+        listing.collect(window, listing.collect(window, {}).checkpoint)
+        return sources.current()[1]
+
+    with fake_target() as target, mock.patch.dict(os.environ, KEYS):
+        target.answer = stream.answer
+        account = {"endpoint": f"http://{target.address}", "attempts_max": 1}
+        yield Source(
+            settings={"stream": "usage", "region": "eu-central-1", "account": account},
+            break_it=target.stop,
+            evidence=lambda: set(stream.requests) - {"ListShards", "GetShardIterator", "GetRecords"},
+            choose=choose,
+        )
+
+
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "prometheus": prometheus,
     "prometheus_history": prometheus_history,
     "prometheus_monitors": prometheus_monitors,
     "logfile": logfile,
     "kubernetes": kubernetes,
+    "kinesis": kinesis,
     "s3": s3,
     "aws": aws,
     "aws_cloudwatch": aws_cloudwatch,

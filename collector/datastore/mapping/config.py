@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from collector.datastore.mapping.formats import CsvRecords, JsonRecords, Records, RegexRecords
+from collector.datastore.mapping.formats import CsvRecords, JsonRecords, ParquetRecords, Records, RegexRecords
 from collector.datastore.mapping.paths import Path, parsed
 from collector.datastore.mapping.zones import checked_form, zone_of
 
@@ -162,3 +162,13 @@ def required(config: MappingConfig, names: dict[str, Any], who: str) -> None:
 
 class MissingFields(ValueError):
     """Fields that the mapping names are in no record. The message names them, and those that there are."""
+
+
+def by_lines(mapping: MappingConfig | None) -> MappingConfig | None:
+    """A mapping for records that stand in lines, without a beginning that says what they are. Raises ValueError for another."""
+    records = mapping.records if mapping is not None else None
+    if isinstance(records, ParquetRecords):
+        raise ValueError("records of Parquet stand in files: here they stand in lines")
+    if isinstance(records, CsvRecords) and records.columns is None:
+        raise ValueError("the columns of records.csv must be declared: lines have no header here")
+    return mapping
