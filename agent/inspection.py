@@ -32,6 +32,8 @@ def inspect(readings: Readings, window: Window, *, catches_up: bool = False) -> 
 def _inspect_table(name: str, table: pa.Table, schema: pa.Schema) -> None:
     if not table.schema.equals(schema):
         raise ValueError(f"{name} have the columns {table.schema.names}, not {schema.names}, or other types")
+    # Texts that are no UTF-8 among them.
+    table.validate(full=True)
     for field in schema:
         if not field.nullable and table[field.name].null_count:
             raise ValueError(f"{name}: column {field.name} holds nulls")

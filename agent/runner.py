@@ -35,6 +35,9 @@ from meterbook.wire.sections import Sections, sections
 FAILURES_MANY = 3
 #: A window longer than so many intervals has a part that nobody watched.
 GAP_INTERVALS = 1.5
+#: How late a collection may begin and still count as one of the moment at which it was due, as a part of the interval and in seconds. A
+#: collection takes two thirds of the interval at most unless told otherwise, and so is over before another agent begins with the next.
+LATE_PART_MAX, LATE_S_MAX = 0.25, 10.0
 
 _REASON_CHARACTERS_MAX = 200
 #: Defining so many series leaves tens of megabytes of freed memory.
@@ -75,7 +78,7 @@ class Lane:
         self._gap: Gap | None = _GAPS_BY_REASON.get(progress.gap, coverage.NOT_RUNNING)
 
     def tick(self, due_us: int | None = None) -> None:
-        """Collects until the source has no more, from the moment ``due_us`` if not from now. Raises nothing."""
+        """Collects until the source has no more, from the moment ``due_us`` if it is not long ago, else from now. Raises nothing."""
         with self._busy:
             self._tick(due_us)
             if self._defined_many:
@@ -99,13 +102,20 @@ class Lane:
             if now_us <= self._end_us:
                 self._wait_for_clock(now_us)
                 return
-            end_us = now_us if due_us is None or due_us <= self._end_us else due_us
+            if due_us is not None and due_us <= self._end_us:
+                # It was lived through already, before the clock went back a little.
+                return
+            end_us = now_us if due_us is None or self._is_late(due_us, now_us) else due_us
+            due_us = None
             try:
                 if not self._collect(Window(self._end_us, end_us)):
                     return
             except Exception as error:  # noqa: BLE001 - a lane never dies, whatever is wrong in it
                 _log.error("%s: collection abandoned: %r", self.source, error, exc_info=error)
                 return
+
+    def _is_late(self, due_us: int, now_us: int) -> bool:
+        return now_us - due_us > min(self._interval_us * LATE_PART_MAX, LATE_S_MAX * instants.SECOND_US)
 
     def _wait_for_clock(self, now_us: int) -> None:
         """Nothing is read before the time that was told of already: no moment and no sample is told of twice."""

@@ -38,9 +38,6 @@ from meterbook.wire import instants
 
 #: Largest shift of a source, as a part of its interval.
 SHIFT_PART_MAX = 0.1
-#: How late a tick is still of use, as a part of the interval: a collection takes two thirds of it at most unless told otherwise, and is over
-#: before another agent begins with the next.
-LATE_PART_MAX = 1 / 3
 #: By how much a tick may come before it is due: the scheduler counts in floating-point seconds.
 _EARLY_US_MAX = 1_000
 #: How often the clocks are compared, and by how much the wall clock must have gone back.
@@ -95,7 +92,8 @@ class Schedule:
             id=lane.source,
             max_instances=1,
             coalesce=True,
-            misfire_grace_time=max(1, int(interval_s * LATE_PART_MAX)),
+            # One that had to wait for others is late, and better than none: else whoever is last in the queue would be last for ever.
+            misfire_grace_time=max(1, int(interval_s)),
         )
 
     def remove(self, lane: Lane) -> None:

@@ -110,7 +110,7 @@ def _seal_one(chain: Chain, content: Sections, created_us: int) -> SealedBatch:
 
 
 def _pieces(content: Sections) -> Iterator[Sections]:
-    """The content in parts of at most about BATCH_BYTES_MAX each (rows of very unequal size may exceed it)."""
+    """The content in parts of at most BATCH_BYTES_MAX each, but for a row that is larger."""
     held: dict[str, pa.Table] = {}
     held_bytes = 0
     for name, table in content.tables().items():
@@ -129,4 +129,14 @@ def _slices(table: pa.Table) -> Iterator[pa.Table]:
         return
     rows = max(1, table.num_rows * BATCH_BYTES_MAX // max(table.nbytes, 1))
     for start in range(0, table.num_rows, rows):
-        yield table.slice(start, rows)
+        yield from _halves(table.slice(start, rows))
+
+
+def _halves(table: pa.Table) -> Iterator[pa.Table]:
+    """Rows are of unequal size: a part with many large ones is divided until it fits."""
+    if table.nbytes <= BATCH_BYTES_MAX or table.num_rows == 1:
+        yield table
+        return
+    middle = table.num_rows // 2
+    yield from _halves(table.slice(0, middle))
+    yield from _halves(table.slice(middle))

@@ -46,9 +46,12 @@ class Account:
             if region is None and self._config.endpoint is not None:
                 # Whoever is not AWS has one region, and is told some name.
                 region = session.region_name or "us-east-1"
-            found = session.client(  # type: ignore[call-overload]
-                service, region_name=region, endpoint_url=self._config.endpoint, config=self._settings(service)
-            )
+            try:
+                found = session.client(  # type: ignore[call-overload]
+                    service, region_name=region, endpoint_url=self._config.endpoint, config=self._settings(service)
+                )
+            except ValueError as error:
+                raise PermanentError(f"{service}: {error}") from error
             operations = [operation for grant in self.grants for operation in grant.operations]
             self._guard.allow(found.meta.service_model, operations)
             return found

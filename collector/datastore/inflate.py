@@ -12,7 +12,11 @@ import pyarrow as pa
 from isal import igzip_lib, isal_zlib
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+#: The end of what frames begin with that hold nothing (RFC 8878, section 3.1.2).
+_SKIPPED = b"\x2a\x4d\x18"
 _PORTION_BYTES = 1 << 20
+#: Of zstd, what was unfolded before damage is lost as far as it was asked for at once.
+_STEP_BYTES = 16 << 10
 
 
 class Damaged(Exception):
@@ -29,7 +33,7 @@ def plain(raw: Iterator[bytes]) -> Iterator[bytes]:
     rest = _before(head, raw)
     if head.startswith(_GZIP):
         return _gunzipped(rest)
-    if head.startswith(_ZSTD):
+    if head.startswith(_ZSTD) or (head[1:4] == _SKIPPED and 0x50 <= head[0] <= 0x5F):
         return _unzstd(rest)
     return rest
 
@@ -72,7 +76,7 @@ def _unzstd(raw: Iterator[bytes]) -> Iterator[bytes]:
     with pa.CompressedInputStream(pa.PythonFile(reading, mode="r"), "zstd") as stream:
         while True:
             try:
-                found = stream.read(_PORTION_BYTES)
+                found = stream.read(_STEP_BYTES)
             except OSError as error:
                 if reading.error is not None:
                     raise reading.error from None

@@ -36,8 +36,10 @@ class Parsing(Protocol):
         """The first record. Raises ValueError where it has not what events are made from."""
         ...
 
-    def cut(self, chunk: bytes, offset: int, *, skipping: bool, record_bytes_max: int, is_last: bool) -> Cut:
-        """The records in the bytes of the object that begin at ``offset``."""
+    def cut(
+        self, chunk: bytes, offset: int, *, skipping: bool, record_bytes_max: int, records_max: int, is_last: bool
+    ) -> Cut:
+        """The records in the bytes of the object that begin at ``offset``; no more than ``records_max``."""
         ...
 
     def reader(self, numbers: Numbers) -> RecordReader:
@@ -56,10 +58,11 @@ class EventParsing:
     def tell_header(self, header: bytes) -> None:
         """There is none."""
 
-    def cut(self, chunk: bytes, offset: int, *, skipping: bool, record_bytes_max: int, is_last: bool) -> Cut:
+    def cut(
+        self, chunk: bytes, offset: int, *, skipping: bool, record_bytes_max: int, records_max: int, is_last: bool
+    ) -> Cut:
         """See :class:`Parsing`."""
-        lines_max = max(1, len(chunk))
-        return cut_lines(chunk, offset, skipping=skipping, line_bytes_max=record_bytes_max, lines_max=lines_max)
+        return cut_lines(chunk, offset, skipping=skipping, line_bytes_max=record_bytes_max, lines_max=records_max)
 
     def reader(self, numbers: Numbers) -> RecordReader:
         """See :class:`Parsing`."""
@@ -81,14 +84,16 @@ class MappedParsing:
         """See :class:`Parsing`."""
         self._form, self.needs_header = form_of(self._config, header), False
 
-    def cut(self, chunk: bytes, offset: int, *, skipping: bool, record_bytes_max: int, is_last: bool) -> Cut:
+    def cut(
+        self, chunk: bytes, offset: int, *, skipping: bool, record_bytes_max: int, records_max: int, is_last: bool
+    ) -> Cut:
         """See :class:`Parsing`."""
         return rowcut.cut(
             chunk,
             offset,
             skipping=skipping,
             row_bytes_max=record_bytes_max,
-            rows_max=max(1, len(chunk)),
+            rows_max=records_max,
             quote=self._quote,
             is_last=is_last,
         )

@@ -1,9 +1,10 @@
-"""Rows on their way to the tables: those of a table of numbers that gets many go to a Parquet file, a part at a time.
+"""Rows on their way to the tables: samples and events, where there are many, go to a Parquet file, a part at a time.
 
 The tables then only have to be told of the file. DuckDB's own writer looks for repeated values in every column and costs
 several times as much. Samples are sorted numbers: the same few stand next to each other, which LZ4 alone makes small, and
-doubles compress by their bytes. Encoding differences, or levels for nulls that there cannot be, would double the
-work and gain nothing. A part is written while the processor still has it at hand.
+doubles compress by their bytes. Of events some columns have few values, and are known; the others have as many as rows. Encoding
+differences, or levels for nulls that there cannot be, would double the work and gain nothing. A part is written while the processor still
+has it at hand.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,13 +22,28 @@ import pyarrow.parquet as pq
 from ledger.journal.disk import sync_directory, sync_file
 from ledger.journal.errors import TablesUnavailable
 
-#: From so many rows on a row group, and so a file, is worth it.
-ROWS_MIN = 100_000
 _ROW_GROUP_ROWS_MAX = 1 << 20
-_ENCODINGS = {
-    pa.int64(): "PLAIN",
-    pa.timestamp("us"): "PLAIN",
-    pa.float64(): "BYTE_STREAM_SPLIT",
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a table is written: from ``rows_min`` on a row group, and so a file, is worth it. Columns that ``repeat`` have few values."""
+
+    rows_min: int
+    encodings: Mapping[str, str]
+    repeat: tuple[str, ...] = ()
+
+
+#: Those that go to files. Every column of a table is named.
+FORMS = {
+    "samples": Form(
+        100_000, {"series_id": "PLAIN", "time": "PLAIN", "value": "BYTE_STREAM_SPLIT", "position": "PLAIN"}
+    ),
+    "events": Form(
+        10_000,
+        {"id": "PLAIN", "time": "PLAIN", "value": "PLAIN", "properties": "PLAIN", "position": "PLAIN"},
+        ("origin", "source", "type", "subject", "tenant"),
+    ),
 }
 
 
@@ -54,10 +71,9 @@ class GatheredRows:
         for name, table in rows.items():
             self._held.setdefault(name, []).append(table)
             self._rows[name] += table.num_rows
-            is_numeric = _is_numeric(table.schema)
             # Asking Arrow for the size of a table in many pieces takes as long as writing it.
-            self._bytes[name] += table.num_rows * table.num_columns * 8 if is_numeric else table.nbytes
-            if is_numeric and self._rows[name] >= ROWS_MIN and self._folder:
+            self._bytes[name] += table.num_rows * table.num_columns * 8 if name == "samples" else table.nbytes
+            if self._folder and name in FORMS and self._rows[name] >= FORMS[name].rows_min:
                 self._write(name)
 
     def finished(self) -> dict[str, pa.Table | Path]:
@@ -86,7 +102,7 @@ class GatheredRows:
         with self._whole_or_none():
             table = pa.concat_tables(held)
             if name not in self._files:
-                self._files[name] = _File(self._folder / "main" / name, table.schema)
+                self._files[name] = _File(self._folder / "main" / name, table.schema, FORMS[name])
             self._files[name].write(table)
         self._held[name], self._rows[name], self._bytes[name] = [], 0, 0
 
@@ -102,9 +118,9 @@ class GatheredRows:
 
 
 class _File:
-    """A new file of numbers without nulls. Methods raise OSError."""
+    """A new file of columns without nulls. Methods raise OSError."""
 
-    def __init__(self, directory: Path, schema: pa.Schema) -> None:
+    def __init__(self, directory: Path, schema: pa.Schema, form: Form) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / f"{uuid.uuid4()}.parquet"
         self._schema = pa.schema([field.with_nullable(False) for field in schema])
@@ -113,8 +129,8 @@ class _File:
                 self._path,
                 self._schema,
                 compression="lz4",
-                use_dictionary=False,
-                column_encoding={field.name: _ENCODINGS[field.type] for field in schema},
+                use_dictionary=list(form.repeat),
+                column_encoding=dict(form.encodings),
             )
         except BaseException:
             self._path.unlink(missing_ok=True)
@@ -136,7 +152,3 @@ class _File:
             self._writer.close()
         with suppress(OSError):
             self._path.unlink()
-
-
-def _is_numeric(schema: pa.Schema) -> bool:
-    return all(field.type in _ENCODINGS for field in schema)

@@ -97,6 +97,19 @@ class View:
             {"wanted": _ids(series_ids)},
         )
 
+    def vouched(self, series_ids: np.ndarray, times_us: np.ndarray) -> pa.Table:
+        """Those of these samples (series_id, time_us) that an agent has given without a marker of its own right before it."""
+        return self.tables.query(
+            "WITH given AS (SELECT series_id, epoch_us(samples.time) AS time_us, isnan(value) AS is_end, agent FROM samples"
+            "  SEMI JOIN wanted USING (series_id) JOIN batches USING (position) WHERE position <= $1)"
+            " SELECT DISTINCT series_id, time_us FROM given AS here SEMI JOIN wanted USING (series_id, time_us)"
+            " WHERE NOT is_end AND NOT EXISTS (SELECT 1 FROM given AS mark WHERE mark.is_end AND mark.series_id = here.series_id"
+            "  AND mark.agent = here.agent AND mark.time_us IN (here.time_us - 1, here.time_us - 2))"
+            " ORDER BY series_id, time_us",
+            [self.position],
+            {"wanted": pa.table({"series_id": series_ids, "time_us": times_us})},
+        )
+
     def fresh_samples(self, series_ids: np.ndarray, after: int, *, ends: bool = False) -> pa.Table:
         """Per series with samples of a position beyond ``after``: first_us of those, previous_us of the one before.
 

@@ -64,10 +64,21 @@ def _increase(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregate
         set(zip(codes[is_end].tolist(), (times[is_end] + before_us).tolist(), strict=True))
         for before_us in (UNSEEN_US, RENAMED_US)
     )
+    if is_end.any():
+        vouched = _vouched(view, chosen, unseen | renamed)
+        unseen, renamed = unseen - vouched, renamed - vouched
     samples = _distinct((codes[~is_end], times[~is_end], values[~is_end]))
     max_gap_us = meter.max_gap_s * SECOND_US
     hourly = increase(samples, chosen, Polls(view), max_gap_us, start_us, end_us, unseen, renamed)
     return Aggregated(hourly, chosen.keys.__getitem__, chosen.source_of)
+
+
+def _vouched(view: View, chosen: Subjects, marked: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those samples, by place and time, that somebody has given without a marker of its own."""
+    codes, times = (np.array(column, np.int64) for column in zip(*sorted(marked), strict=True))
+    found = view.vouched(chosen.ids[codes], times)
+    ids, times = found["series_id"].to_numpy(), found["time_us"].to_numpy()
+    return set(zip(np.searchsorted(chosen.ids, ids).tolist(), times.tolist(), strict=True))
 
 
 def _integral(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:

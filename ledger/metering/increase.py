@@ -14,6 +14,9 @@ and it belongs to the time since the later of the two. Otherwise it only sets th
 of an end stands a microsecond before it: whoever read it could not tell whether the series had been there all the time, out of
 sight, because what is read or how it is named had changed. And any sample only sets the level where the marker stands two
 microseconds before it: meanwhile the series was counted under another name.
+
+A marker says what one reader knows. Where another has given the sample of the same instant without one, it has seen the series all the
+time, and the marker says nothing.
 """
 
 from __future__ import annotations

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 
 from ledger.journal.view import View
 from ledger.metering.subjects import EVER
-from meterbook.wire.instants import HOUR_US
+from meterbook.wire.instants import HOUR_US, SECOND_US
 
-#: Intervals that may pass without word before a source counts as silent.
-PATIENCE = 3
+#: Intervals that may pass without word before a source counts as silent, and microseconds at least: one that has more to give, or was
+#: late for a tick, is told of for less than its interval now and then.
+PATIENCE, PATIENCE_US_MIN = 3, 60 * SECOND_US
 
 
 class Polls:
@@ -69,7 +70,7 @@ class Accounts:
         if account is None:
             return None
         last_us: int = account["last_us"]
-        patience_us: int = PATIENCE * account["last_interval_us"]
+        patience_us = max(PATIENCE * account["last_interval_us"], PATIENCE_US_MIN)
         went_on = self._agents[account["agent"]] > last_us + patience_us
         in_time = self._now_us <= last_us + patience_us
         return account["first_us"], last_us if went_on or in_time else self._now_us

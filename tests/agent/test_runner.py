@@ -191,7 +191,12 @@ def test_a_collection_is_of_the_moment_at_which_it_was_due(bench: Bench) -> None
     assert bench.told() == [(0, 15, "complete", ""), (15, 30, "complete", ""), (30, 45, "complete", "")]
     # What was told of already is not told of again.
     due(45, 1)
-    assert bench.told()[3:] == [(45, 46, "complete", "")]
+    assert bench.told()[3:] == []
+    # Long after it was due it is another moment.
+    due(60, 4)
+    assert bench.told()[3:] == [(45, 64, "complete", "")]
+    due(75, 0)
+    assert bench.told()[4:] == [(64, 75, "complete", "")]
 
 
 def test_more_is_asked_for_at_once(bench: Bench) -> None:

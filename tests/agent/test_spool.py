@@ -190,6 +190,18 @@ def test_large_content_is_cut(opened: Callable[..., Spool], monkeypatch: pytest.
     assert pa.concat_tables([one.series for one in held]).equals(whole.series)
 
 
+def test_a_few_large_rows_among_many_small_ones_are_divided(
+    opened: Callable[..., Spool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "BATCH_BYTES_MAX", 2_000)
+    spool = opened()
+    shown = [counter("calls_total", number="x" * 900 if number < 6 else str(number)) for number in range(100)]
+    store(spool, content(*shown))
+    held = [unsealed(batch) for batch in spool.after(0, 1000)]
+    assert all(sum(table.nbytes for table in one.tables().values()) <= 2_100 for one in held)
+    assert pa.concat_tables([one.series for one in held]).equals(content(*shown).series)
+
+
 def test_where_the_ledger_agrees_the_chain_goes_on(opened: Callable[..., Spool]) -> None:
     spool = opened()
     assert spool.resume(0, b"") is None

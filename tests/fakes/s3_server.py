@@ -65,7 +65,8 @@ class FakeS3Server:
             if rest
             else ""
         )
-        self._say(handler, 200, f"<ListBucketResult>{more}{found}</ListBucketResult>".encode())
+        told = f"<Name>usage</Name>{more or '<IsTruncated>false</IsTruncated>'}{found}"
+        self._say(handler, 200, f"<ListBucketResult>{told}</ListBucketResult>".encode())
 
     def _object(self, handler: BaseHTTPRequestHandler, key: str) -> None:
         wanted = handler.headers.get("Range", "")

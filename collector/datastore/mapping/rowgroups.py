@@ -68,9 +68,13 @@ class RowGroups:
         while True:
             with self._read():
                 batch = next(batches, None)
+                if batch is not None:
+                    # Arrow takes texts as they stand; what is no UTF-8 would be refused by everybody after this.
+                    batch = batch.select(list(columns))
+                    batch.validate(full=True)
             if batch is None:
                 return
-            yield batch.select(list(columns))
+            yield batch
 
     @contextmanager
     def _read(self) -> Iterator[None]:

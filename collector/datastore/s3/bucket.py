@@ -30,6 +30,7 @@ GET = Operation("s3", "GetObject", "s3:GetObject")
 
 _PORTION_BYTES = 1 << 20
 _FAILURES_MAX = 3
+_LISTED = frozenset({"Key", "ETag", "Size", "LastModified"})
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,17 @@ class Bucket:
         while True:
             with translated(self._grants, self._config.place):
                 answer = self._client.list_objects_v2(Bucket=self._config.bucket, Prefix=self._config.prefix, **given)
-            yield Page(_told_us(answer), tuple(_found(each) for each in answer.get("Contents", ())))
-            if not answer.get("IsTruncated"):
+            # A page for people, or nothing at all, is parsed as a list that is empty: all there is would count as read.
+            if "IsTruncated" not in answer or answer.get("Name") != self._config.bucket:
+                raise TransientError(f"{self._config.place}: what is answered is no list of the bucket")
+            is_last, token = not answer["IsTruncated"], answer.get("NextContinuationToken")
+            objects = answer.get("Contents", ())
+            if not (is_last or token) or not all(each.keys() >= _LISTED for each in objects):
+                raise TransientError(f"{self._config.place}: the list is not whole")
+            yield Page(_told_us(answer), tuple(_found(each) for each in objects))
+            if is_last:
                 return
-            given = {"ContinuationToken": answer["NextContinuationToken"]}
+            given = {"ContinuationToken": token}
 
     def read(self, found: Found) -> Iterator[bytes]:
         """The bytes of an object. Raises NotThere, other SourceErrors."""
@@ -132,7 +140,10 @@ class Bucket:
             if is_answer(error):
                 self._not_there(found, error)
             raise
-        if answer["ETag"].strip('"') != found.etag:
+        if "ETag" not in answer:
+            answer["Body"].close()
+            raise TransientError(f"{self.place(found)}: what is answered is no object")
+        if _tag(answer["ETag"]) != found.etag:
             answer["Body"].close()
             raise NotThere(f"{self.place(found)}: it was overwritten before it was read to its end")
         return answer
@@ -144,7 +155,14 @@ class Bucket:
         if code == "PreconditionFailed" or status == 412:
             raise NotThere(f"{place}: it was overwritten before it was read to its end") from error
         if code == "InvalidObjectState":
-            raise NotThere(f"{place}: it is in an archive and cannot be read before it is restored") from error
+            raise NotThere(
+                f"{place}: it is in an archive; what is restored and copied to another key is read"
+            ) from error
+
+
+def _tag(etag: str) -> str:
+    """An entity tag; whether it is called weak, as proxies do that compress, is of no account."""
+    return etag.removeprefix("W/").strip('"')
 
 
 def _told_us(answer: Any) -> int:
@@ -157,7 +175,7 @@ def _told_us(answer: Any) -> int:
 
 def _found(listed: Any) -> Found:
     modified: datetime = listed["LastModified"].astimezone(UTC)
-    etag = str(listed["ETag"]).strip('"')
+    etag = _tag(listed["ETag"])
     return Found(
         listed["Key"], etag, instants.from_datetime(modified), listed["Size"], listed.get("StorageClass", "STANDARD")
     )

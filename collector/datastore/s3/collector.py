@@ -9,6 +9,7 @@ be read just now waits, and is tried again with every walk; one that can never b
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -26,11 +27,12 @@ from collector.datastore.s3.config import S3Config
 from collector.datastore.s3.content import Content, Cuts, Portion, Position
 from collector.datastore.s3.found import ARCHIVED, Found
 from collector.datastore.s3.turns import Reading, Turns
-from collector.errors import SourceError
+from collector.errors import PermanentError, SourceError, WriteRefused
 from collector.readings import Checkpoint, Coverage, DeadLetter, Readings, Status, Window
 from meterbook.wire import instants
 from meterbook.wire.sections import EVENTS
 
+_log = logging.getLogger(__name__)
 #: From the least to the worst.
 _STATUSES: tuple[Status, ...] = ("complete", "partial", "throttled", "failed", "lost")
 
@@ -42,6 +44,8 @@ class _Tally:
     tables: list[pa.Table] = field(default_factory=lambda: [EVENTS.empty_table()])
     letters: list[DeadLetter] = field(default_factory=list)
     bytes: int = 0
+    records: int = 0
+    keys: int = 0
     status: Status = "complete"
     reasons: list[str] = field(default_factory=list)
 
@@ -54,6 +58,7 @@ class _Tally:
         self.tables.append(portion.events)
         self.letters += portion.letters
         self.bytes += portion.bytes
+        self.records += portion.events.num_rows + len(portion.letters)
 
     def fault(self, status: Status, reason: str) -> None:
         self.status = max(self.status, status, key=_STATUSES.index)
@@ -130,13 +135,17 @@ class S3Collector:
         self._turns.clear()
         self._listed, self._has_more = None, False
         self._walks = walk.from_json(checkpoint.get("walks", {}), self._pace)
+        if checkpoint and checkpoint["chosen"] != [self._config.prefix, self._config.suffix]:
+            # What was passed over then may be wanted now.
+            self._walks.swept_us = 0
         for document in checkpoint.get("open", ()):
             self._turns.begin(found.from_json(document), content.from_json(document))
         self._turns.turn = checkpoint.get("turn", 0)
 
     def _checkpoint(self) -> dict[str, Any]:
         readings = [{**each.found.as_json(), **each.at.as_json()} for each in self._turns.readings]
-        return {"walks": self._walks.as_json(), "open": readings, "turn": self._turns.turn}
+        chosen = [self._config.prefix, self._config.suffix]
+        return {"walks": self._walks.as_json(), "open": readings, "turn": self._turns.turn, "chosen": chosen}
 
     def _walk_on(self, window: Window, tally: _Tally) -> None:
         """Begin the next walk if it is time, or go on with the one under way."""
@@ -167,7 +176,7 @@ class S3Collector:
 
     def _read(self, tally: _Tally) -> None:
         """Read until there is enough, or nothing left."""
-        while tally.bytes < self._config.read_bytes_max:
+        while tally.bytes < self._config.read_bytes_max and tally.records < self._config.records_max:
             try:
                 self._fill(tally)
             except SourceError as error:
@@ -187,6 +196,9 @@ class S3Collector:
     def _fill(self, tally: _Tally) -> None:
         """Begin objects while there are readers for them. Raises SourceError."""
         while self._listed is not None and self._turns.has_room and not self._is_blocked:
+            if tally.keys == self._config.keys_max:
+                return
+            tally.keys += 1
             each = next(self._listed, None)
             if each is None:
                 self._walks.end()
@@ -194,7 +206,9 @@ class S3Collector:
             elif self._walks.take(each, each.bytes > 0 and each.key.endswith(self._config.suffix)):
                 if each.storage in ARCHIVED:
                     place = self._bucket.place(each)
-                    tally.fault("partial", f"{place}: it is in an archive and cannot be read before it is restored")
+                    tally.fault(
+                        "lost", f"{place}: it is in an archive; what is restored and copied to another key is read"
+                    )
                 else:
                     self._turns.begin(each)
 
@@ -203,9 +217,13 @@ class S3Collector:
         if isinstance(error, NotThere):
             self._turns.drop(reading)
             tally.fault("lost", str(error))
-        elif not isinstance(error, SourceError):
-            assert error is not None
+        elif isinstance(error, WriteRefused):
             raise error
+        elif not isinstance(error, SourceError):
+            _log.error("%s cannot be read: %r", self._bucket.place(reading.found), error, exc_info=error)
+            reading.fault = PermanentError(
+                f"{self._bucket.place(reading.found)}: {type(error).__name__}: {error}"[:300]
+            )
 
     def _portions(self, each: Found, at: Position) -> Iterator[Portion]:
         mapping, name = self._config.mapping, f"{self._config.bucket}/{each.key}@{each.etag}"

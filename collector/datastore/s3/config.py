@@ -50,13 +50,13 @@ class S3Config(SourceConfig):
     overlap_s: float = Field(
         default=900.0,
         ge=0,
-        le=86_400,
-        description="Seconds by which an object may be listed after the time that it says it was modified.",
+        le=2_592_000,
+        description="Seconds by which an object may be listed after the time that it says it was modified, as replicas are.",
     )
     multipart_s: float = Field(
         default=86_400.0,
         ge=0,
-        le=604_800,
+        le=2_592_000,
         description="The same for objects in parts, which say when their upload began.",
     )
     sweep_interval_s: float = Field(
@@ -74,15 +74,35 @@ class S3Config(SourceConfig):
     read_bytes_max: int = Field(
         default=32 << 20, ge=1_024, description="Bytes, uncompressed, from which on a collection ends and is stored."
     )
+    records_max: int = Field(
+        default=200_000,
+        ge=1,
+        description="Records, also such as are no events, from which on a collection ends and is stored.",
+    )
+    keys_max: int = Field(
+        default=50_000, ge=1_000, description="Keys that a walk passes in one collection; each 1,000 take a request."
+    )
     block_bytes: int = Field(
         default=4 << 20, ge=1_024, description="Bytes, uncompressed, that are read as one; each reader holds two such."
     )
     line_bytes_max: int = Field(
-        default=1 << 20, ge=1, description="Most bytes of a line without its end; a longer one becomes a dead letter."
+        default=1 << 20,
+        ge=1,
+        le=4 << 20,
+        description="Most bytes of a line without its end; a longer one becomes a dead letter.",
     )
     waiting_max: int = Field(
         default=1_000, ge=1, description="Objects that cannot be read just now, from which on no more are begun."
     )
+
+    @field_validator("bucket")
+    @classmethod
+    def _bucket_is_listed_by_key(cls, bucket: str) -> str:
+        if bucket.endswith("--x-s3"):
+            raise ValueError(
+                f"{bucket} is a directory bucket, whose lists have no order: general purpose buckets are read"
+            )
+        return bucket
 
     @field_validator("region")
     @classmethod

@@ -59,12 +59,17 @@ class Portion:
     damage: str = ""
 
 
+#: Most records of a portion: a block of nothing but short ones has millions, and each that is no event becomes a dead letter.
+RECORDS_MAX = 50_000
+
+
 @dataclass(frozen=True)
 class Cuts:
     """How an object is cut."""
 
     block_bytes: int
     record_bytes_max: int
+    records_max: int = RECORDS_MAX
 
 
 class Content:
@@ -75,18 +80,20 @@ class Content:
 
     def portions(self, plain: Iterator[bytes], at: Position) -> Iterator[Portion]:
         """What the object says behind ``at``; the last portion says that it is. Raises what ``plain`` raises, but for damage."""
-        rest = b""
+        rest, has_more = b"", False
         if at.header is not None:
             self._parsing.tell_header(at.header.encode("utf-8", "surrogateescape"))
+        is_last = False
         blocks = _blocks(_behind(plain, at.offset), self._cuts.block_bytes)
         while True:
             try:
-                block = next(blocks, b"")
+                block = b"" if has_more else next(blocks, b"")
+                is_last = is_last if has_more else not block
                 chunk = rest + block
-                if not block and chunk and not at.skipping:
+                if is_last and chunk and not at.skipping and not has_more:
                     # The last record of a file needs no end.
                     chunk += b"\n"
-                found = self._portion(at, chunk, is_last=not block)
+                found, has_more = self._portion(at, chunk, is_last=is_last)
             except Damaged as error:
                 letter = DeadLetter(self._source, f"{self._place}:{at.records + 1}", str(error), "")
                 yield Portion(EVENTS.empty_table(), (letter,), 0, at, is_last=True, damage=str(error))
@@ -97,17 +104,23 @@ class Content:
             if found.is_last:
                 return
 
-    def _portion(self, at: Position, chunk: bytes, *, is_last: bool) -> Portion:
-        """What the next bytes say. Raises Damaged where they do not begin as they must."""
+    def _portion(self, at: Position, chunk: bytes, *, is_last: bool) -> tuple[Portion, bool]:
+        """What the next bytes say, and whether there are more records in them. Raises Damaged where they do not begin as they must."""
         cut = self._parsing.cut(
-            chunk, at.offset, skipping=at.skipping, record_bytes_max=self._cuts.record_bytes_max, is_last=is_last
+            chunk,
+            at.offset,
+            skipping=at.skipping,
+            record_bytes_max=self._cuts.record_bytes_max,
+            records_max=self._cuts.records_max,
+            is_last=is_last,
         )
+        has_more = cut.lines == self._cuts.records_max and cut.offset - at.offset < len(chunk)
         starts = np.sort(np.concatenate([cut.starts, np.array([head.start for head in cut.heads], np.int64)]))
         after = replace(at, offset=cut.offset, records=at.records + len(starts), skipping=cut.skipping)
         if self._parsing.needs_header and len(starts):
             cut, after = self._without_header(cut, chunk, after)
         events, letters = self._read(cut, chunk, at, starts)
-        return Portion(events, letters, cut.offset - at.offset, after, is_last)
+        return Portion(events, letters, cut.offset - at.offset, after, is_last and not has_more), has_more
 
     def _without_header(self, cut: Cut, chunk: bytes, after: Position) -> tuple[Cut, Position]:
         """The other records of the first block."""

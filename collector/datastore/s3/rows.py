@@ -22,7 +22,7 @@ from collector.readings import DeadLetter
 from meterbook.wire.sections import EVENTS
 
 #: Rows of a portion.
-ROWS_MAX = 50_000
+ROWS_MAX = 10_000
 
 
 class ObjectFile(io.RawIOBase):
@@ -79,7 +79,8 @@ def portions(
         for first, batch in groups.batches(reader.columns, rows_max=ROWS_MAX, first=at.records):
             rows = reader.read(batch, first)
             at = Position(records=first + batch.num_rows)
-            yield Portion(rows.events, rows.letters, batch.nbytes, at, is_last=False)
+            size = max(batch.nbytes, rows.events.nbytes)
+            yield Portion(rows.events, rows.letters, size, at, is_last=False)
     except (SourceError, ValueError) as error:
         if file.error is not None:
             raise file.error from None

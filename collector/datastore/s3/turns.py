@@ -85,8 +85,10 @@ class Turns:
         self.readings.remove(reading)
 
     def retry(self) -> None:
-        """Read on what could not be read, from where it was."""
-        for reading in self.waiting:
+        """Read on what could not be read, from where it was, behind what is being read."""
+        waiting = self.waiting
+        self.readings = [reading for reading in self.readings if reading.fault is None] + waiting
+        for reading in waiting:
             reading.fault = None
 
     def clear(self) -> None:

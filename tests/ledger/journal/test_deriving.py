@@ -183,12 +183,12 @@ def test_many_rows_come_as_files_in_parts(
 ) -> None:
     found = book(folder=tmp_path / "data")
     found.hand_over()
-    found.append(minute(1), samples(parquet.ROWS_MIN))
+    found.append(minute(1), samples(parquet.FORMS["samples"].rows_min))
     (derived,) = found.deriving.derive()
     file = derived.rows["samples"]
     assert isinstance(file, Path)
     assert file.parent == tmp_path / "data" / "main" / "samples"
-    assert pq.read_table(file).num_rows == parquet.ROWS_MIN + 1
+    assert pq.read_table(file).num_rows == parquet.FORMS["samples"].rows_min + 1
     assert (derived.position, derived.records) == (3, 3)
     found.deriving.begin(initial_state().series, 0)
     monkeypatch.setattr(deriver, "PART_BYTES_MAX", 1)
@@ -206,7 +206,7 @@ def test_a_disk_that_is_full_is_told_and_not_a_failure_of_the_process(
     (tmp_path / "data").write_text("no directory")
     found = book(kind, tmp_path / "data")
     child = found.hand_over()
-    found.append(minute(1), samples(parquet.ROWS_MIN))
+    found.append(minute(1), samples(parquet.FORMS["samples"].rows_min))
     with pytest.raises(TablesUnavailable, match=r"cannot be written .*; free space"):
         list(found.deriving.derive())
     assert child._process.poll() is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -105,7 +107,8 @@ def test_an_apply_that_fails_leaves_no_files_of_nobody(
     moment: str, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(materialiser, "_RETRY_S", 0.01)
-    monkeypatch.setattr(parquet, "ROWS_MIN", 1)
+    forms = {name: replace(form, rows_min=1) for name, form in parquet.FORMS.items()}
+    monkeypatch.setattr(parquet, "FORMS", forms)
     tries = iter(range(5))
     apply = Tables.apply
 
@@ -220,10 +223,40 @@ def test_tables_whose_files_are_gone_are_refused_with_a_way_out(
         Journal(tmp_path)
 
 
+def test_events_come_through_files_as_they_are(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "FORMS", {"events": replace(parquet.FORMS["events"], rows_min=1)})
+    sent = [
+        event(
+            number,
+            subject="é" * (number % 3),
+            value=Decimal(number * (-1) ** number).scaleb(-9),
+            id=f"{number:09}" * 30,
+        )
+        for number in range(300)
+    ]
+    last = append(journal, content(events=sent))
+    kept = journal.view().rows("events", last, last)
+    gathered = parquet.GatheredRows(tmp_path / "data")
+    gathered.add({"events": kept})
+    file = gathered.finished()["events"]
+    assert isinstance(file, Path)
+    journal.tables.apply({"events": file}, last, last)
+    found = journal.view().rows("events", last, last).to_pylist()
+    assert len(found) == 600
+    assert sorted(map(repr, found)) == sorted(map(repr, [*kept.to_pylist(), *kept.to_pylist()]))
+
+
+@pytest.mark.parametrize("rows_min", [1, 10_000])
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(st.lists(ANY_SECTIONS, min_size=1, max_size=3))
-def test_whatever_the_wire_allows_reaches_the_tables(journal: Journal, contents: list[Sections]) -> None:
+@given(contents=st.lists(ANY_SECTIONS, min_size=1, max_size=3))
+def test_whatever_the_wire_allows_reaches_the_tables(
+    journal: Journal, contents: list[Sections], rows_min: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One row that does not would hold up every later one, for everybody."""
+    forms = {name: replace(form, rows_min=rows_min) for name, form in parquet.FORMS.items()}
+    monkeypatch.setattr(parquet, "FORMS", forms)
     # Every example is an agent of its own: the journal is that of the examples before.
     last = append(journal, *contents, sender=Sender(f"agent-{journal.log.end}"))
     view = journal.view()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ FEW, MANY = 10, 25
 def worth_a_file() -> Iterator[None]:
     """Few rows are many here."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(parquet, "ROWS_MIN", MANY)
+        forms = {name: replace(form, rows_min=MANY) for name, form in parquet.FORMS.items()}
+        monkeypatch.setattr(parquet, "FORMS", forms)
         yield
 
 
@@ -65,7 +67,28 @@ def test_every_row_is_there_once_and_in_order(tmp_path_factory: pytest.TempPathF
     assert list(folder.rglob("*.parquet")) == ([rows] if isinstance(rows, Path) else [])
 
 
-def test_only_numbers_go_to_files_and_only_where_there_is_a_folder(tmp_path: Path) -> None:
+def events(count: int) -> pa.Table:
+    columns = [
+        pa.array(np.arange(count)).cast(field.type) if field.type != pa.utf8() else pa.array([field.name] * count)
+        for field in TABLES["events"]
+    ]
+    return pa.table(columns, schema=TABLES["events"])
+
+
+def test_every_column_of_what_goes_to_files_has_a_form() -> None:
+    for name, form in parquet.FORMS.items():
+        assert sorted([*form.encodings, *form.repeat]) == sorted(TABLES[name].names)
+
+
+def test_events_go_to_files_as_they_are(tmp_path: Path) -> None:
+    gathered = GatheredRows(tmp_path)
+    gathered.add({"events": events(MANY)})
+    gathered.add({"events": events(FEW)})
+    file = gathered.finished()["events"]
+    assert pq.read_table(file).to_pylist() == pa.concat_tables([events(MANY), events(FEW)]).to_pylist()
+
+
+def test_only_samples_and_events_go_to_files_and_only_where_there_is_a_folder(tmp_path: Path) -> None:
     for folder in (tmp_path, None):
         gathered = GatheredRows(folder)
         for part in range(2):

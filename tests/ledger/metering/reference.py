@@ -77,7 +77,7 @@ def coverage(accepted: Accepted, source: str, start: int, end: int, now: int) ->
     first, last = min(row["start"] for row in records), max(row["end"] for row in records)
     newest = [row for row in records if row["end"] == last]
     agent = max(row["agent"] for row in newest)
-    patience = 3 * max(row["end"] - row["start"] for row in newest)
+    patience = max(3 * max(row["end"] - row["start"] for row in newest), 60 * SECOND)
     # Of the agent only what it was the last to account for tells that it is alive.
     others = {row["source"] for row in accepted.coverage}
     heard = max(end for each in others for end in [_account(accepted, each)] if _agent(accepted, each) == agent)
@@ -151,12 +151,14 @@ def _added(
     accepted: Accepted, row: dict[str, Any], times: list[int], values: dict[int, float], max_gap: int
 ) -> Iterator[tuple[int, int, Fraction, bool]]:
     """(time that decides the owner, hour, nano-units, estimated) of a counter."""
+    own = [each for each in accepted.samples if each["series_id"] == row["series_id"]]
+    marked = {(each["time"], each["agent"]) for each in own if math.isnan(each["value"])}
+    given = {(each["time"], each["agent"]) for each in own if not math.isnan(each["value"])}
     for place, time in enumerate(times):
-        ends = {
-            each["time"]
-            for each in accepted.samples
-            if each["series_id"] == row["series_id"] and math.isnan(each["value"])
-        }
+        # A marker says what one reader knows: another that gave the sample without one knows better.
+        readers = {agent for at, agent in given if at == time}
+        is_vouched = any(not {(time - 1, agent), (time - 2, agent)} & marked for agent in readers)
+        ends = set() if is_vouched else {at for at, _ in marked}
         if time - 2 in ends:
             continue
         if place == 0:

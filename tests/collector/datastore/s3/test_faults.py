@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from tests.collector.datastore.s3.following import Agent, lines
+from tests.fakes.http_target import page
 from tests.fakes.s3_server import FakeS3Server, fake_s3_server
 
 
@@ -119,6 +121,74 @@ def test_what_is_archived_is_told_once(server: FakeS3Server, agent: Agent) -> No
     server.objects.update(a=lines("a"), b=lines("b"))
     server.storage.update(a="GLACIER")
     assert agent.tick() == ["b"]
-    assert agent.coverage[-1].reason == "s3://usage/a: it is in an archive and cannot be read before it is restored"
+    assert (
+        agent.coverage[-1].reason
+        == "s3://usage/a: it is in an archive; what is restored and copied to another key is read"
+    )
     assert agent.tick() == []
     assert agent.coverage[-1].status == "complete"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>log in</html>",
+        b"<ListBucketResult><Name>other</Name><IsTruncated>false</IsTruncated></ListBucketResult>",
+    ],
+)
+def test_what_is_no_list_is_no_empty_bucket(server: FakeS3Server, agent: Agent, body: bytes) -> None:
+    server.objects["a"] = lines("a")
+    server.target.answer = page(body, "application/xml")
+    assert agent.tick() == []
+    assert (agent.coverage[-1].status, agent.checkpoint) == ("failed", {})
+    server.target.answer = server.answer
+    assert agent.tick() == ["a"]
+
+
+def test_what_is_no_object_stops_no_other(server: FakeS3Server, agent: Agent) -> None:
+    server.objects.update(a=lines("a"), b=lines("b"))
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        page(b"log in", "text/html")(handler) if handler.path == "/usage/a" else server.answer(handler)
+
+    server.target.answer = answer
+    assert agent.tick() == ["b"]
+    assert "s3://usage/a: what is answered is no object" in agent.coverage[-1].reason
+    server.target.answer = server.answer
+    assert agent.tick() == ["a"]
+
+
+def test_millions_of_short_lines_come_in_portions(server: FakeS3Server) -> None:
+    server.objects["a"] = b"x\n" * 150_000 + lines("a")
+    agent = Agent({**server.settings, "records_max": 60_000})
+    counts = []
+    while True:
+        readings = agent.collect()
+        counts.append(len(readings.dead_letters))
+        if not readings.more:
+            break
+    agent.collector.close()
+    assert agent.found == ["a"]
+    assert sum(counts) == 150_000
+    assert max(counts) <= 100_000
+    assert agent.letters[-1].startswith("s3://usage/a:150000 ")
+
+
+def test_other_keys_may_be_wanted_later(server: FakeS3Server) -> None:
+    server.objects.update({"a.json": lines("a"), "b.txt": lines("b")})
+    agent = Agent({**server.settings, "suffix": ".json"})
+    assert agent.tick() == ["a"]
+    agent._settings["suffix"] = ""
+    agent.restart()
+    assert "b" in agent.tick()
+    agent.collector.close()
+
+
+def test_a_walk_over_many_keys_is_stored_on_the_way(server: FakeS3Server) -> None:
+    server.page_keys = 500
+    server.objects = {f"{number:05}": b"" for number in range(2_500)}
+    agent = Agent({**server.settings, "keys_max": 1_000})
+    more = [agent.collect().more for _ in range(3)]
+    assert more == [True, True, False]
+    agent.collector.close()

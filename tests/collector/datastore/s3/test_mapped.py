@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -115,6 +116,21 @@ def test_an_object_with_other_columns_is_told_once(
     assert [letter.partition(" ")[0] for letter in one.letters] == [f"s3://{bucket.name}/a:1"]
     assert one.tick() == []
     assert one.coverage[-1].status == "complete"
+    one.collector.close()
+
+
+def test_texts_that_are_no_utf8_are_damage_and_reach_nobody(bucket: UsageBucket) -> None:
+    bad = pa.Array.from_buffers(
+        pa.utf8(), 1, [None, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\xff\xfe")]
+    )
+    file = io.BytesIO()
+    pq.write_table(pa.table({"at": pa.array([1], pa.int64()), "who": bad, "cost": ["1"]}), file)
+    bucket.put("a", file.getvalue())
+    bucket.put("b", parquet())
+    one = Agent({**bucket.settings, "mapping": PARQUET})
+    assert len(one.tick()) == COUNT
+    assert one.coverage[0].status == "partial"
+    assert [letter.partition(" ")[0] for letter in one.letters] == [f"s3://{bucket.name}/a:1"]
     one.collector.close()
 
 
