@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector.readings import Readings, Window
-from meterbook.wire.sections import EVENTS, SAMPLES, STATUSES
+from meterbook.wire.sections import BILLS, CHARGES, EVENTS, SAMPLES, STATUSES
 
 
 def inspect(readings: Readings, window: Window, *, catches_up: bool = False) -> None:
@@ -22,6 +22,8 @@ def inspect(readings: Readings, window: Window, *, catches_up: bool = False) -> 
     json.dumps(dict(readings.checkpoint))
     _inspect_table("samples", readings.samples, SAMPLES)
     _inspect_table("events", readings.events, EVENTS)
+    _inspect_table("charges", readings.charges, CHARGES)
+    _inspect_table("bills", readings.bills, BILLS)
     ids = readings.samples["series_id"].to_numpy()
     times = readings.samples["time"].cast(pa.int64()).to_numpy()
     if np.any((ids[1:] < ids[:-1]) | ((ids[1:] == ids[:-1]) & (times[1:] < times[:-1]))):

@@ -195,6 +195,8 @@ class Lane:
             events=tagged.events,
             coverage=coverage.coverage_table(records),
             dead_letters=coverage.dead_letter_table(readings.dead_letters),
+            charges=readings.charges,
+            bills=readings.bills,
         )
         until_us = max(window.start_us, *(record.end_us for record in records))
         return _Prepared(readings, tagged.series, content, until_us, records[-1].status, tagged.events_unassigned)

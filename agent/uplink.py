@@ -358,6 +358,8 @@ def _wire_batch(batch: SealedBatch) -> intake_pb2.Batch:
         events=batch.events,
         coverage=batch.coverage,
         dead_letters=batch.dead_letters,
+        charges=batch.charges,
+        bills=batch.bills,
     )
 
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.proof.leaf import batch_seal
 from meterbook.wire.instants import now_us
-from meterbook.wire.seal import GENESIS, section_hash
+from meterbook.wire.seal import GENESIS, section_hashes
 from meterbook.wire.sections import SAMPLES, SCHEMA_VERSION, SERIES, Sections, encode, sections
 from meterbook.wire.series import Series
 
@@ -68,7 +68,7 @@ class Chain:
         first = batch_of(agent, rows)
         contents = (first, sections(samples=first.samples))
         self._encoded = [{name: encode(table) for name, table in each.tables().items()} for each in contents]
-        self._hashes = [[section_hash(*section) for section in each.tables().items()] for each in contents]
+        self._hashes = [section_hashes(each) for each in contents]
         self._hash = GENESIS
 
     def batch(self, sequence: int) -> intake_pb2.Batch:

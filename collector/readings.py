@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector.definitions import NONE, Definitions, Ids
-from meterbook.wire.sections import EVENTS, SAMPLES
+from meterbook.wire.sections import BILLS, CHARGES, EVENTS, SAMPLES
 
 #: What a collector needs to go on where it stopped. JSON values only; written with the batch it belongs to.
 Checkpoint = Mapping[str, Any]
@@ -56,7 +56,8 @@ class Readings:
     """One collection of one source.
 
     ``series`` defines every series that ``samples`` (schema ``SAMPLES``, sorted by series and time) refers to; of those in
-    ``retagged`` (sorted) the tags may be others than in the collection before. ``events`` has the schema ``EVENTS`` with an empty tenant. ``more`` asks to be called again at once, because
+    ``retagged`` (sorted) the tags may be others than in the collection before. ``events`` has the schema ``EVENTS`` with an empty tenant. ``charges`` and ``bills`` (schemas ``CHARGES`` and ``BILLS``) are
+    of nobody: whose they are is found out when the cost is attributed. ``more`` asks to be called again at once, because
     a bound on one collection was reached before the end of the source was.
     """
 
@@ -65,6 +66,8 @@ class Readings:
     retagged: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     samples: pa.Table = field(default_factory=SAMPLES.empty_table)
     events: pa.Table = field(default_factory=EVENTS.empty_table)
+    charges: pa.Table = field(default_factory=CHARGES.empty_table)
+    bills: pa.Table = field(default_factory=BILLS.empty_table)
     dead_letters: tuple[DeadLetter, ...] = ()
     checkpoint: Checkpoint = field(default_factory=dict)
     more: bool = False

@@ -19,6 +19,8 @@ _PLUGINS = {
     "s3": "collector.datastore.s3.plugin",
     "aws": "collector.aws.plugin",
     "aws_cloudwatch": "collector.aws.cloudwatch.plugin",
+    "aws_cost_explorer": "collector.aws.costexplorer.plugin",
+    "aws_prices": "collector.aws.prices.plugin",
 }
 
 

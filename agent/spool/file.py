@@ -42,7 +42,7 @@ _TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
         {
             "epoch": int, "sequence": int, "previous_hash": bytes, "hash": bytes, "samples_count": int,
             "events_count": int, "created_us": int, "bytes": int, "accounts": str, "series": bytes, "samples": bytes,
-            "events": bytes, "coverage": bytes, "dead_letters": bytes,
+            "events": bytes, "coverage": bytes, "dead_letters": bytes, "charges": bytes, "bills": bytes,
         },
         ("epoch", "sequence"),
     ),
@@ -180,6 +180,10 @@ class SpoolFile:
             # A spool from before losses were told source by source.
             if "accounts" not in self.database.table(name).columns_dict:
                 self.write(f"ALTER TABLE {name} ADD COLUMN accounts TEXT NOT NULL DEFAULT '[]'")
+        for name in ("charges", "bills"):
+            # A spool from before there were bills.
+            if name not in self.database.table("batches").columns_dict:
+                self.write(f"ALTER TABLE batches ADD COLUMN {name} BLOB NOT NULL DEFAULT x''")
         verdict = str(self.rows("PRAGMA quick_check(1)")[0]["quick_check"])
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict.replace("\n", " "))

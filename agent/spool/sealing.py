@@ -50,6 +50,8 @@ class SealedBatch:
     events: bytes
     coverage: bytes
     dead_letters: bytes
+    charges: bytes
+    bills: bytes
     samples_count: int
     events_count: int
     created_us: int

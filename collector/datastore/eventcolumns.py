@@ -22,6 +22,8 @@ from collector.datastore.layouts import Group, Hole, Layouts, Places
 from meterbook.wire.sections import EVENTS
 
 _TIME = r"^(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
+#: The longest such time with a zero for every digit, and how long one can be.
+_TIME_FORM, _TIME_LENGTHS, _ZERO = b"0000-00-00T00:00:00.000000Z", (20, *range(22, 28)), b"0"[0]
 #: What DECIMAL(38,9) holds.
 _VALUE = r"^-?(0|[1-9][0-9]{0,28})(\.[0-9]{1,9})?$"
 #: Decimals that are written as they were read: with more digits behind the point they could get an exponent.
@@ -77,7 +79,8 @@ class EventReader:
             sure &= _as_rows(pc.greater(pc.binary_length(group.columns[hole.number]), 0))
         if plain.version is not None:
             sure &= _as_rows(pc.equal(group.columns[plain.version.number], "1.0"))
-        for holes, pattern in (([plain.time], _TIME), (plain.value, _VALUE), (plain.numbers, _NUMBER)):
+        sure &= _are_times(group.columns[plain.time.number])
+        for holes, pattern in ((plain.value, _VALUE), (plain.numbers, _NUMBER)):
             for hole in holes:
                 sure &= _as_rows(pc.match_substring_regex(group.columns[hole.number], pattern))
         columns = list(group.columns)
@@ -85,7 +88,8 @@ class EventReader:
             columns = [column.filter(pa.array(sure)) for column in columns]
         try:
             times = columns[plain.time.number].cast(EVENTS.field("time").type)
-            values = [columns[hole.number].cast(EVENTS.field("value").type) for hole in plain.value]
+            value = columns[plain.value[0].number] if plain.value else pa.array(np.ones(len(times), np.int64))
+            values = value.cast(EVENTS.field("value").type)
         except pa.ArrowInvalid:
             # A day that does not exist: who reads line by line will say which.
             return EVENTS.empty_table(), np.zeros(len(group.rows), bool)
@@ -95,7 +99,6 @@ class EventReader:
             return _repeated("", count) if hole is None else columns[hole.number]
 
         source, id_, type_ = (columns[hole.number] for hole in plain.named)
-        one = pa.array(np.ones(count, np.int64)).cast(EVENTS.field("value").type)
         events = pa.table(
             [
                 _repeated(self.source, count),
@@ -105,7 +108,7 @@ class EventReader:
                 text(plain.subject),
                 _repeated("", count),
                 times,
-                values[0] if values else one,
+                values,
                 plain.properties(columns, count),
             ],
             schema=EVENTS,
@@ -198,6 +201,20 @@ def _members(document: Mapping[str, Any], data: Mapping[str, Any], value_field: 
     for name, member in document.items():
         if name not in DEFINED and member is not None:
             yield f"ce_{name}" if name in data else name, json.dumps(member) if isinstance(member, bool) else member
+
+
+def _are_times(column: pa.Array) -> _Rows:
+    """Which texts are times of the plain form."""
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+    length = int(offsets[1] - offsets[0])
+    if length in _TIME_LENGTHS and np.all(np.diff(offsets) == length):
+        # As they nearly always are: of one length, and in a year of four digits.
+        texts = np.frombuffer(column.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(-1, length)
+        form = np.frombuffer(_TIME_FORM[: length - 1] + b"Z", np.uint8)
+        above = texts - form
+        if np.all(above <= np.where(form == _ZERO, 9, 0).astype(np.uint8)) and above[:, 0].min() > 0:
+            return np.ones(len(column), bool)
+    return _as_rows(pc.match_substring_regex(column, _TIME))
 
 
 def _repeated(text: str, count: int) -> pa.Array:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Places = npt.NDArray[np.int64]
 
@@ -182,10 +183,8 @@ class _Lines:
         # What stands behind the last line, such as the beginning of the next one, has quotes of its own.
         data = np.frombuffer(block, np.uint8, count=int(ends[-1]) if len(ends) else 0)
         self._quotes = np.flatnonzero(data == _QUOTE)
-        odd = np.flatnonzero((data == _BACKSLASH) | ((data < _SPACE) & (data != _LF)))
-        has_odd = np.searchsorted(odd, ends) > np.searchsorted(odd, starts)
         #: Lines that may have a layout.
-        self.usable = np.flatnonzero(~has_odd & (ends > starts))
+        self.usable = np.flatnonzero(~_has_odd(data, starts, ends) & (ends > starts))
         each = len(self._quotes) // len(starts) if len(starts) else 0
         table = self._quotes[: each * len(starts)].reshape(len(starts), each)
         #: Where all lines have the same number of quotes, a row of them for each line.
@@ -204,24 +203,25 @@ class _Lines:
         if not fits.any():
             return fits, []
         edges = self._edges(layout, rows[fits])
-        lengths = np.diff(edges, axis=1)
-        sizes = np.array([len(constant) for constant in layout.constants], np.int32)
-        alike = np.all(lengths[:, ::2] == sizes, axis=1) & np.all(lengths[:, 1::2] >= 0, axis=1)
-        edges = edges if alike.all() else np.ascontiguousarray(edges[alike])
-        pieces = self._pieces(edges)
-        constant = np.frombuffer(b"".join(layout.constants), np.uint8)
-        shown = np.frombuffer(_texts(pieces.take(_places(edges, 0, 2))), np.uint8).reshape(len(edges), len(constant))
-        same = np.all(shown == constant, axis=1)
+        alike = np.ones(edges.shape[1], bool)
+        for place, constant in enumerate(layout.constants):
+            alike &= edges[2 * place + 1] - edges[2 * place] == len(constant)
+        for hole in range(len(layout.begins)):
+            alike &= edges[2 * hole + 2] >= edges[2 * hole + 1]
+        pieces, width = self._pieces(edges if alike.all() else edges[:, alike]), len(edges)
+        same = _as_constant(pieces, width, b"".join(layout.constants))
         alike[alike] = same
         fits[fits] = alike
         chosen = np.flatnonzero(same)
         if not len(chosen):
             return fits, []
-        at = chosen * edges.shape[1]
-        return fits, [pieces.take(pa.array(at + 2 * hole + 1)) for hole in range(len(layout.begins))]
+        # All holes at once, hole by hole.
+        holes = np.arange(1, width - 1, 2)
+        taken = pc.take(pieces, pa.array((chosen * width + holes[:, None]).ravel()), boundscheck=False)
+        return fits, [taken.slice(place * len(chosen), len(chosen)) for place in range(len(holes))]
 
     def _edges(self, layout: Layout, rows: Places) -> npt.NDArray[np.int32]:
-        """Per line where it starts, where each hole begins and ends, and where the line ends."""
+        """Where each line starts, where each of its holes begins and ends, and where it ends: a row of those of all lines each."""
         table, starts, ends = self._table, self._starts[rows], self._ends[rows]
         if table is not None:
             table = table if len(rows) == len(table) else table[rows]
@@ -236,28 +236,44 @@ class _Lines:
             found: Places = self._quotes[first + quote] if table is None else table[:, quote]
             return found
 
-        edges = np.empty((len(rows), 2 * len(layout.begins) + 2), np.int32)
-        edges[:, 0], edges[:, -1] = starts, ends
+        edges = np.empty((2 * len(layout.begins) + 2, len(rows)), np.int32)
+        edges[0], edges[-1] = starts, ends
         for hole, ((begin, behind), (end, before)) in enumerate(zip(layout.begins, layout.ends, strict=True)):
-            np.add(at(begin), behind, out=edges[:, 2 * hole + 1], casting="same_kind")
-            np.subtract(at(end), before, out=edges[:, 2 * hole + 2], casting="same_kind")
+            np.add(at(begin), behind, out=edges[2 * hole + 1], casting="same_kind")
+            np.subtract(at(end), before, out=edges[2 * hole + 2], casting="same_kind")
         return edges
 
     def _pieces(self, edges: npt.NDArray[np.int32]) -> pa.Array:
-        """The texts between all edges: constants and holes by turns, and what is between two lines."""
-        buffers = [None, pa.py_buffer(edges), pa.py_buffer(self._block)]
+        """The texts between all edges, line by line: constants and holes by turns, and what is between two lines."""
+        buffers = [None, pa.py_buffer(np.ascontiguousarray(edges.T)), pa.py_buffer(self._block)]
         return pa.Array.from_buffers(pa.utf8(), max(0, edges.size - 1), buffers)
 
 
-def _places(edges: npt.NDArray[np.int32], first: int, step: int) -> pa.Array:
-    """The pieces ``first``, ``first + step`` and so on of every line."""
-    lines, width = edges.shape
-    return pa.array((np.arange(lines)[:, None] * width + np.arange(first, width - 1, step)).ravel())
+def _has_odd(data: npt.NDArray[np.uint8], starts: Places, ends: Places) -> npt.NDArray[np.bool_]:
+    """Which lines have a backslash or a control character."""
+    is_odd = (data < _SPACE) & (data != _LF)
+    is_odd |= data == _BACKSLASH
+    if not is_odd.any():
+        return np.zeros(len(starts), bool)
+    odd = np.flatnonzero(is_odd)
+    found: npt.NDArray[np.bool_] = np.searchsorted(odd, ends) > np.searchsorted(odd, starts)
+    return found
 
 
-def _texts(array: pa.Array) -> pa.Buffer:
-    """All characters of an array that was just taken."""
-    return array.buffers()[2] or pa.py_buffer(b"")
+def _as_constant(pieces: pa.Array, width: int, constant: bytes) -> npt.NDArray[np.bool_]:
+    """Of which lines, each ``width`` pieces, every second piece, and so all that is no hole, is the same as in the layout.
+
+    Together these are as long as the constant in all lines.
+    """
+    lines = (len(pieces) + 1) // width
+    at = np.arange(lines)[:, None] * width + np.arange(0, width - 1, 2)
+    shown = pc.take(pieces, pa.array(at.ravel()), boundscheck=False).buffers()[2] or pa.py_buffer(b"")
+    if shown.equals(pa.py_buffer(constant * lines)):
+        return np.ones(lines, bool)
+    same: npt.NDArray[np.bool_] = np.all(
+        np.frombuffer(shown, np.uint8).reshape(lines, len(constant)) == np.frombuffer(constant, np.uint8), axis=1
+    )
+    return same
 
 
 def _is_text(block: bytes) -> bool:

@@ -71,6 +71,8 @@ RULES: Mapping[str, Rule] = {
     f"{_QUERY}Coverage": _rule("viewer", *_SEES_ALL),
     f"{_QUERY}Cost": _rule(*_SEES_ALL),
     f"{_QUERY}Margin": _rule(*_SEES_ALL),
+    f"{_QUERY}Bills": _rule(*_SEES_ALL),
+    f"{_QUERY}Charges": _rule(*_SEES_ALL),
     f"{_QUERY}Agents": _rule(*_SEES_ALL),
     f"{_QUERY}DeadLetters": _rule(*_SEES_ALL),
     f"{_QUERY}Definitions": _rule(*_SEES_ALL),

@@ -23,7 +23,14 @@ from meterbook.wire.series import Series
 Defined = Callable[[str, int], pa.Table]
 
 _TENANTS = (("series", "tenant"), ("events", "tenant"))
-_SOURCES = (("series", "source"), ("events", "origin"), ("coverage", "source"), ("dead_letters", "source"))
+_SOURCES = (
+    ("series", "source"),
+    ("events", "origin"),
+    ("coverage", "source"),
+    ("dead_letters", "source"),
+    ("charges", "source"),
+    ("bills", "source"),
+)
 
 
 class Writer:

@@ -37,7 +37,7 @@ def _stored(schema: pa.Schema) -> pa.Schema:
 
 
 TABLES: dict[str, pa.Schema] = {
-    **{name: _stored(SCHEMAS[name]) for name in ("series", "samples", "events", "coverage", "dead_letters")},
+    **{name: _stored(schema) for name, schema in SCHEMAS.items()},
     "records": pa.schema(
         [
             ("kind", pa.utf8()),

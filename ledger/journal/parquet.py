@@ -44,6 +44,20 @@ FORMS = {
         {"id": "PLAIN", "time": "PLAIN", "value": "PLAIN", "properties": "PLAIN", "position": "PLAIN"},
         ("origin", "source", "type", "subject", "tenant"),
     ),
+    "charges": Form(
+        10_000,
+        dict.fromkeys(
+            (
+                *("line", "BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "ResourceId"),
+                *("ChargePeriodStart", "ChargePeriodEnd", "Tags", "others", "position"),
+            ),
+            "PLAIN",
+        ),
+        (
+            *("source", "period", "version", "BillingCurrency", "ChargeCategory"),
+            *("BillingAccountId", "SubAccountId", "ServiceName"),
+        ),
+    ),
 }
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meterbook.wire import instants
-from meterbook.wire.sections import DEAD_LETTERS, STATUSES, VALUE_LIMIT, Sections, is_stale
+from meterbook.wire.sections import AMOUNT, COST_LIMIT, DEAD_LETTERS, NATURES, STATUSES, VALUE_LIMIT, Sections, is_stale
 from meterbook.wire.series import canonical_json
 
 #: How far ahead of the ledger's clock a time may be before it is taken for a mistake.
@@ -32,11 +32,13 @@ DOCUMENT_BYTES_MAX, TEXT_BYTES_MAX = 64 << 10, 4 << 10
 #: Rows of one section that become a dead letter each for the same reason. The batch itself has the others.
 LETTERS_MAX = 1_000
 
-_DOCUMENTS = ("labels", "attributes", "properties", "document")
+_DOCUMENTS = ("labels", "attributes", "properties", "document", "Tags", "others")
 _DOCUMENT_CHARS_MAX, _SHOWN_CHARS_MAX = 4_096, 80
 #: What the columns of samples are to a computer.
 _NUMBERS = (pa.int64(), pa.int64(), pa.float64())
 _VALUE_LIMIT = pa.scalar(VALUE_LIMIT, pa.decimal128(38, 9))
+_COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+_COST_LIMIT = pa.scalar(COST_LIMIT, AMOUNT)
 # An object of texts without escapes: what nearly every document is, and far cheaper to see than to parse.
 _PLAIN_TEXT = r'"[^"\\\x00-\x1f]*"'
 _PLAIN_OBJECT = rf"\A\{{(?:{_PLAIN_TEXT}:{_PLAIN_TEXT}(?:,{_PLAIN_TEXT}:{_PLAIN_TEXT})*)?\}}\z"
@@ -93,6 +95,8 @@ def screen(content: Sections, time_us: int, known: KnownSeries) -> tuple[Section
         samples=bench.samples(content.samples, known),
         events=bench.events(content.events),
         coverage=bench.coverage(content.coverage),
+        charges=bench.charges(content.charges),
+        bills=bench.bills(content.bills),
         dead_letters=pa.concat_tables([bench.short(content.dead_letters), bench.dead_letters()]),
     )
     return kept, known
@@ -201,6 +205,35 @@ class _Bench:
         forward = pc.less_equal(table["start"], table["end"])
         table = self._keep(table, forward, lambda row: f"end {row['end']} is before start {row['start']}")
         return self._not_ahead(self._not_ahead(table, "start"), "end")
+
+    def charges(self, table: pa.Table) -> pa.Table:
+        if table.num_rows == 0:
+            return table
+        table = self.short(table)
+        for column in _COSTS:
+            table = self._countable(table, column)
+        for column in ("Tags", "others"):
+            table = self._objects(table, column)
+        # What was paid in advance is for a time to come.
+        for column in ("period", "ChargePeriodStart", "ChargePeriodEnd"):
+            table = self._until(self._since(table, column, 0, "1970"), column, LATEST_US, "after the year 9999")
+        return table
+
+    def _countable(self, table: pa.Table, column: str) -> pa.Table:
+        fits = pc.less(pc.abs(table[column]), _COST_LIMIT)
+        return self._keep(table, fits, lambda row: f"{column} {row[column]} cannot be added up")
+
+    def bills(self, table: pa.Table) -> pa.Table:
+        if table.num_rows == 0:
+            return table
+        table = self.short(table)
+        fits = pc.is_in(table["nature"], pa.array(NATURES))
+        table = self._keep(
+            table, fits, lambda row: f"nature {_shown(row['nature'])} is not one of {', '.join(NATURES)}"
+        )
+        for column in ("period", "issued"):
+            table = self._until(self._since(table, column, 0, "1970"), column, LATEST_US, "after the year 9999")
+        return table
 
     def _not_ahead(self, table: pa.Table, column: str) -> pa.Table:
         # The hours of the book are counted from 1970 on: what is older would stand in none of them.

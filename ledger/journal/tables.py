@@ -239,9 +239,9 @@ class Tables:
 
 
 def _create(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """Make the tables of a new store; those of an old one are left alone."""
-    made = "FROM duckdb_tables() WHERE database_name = 'book' AND table_name = 'watermark'"
-    if connection.execute(made).fetchone() is None:
+    """Make the tables that are missing: all of them in a new store, and those that another version had none of."""
+    made = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'book'"
+    if {*TABLES, "watermark"} - {name for (name,) in connection.execute(made).fetchall()}:
         with _transaction(connection, lake):
             for name, schema in TABLES.items():
                 columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in schema)

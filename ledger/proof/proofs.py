@@ -17,7 +17,7 @@ from meterbook.ledger.v1 import journal_pb2
 from meterbook.proof.bundle import BatchFacts, make_bundle
 from meterbook.proof.merkle import Frontier, consistency_path, inclusion_path, verify_consistency, verify_inclusion
 from meterbook.proof.tiles import Tiles
-from meterbook.wire.seal import section_hash
+from meterbook.wire.seal import section_hashes
 from meterbook.wire.sections import SCHEMA_VERSION
 
 #: Bytes of payloads after which a reader that looks for one record pauses.
@@ -92,5 +92,5 @@ def _facts(record: Record, agent: str, epoch: int, sequence: int) -> BatchFacts:
     if record.kind is not Kind.BATCH:
         raise TablesDiffer(f"position {record.position} is no batch, as the tables say; make them anew from the log")
     batch = journal_pb2.BatchRecord.FromString(record.payload).batch
-    hashes = (section_hash(name, table) for name, table in decode_batch(batch).tables().items())
+    hashes = section_hashes(decode_batch(batch))
     return BatchFacts(record.time_us, agent, epoch, sequence, SCHEMA_VERSION, record.draft.previous, tuple(hashes))

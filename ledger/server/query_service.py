@@ -20,7 +20,7 @@ from ledger.journal.journal import Journal
 from ledger.journal.overtaken import until_first
 from ledger.metering.booking import Booker
 from ledger.proof.errors import KeyRefused, NoSuchProof
-from ledger.query import money, standing, usage
+from ledger.query import billed, money, standing, usage
 from ledger.query.applying import Applier
 from ledger.query.questions import BadQuestion
 from ledger.query.verify import kept_checkpoint, verify
@@ -77,6 +77,14 @@ class QueryService(query_pb2_grpc.QueryServicer):
     async def Margin(self, request: query_pb2.MarginRequest, context: Any) -> query_pb2.MarginResponse:
         """Revenue less cost."""
         return await answered(context, money.answer_margin, self._journal, request)
+
+    async def Bills(self, request: query_pb2.BillsRequest, context: Any) -> query_pb2.BillsResponse:
+        """Providers' bills."""
+        return await answered(context, billed.answer_bills, self._journal, request)
+
+    async def Charges(self, request: query_pb2.ChargesRequest, context: Any) -> query_pb2.ChargesResponse:
+        """What they add up to."""
+        return await answered(context, billed.answer_charges, self._journal, request)
 
     async def Invoice(self, request: query_pb2.InvoiceRequest, context: Any) -> query_pb2.InvoiceResponse:
         """Draft invoices."""

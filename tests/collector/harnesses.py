@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,8 +21,11 @@ from collector.base import Collector, Sources
 from collector.readings import Window
 from tests.collector.aws.simulated import MARKED, REGION, simulated_aws
 from tests.fakes.aws.cloudwatch import FakeCloudWatch
+from tests.fakes.aws.costexplorer import FakeCostExplorer
 from tests.fakes.aws.kinesis import FakeKinesis
+from tests.fakes.aws.pricing import FakePriceList
 from tests.fakes.aws.server import aws_server
+from tests.fakes.aws.spot import FakeSpotPrices, PriceServer
 from tests.fakes.cluster.clock import SECOND, Clock
 from tests.fakes.cluster.cluster import READER, SimulatedCluster
 from tests.fakes.cluster.kubelet import Fault
@@ -238,6 +242,39 @@ def kinesis(folder: Path) -> Iterator[Source]:
         )
 
 
+@contextmanager
+def aws_cost_explorer(folder: Path) -> Iterator[Source]:
+    costs = FakeCostExplorer(WINDOW_END_US)
+    costs.cost(date(2025, 12, 31), "123456789012", "Amazon EC2", "1.25")
+    with aws_server(costs) as server, mock.patch.dict(os.environ, KEYS):
+        yield Source(
+            settings={"account": {"endpoint": server.endpoint, "attempts_max": 1}, "account_id": "123456789012"},
+            break_it=server.stop,
+            evidence=lambda: [each for each in server.operations() if each != "GetCostAndUsage"],
+        )
+
+
+@contextmanager
+def aws_prices(folder: Path) -> Iterator[Source]:
+    prices, spots = FakePriceList(), FakeSpotPrices(WINDOW_END_US)
+    prices.publish("ABC", {"regionCode": "eu-central-1"}, {"USD": "0.1150000000"})
+    spots.quote("eu-central-1a", "m5.large", WINDOW_END_US - SECOND, "0.04")
+    server = PriceServer({"pricing": prices, "ec2": spots})
+    server.start()
+    with mock.patch.dict(os.environ, KEYS):
+        yield Source(
+            settings={
+                "account": {"endpoint": server.endpoint, "attempts_max": 1},
+                "regions": ["eu-central-1"],
+                "products": [{"service": "AmazonEC2"}],
+                "spot": {"instance_types": ["m5.large"]},
+            },
+            break_it=server.stop,
+            evidence=lambda: set(server.operations()) - {"GetProducts", "DescribeSpotPriceHistory"},
+        )
+    server.stop()
+
+
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "prometheus": prometheus,
     "prometheus_history": prometheus_history,
@@ -248,4 +285,6 @@ HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "s3": s3,
     "aws": aws,
     "aws_cloudwatch": aws_cloudwatch,
+    "aws_cost_explorer": aws_cost_explorer,
+    "aws_prices": aws_prices,
 }

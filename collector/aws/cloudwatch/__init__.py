@@ -14,5 +14,5 @@ Amazon S3 user guide), and is to be reconciled with the bill.
 What is asked for is paid by metric and not by point, so much is asked for at a time, and rarely.
 
 Reading order: ``config.py``; ``streams.py`` (what is read); ``listing.py`` (which metrics there are); ``steps.py`` (what is due, and what is gone);
-``asking.py`` (requests); ``spending.py`` (what they cost); ``telling.py`` (points to events and samples); ``coverage.py``; ``collector.py``.
+``asking.py`` (requests; what they cost is kept by ``collector.aws.spending``); ``telling.py`` (points to events and samples); ``coverage.py``; ``collector.py``.
 """

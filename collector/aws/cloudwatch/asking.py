@@ -15,9 +15,9 @@ from collector.account.refusals import translated
 from collector.account.session import Account
 from collector.aws.cloudwatch.config import CloudwatchConfig, MetricQuery
 from collector.aws.cloudwatch.progress import Points
-from collector.aws.cloudwatch.spending import Tab
 from collector.aws.cloudwatch.steps import POINTS_MAX, Step
 from collector.aws.cloudwatch.streams import Dimensions
+from collector.aws.spending import Tab
 from collector.errors import PermanentError, TransientError
 from meterbook.wire.instants import SECOND_US, from_datetime, to_datetime
 
@@ -80,11 +80,12 @@ class Asker:
         if self._client is None:
             self._client = self._account.client("cloudwatch", self._config.region)
         token: dict[str, str] = {}
+        cost_usd = self._config.cost_usd(metrics)
         for _ in range(_PAGES_MAX):
-            tab.send(metrics)
+            tab.send(cost_usd)
             with translated(self._account.grants, self._config.source):
                 page = getattr(self._client, operation)(**asked, **token)
-            tab.answer(metrics, 1 + int(page.get("ResponseMetadata", {}).get("RetryAttempts", 0)))
+            tab.answer(cost_usd, 1 + int(page.get("ResponseMetadata", {}).get("RetryAttempts", 0)), metrics)
             yield page
             if not page.get("NextToken"):
                 return

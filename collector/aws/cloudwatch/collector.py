@@ -17,10 +17,10 @@ from collector.aws.cloudwatch.coverage import Reach, records, unanswered
 from collector.aws.cloudwatch.listing import Listing, listing
 from collector.aws.cloudwatch.permissions import grants
 from collector.aws.cloudwatch.progress import Progress, from_json
-from collector.aws.cloudwatch.spending import Purse, Spent, Tab
 from collector.aws.cloudwatch.steps import Step, calls, plan
 from collector.aws.cloudwatch.streams import Stream
 from collector.aws.cloudwatch.telling import Telling
+from collector.aws.spending import Purse, Spent, Tab
 from collector.errors import SourceError, TransientError
 from collector.readings import Checkpoint, Coverage, Readings, Window
 from meterbook.wire.instants import SECOND_US
@@ -36,7 +36,7 @@ class CloudwatchCollector:
         """Nothing is asked yet. Without ``account`` one is opened as configured."""
         self._config = config
         self._asker = Asker(config, account or Account(config.account, grants(config)))
-        self._purse = Purse(config)
+        self._purse = Purse(config.source, config.budget_per_month_usd)
 
     @property
     def source(self) -> str:

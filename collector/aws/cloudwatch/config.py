@@ -173,3 +173,13 @@ class CloudwatchConfig(SourceConfig):
     def source(self) -> str:
         """``cloudwatch/<account>/<region>/<name>``."""
         return f"{self.place}/{self.name}"
+
+    def cost_usd(self, metrics: int) -> Decimal:
+        """What a request for so many statistics of metrics costs; for 0, one for a list.
+
+        AWS bills each metric that is asked for, and whether several statistics of one are billed once is told differently by those who
+        measured it: here each statistic counts.
+        """
+        if metrics:
+            return self.price_per_1000_metrics_usd * metrics / 1000
+        return self.price_per_1000_requests_usd / 1000

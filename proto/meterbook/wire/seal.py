@@ -10,7 +10,8 @@ Canonical form, all integers little-endian unless said otherwise:
   where there is none; text gives an int32 length per row and then all UTF-8 bytes;
 * a section is ``"meterbook section v1\\0"``, its name, ``NUL``, its row count as uint64, and its columns in schema order;
 * a batch is ``"meterbook batch v1\\0"``, the agent's name (uint16 length first), epoch and sequence as int64, the
-  schema version as int32, the previous hash, and the SHA-256 of each section in wire order.
+  schema version as int32, the previous hash, and the SHA-256 of each section in wire order; ``charges`` and ``bills``
+  are among them where they have rows (each hash is over a name, so none can be taken for another).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from meterbook.proof.leaf import batch_seal
-from meterbook.wire.sections import EMPTY, SCHEMA_VERSION, Sections
+from meterbook.wire.sections import ADDED, EMPTY, SCHEMA_VERSION, Sections
 
 #: The hash before the first batch of an epoch.
 GENESIS = bytes(32)
@@ -51,10 +52,11 @@ def seal(place: ChainPlace, hashes: Iterable[bytes]) -> bytes:
 
 
 def section_hashes(content: Sections) -> list[bytes]:
-    """The hash of every section, in wire order."""
+    """The hash of every section that is part of the seal, in wire order."""
     return [
         section_hash(section, table) if table.num_rows else _EMPTY[section]
         for section, table in content.tables().items()
+        if table.num_rows or section not in ADDED
     ]
 
 

@@ -1,4 +1,4 @@
-"""The five sections of a batch: their Arrow schemas, and how they become bytes and tables again.
+"""The sections of a batch: their Arrow schemas, and how they become bytes and tables again.
 
 ``intake.proto`` documents the same columns for people; a test holds the two together. Decoding trusts nothing:
 a schema that differs, a null where none may be, a dictionary, a second stream in the bytes or an end that is
@@ -28,6 +28,8 @@ STALE_BITS = 0x7FF0000000000002
 STALE: float = struct.unpack("<d", STALE_BITS.to_bytes(8, "little"))[0]
 #: Largest decimal that the book holds: 29 digits before the point, 9 after.
 QUANTITY = pa.decimal128(38, 9)
+#: Money as providers tell it: parts of a cent come with up to 17 digits after the point.
+AMOUNT = pa.decimal128(38, 18)
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
@@ -63,6 +65,36 @@ EVENTS = _schema(
 )
 COVERAGE = _schema(source=pa.utf8(), start=_TIME, end=_TIME, status=pa.utf8(), reason=pa.utf8())
 DEAD_LETTERS = _schema(source=pa.utf8(), place=pa.utf8(), reason=pa.utf8(), document=pa.utf8())
+#: The columns of FOCUS that every charge has, or that nearly every question asks for; the others stand in one document.
+CHARGES = _schema(
+    source=pa.utf8(),
+    period=_TIME,
+    version=pa.utf8(),
+    line=pa.int64(),
+    BilledCost=AMOUNT,
+    EffectiveCost=AMOUNT,
+    ListCost=AMOUNT,
+    ContractedCost=AMOUNT,
+    BillingCurrency=pa.utf8(),
+    ChargeCategory=pa.utf8(),
+    BillingAccountId=pa.utf8(),
+    SubAccountId=pa.utf8(),
+    ServiceName=pa.utf8(),
+    ResourceId=pa.utf8(),
+    ChargePeriodStart=_TIME,
+    ChargePeriodEnd=_TIME,
+    Tags=pa.utf8(),
+    others=pa.utf8(),
+)
+BILLS = _schema(
+    source=pa.utf8(),
+    period=_TIME,
+    version=pa.utf8(),
+    nature=pa.utf8(),
+    issued=_TIME,
+    charges=pa.int64(),
+    billed=AMOUNT,
+)
 
 SCHEMAS = {
     "series": SERIES,
@@ -70,13 +102,21 @@ SCHEMAS = {
     "events": EVENTS,
     "coverage": COVERAGE,
     "dead_letters": DEAD_LETTERS,
+    "charges": CHARGES,
+    "bills": BILLS,
 }
+#: Sections that were added to the format: in the seal of a batch they stand where they have rows, and so change no other seal.
+ADDED = frozenset({"charges", "bills"})
 
 #: Every section without rows, made once: a batch is mostly sections that it does not use.
 EMPTY = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
 
 #: What a coverage record may say of its interval.
 STATUSES = ("complete", "partial", "failed", "throttled", "lost")
+#: What a bill may be: what is owed, the same added up by somebody else, or what will probably be owed.
+NATURES = ("billed", "reconciliation", "estimate")
+#: Costs from here on, in magnitude, could not be added up.
+COST_LIMIT = 10**14
 
 #: Bytes that one section may have in memory, unless the caller says otherwise.
 DECODED_BYTES_MAX = 128 << 20
@@ -108,6 +148,8 @@ class Sections:
     events: pa.Table
     coverage: pa.Table
     dead_letters: pa.Table
+    charges: pa.Table
+    bills: pa.Table
 
     @property
     def rows(self) -> int:

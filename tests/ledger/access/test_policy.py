@@ -26,7 +26,19 @@ CALLERS = {
     "anonymous": ANONYMOUS,
 }
 OWN = {"Usage", "Invoice", "Coverage", "Checkpoint", "Consistency", "Keys"}
-ALL_TENANTS = OWN | {"Cost", "Margin", "Agents", "DeadLetters", "Definitions", "Verify", "Inclusion", "Apply", "Book"}
+ALL_TENANTS = OWN | {
+    "Cost",
+    "Margin",
+    "Bills",
+    "Charges",
+    "Agents",
+    "DeadLetters",
+    "Definitions",
+    "Verify",
+    "Inclusion",
+    "Apply",
+    "Book",
+}
 ALLOWED = {
     "admin": ALL_TENANTS | {"IssueToken", "InviteAgent", "Revoke", "Rotate", "List", "RotateKey"},
     "operator": ALL_TENANTS,

@@ -59,6 +59,8 @@ def test_usage_as_json(shop: Running) -> None:
         ["cost"],
         ["margin", "--at", "2026-03-10"],
         ["invoice", "acme", "--at", "2026-03-10"],
+        ["bills"],
+        ["charges", "--by", "ServiceName"],
         ["agents"],
         ["coverage"],
         ["dead-letters"],
@@ -88,6 +90,25 @@ def test_an_invoice_reads_like_one(shop: Running) -> None:
     assert lines[-1] == "coverage 83.33 %; as of position 8"
     (draft,) = shop.json("invoice", "acme", "--at", "2026-03-10")["invoices"]
     assert draft["plan_version"] == 1 and draft["total"] == "11.92"
+
+
+def test_bills_and_what_they_add_up_to(shop: Running) -> None:
+    lines = shop.cli("bills").splitlines()
+    assert lines[1].split()[-6:] == ["2", "3", "incomplete:", "1", "of", "2", "charges"][-6:]
+    assert lines[2].split()[:3] + lines[2].split()[-2:] == [
+        "bills/focus",
+        "2026-01",
+        "v1",
+        "10.340000000000000001",
+        "stands",
+    ]
+    lines = shop.cli("charges", "--by", "ServiceName", "--by", "Tags.team", "--limit", "1").splitlines()
+    assert lines[1].split() == ["Amazon", "EC2", "red", "1", *["12.340000000000000001"] * 2, "USD"]
+    assert lines[2] == (
+        "total 10.340000000000000001 USD billed, 10.340000000000000001 effective; 1 more rows; as of position 8"
+    )
+    assert "\\x1b[31mS3" in shop.cli("charges", "--by", "ServiceName", "--from", "2026-01-01T01:00:00Z")
+    assert shop.json("charges", "--nature", "estimate") == {"as_of": 8, "rows": [], "rows_total": 0, "totals": []}
 
 
 def test_integers_are_numbers_in_json(shop: Running) -> None:
@@ -126,6 +147,8 @@ def test_verify(shop: Running) -> None:
         (["usage", "--from", "2026-03-10T10:00"], "range.start: '2026-03-10T10:00' has no offset: end it with Z or +01:00"),
         (["usage", "--as-of", "9"], "as_of: position 9 is not in the book, which ends at 8"),
         (["cost", "--from", "2026-03-11", "--to", "2026-03-10"], "range.end: 2026-03-10T00:00:00Z is before range.start 2026-03-11T00:00:00Z; give an end that is not before the start"),
+        (["charges", "--by", "Region"], "by: no charge here has 'Region'; every one has source, BillingCurrency, "),
+        (["charges", "--source", "x"], "sources: no bill is of 'x'; there are bills/focus"),
         (["invoice", "acmee"], "tenant: tenant 'acmee' has no subscription in the billing period"),
     ],
 )  # fmt: skip

@@ -28,6 +28,10 @@ QUESTIONS: dict[str, Callable[[Running, int], Message]] = {
     "invoice": lambda shop, position: shop.query.Invoice(
         query_pb2.InvoiceRequest(as_of=position, tenant="acme", at=MARCH)
     ),
+    "bills": lambda shop, position: shop.query.Bills(query_pb2.BillsRequest(as_of=position)),
+    "charges": lambda shop, position: shop.query.Charges(
+        query_pb2.ChargesRequest(as_of=position, by=["ServiceName", "Tags.team"])
+    ),
     "agents": lambda shop, position: shop.query.Agents(query_pb2.AgentsRequest(as_of=position)),
     "coverage": lambda shop, position: shop.query.Coverage(query_pb2.CoverageRequest(as_of=position)),
     "dead letters": lambda shop, position: shop.query.DeadLetters(query_pb2.DeadLettersRequest(as_of=position)),

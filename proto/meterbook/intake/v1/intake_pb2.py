@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n meterbook/intake/v1/intake.proto\x12\x13meterbook.intake.v1\"t\n\rClientMessage\x12+\n\x05hello\x18\x01 \x01(\x0b\x32\x1a.meterbook.intake.v1.HelloH\x00\x12+\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1a.meterbook.intake.v1.BatchH\x00\x42\t\n\x07message\"\xd4\x01\n\rServerMessage\x12-\n\x06resume\x18\x01 \x01(\x0b\x32\x1b.meterbook.intake.v1.ResumeH\x00\x12\'\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x18.meterbook.intake.v1.AckH\x00\x12/\n\x07refusal\x18\x03 \x01(\x0b\x32\x1c.meterbook.intake.v1.RefusalH\x00\x12/\n\x07witness\x18\x04 \x01(\x0b\x32\x1c.meterbook.intake.v1.WitnessH\x00\x42\t\n\x07message\"`\n\x05Hello\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x0e\n\x06schema\x18\x03 \x01(\x05\x12\x10\n\x08software\x18\x04 \x01(\t\x12\x17\n\x0f\x63heckpoint_size\x18\x05 \x01(\x03\"\x87\x01\n\x06Resume\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x15\n\rin_flight_max\x18\x03 \x01(\x05\x12\x17\n\x0f\x62\x61tch_bytes_max\x18\x04 \x01(\x03\x12-\n\x07witness\x18\x05 \x01(\x0b\x32\x1c.meterbook.intake.v1.Witness\"\xb2\x01\n\x07Witness\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x15\n\rverifier_keys\x18\x02 \x03(\t\x12\x11\n\trotations\x18\x03 \x03(\t\x12\x1c\n\x14\x63onsistent_with_size\x18\x04 \x01(\x03\x12\x18\n\x10\x63onsistency_path\x18\x05 \x03(\x0c\x12\x31\n\tinclusion\x18\x06 \x01(\x0b\x32\x1e.meterbook.intake.v1.Inclusion\"N\n\tInclusion\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0c\n\x04path\x18\x04 \x03(\x0c\"\x97\x01\n\x05\x42\x61tch\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x15\n\rprevious_hash\x18\x02 \x01(\x0c\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12\x0e\n\x06series\x18\x04 \x01(\x0c\x12\x0f\n\x07samples\x18\x05 \x01(\x0c\x12\x0e\n\x06\x65vents\x18\x06 \x01(\x0c\x12\x10\n\x08\x63overage\x18\x07 \x01(\x0c\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x08 \x01(\x0c\"7\n\x03\x41\x63k\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x10\n\x08position\x18\x03 \x01(\x03\"\\\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\x04\x63ode\x18\x02 \x01(\x0e\x32 .meterbook.intake.v1.RefusalCode\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xe2\x01\n\x05\x45vent\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0e\n\x06tenant\x18\x05 \x01(\t\x12\x0c\n\x04time\x18\x06 \x01(\t\x12\r\n\x05value\x18\x07 \x01(\t\x12>\n\nproperties\x18\x08 \x03(\x0b\x32*.meterbook.intake.v1.Event.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\rRecordRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12*\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1a.meterbook.intake.v1.Event\"\"\n\x0eRecordResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\".\n\x0cLeaseRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\"R\n\rLeaseResponse\x12-\n\x04held\x18\x01 \x03(\x0b\x32\x1f.meterbook.intake.v1.HeldSource\x12\x12\n\nduration_s\x18\x02 \x01(\x05\"+\n\nHeldSource\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t*\xf6\x01\n\x0bRefusalCode\x12\x1c\n\x18REFUSAL_CODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16REFUSAL_CODE_MALFORMED\x10\x01\x12\x1d\n\x19REFUSAL_CODE_BROKEN_CHAIN\x10\x02\x12\x19\n\x15REFUSAL_CODE_CONFLICT\x10\x03\x12\x1d\n\x19REFUSAL_CODE_OUT_OF_ORDER\x10\x04\x12\x1a\n\x16REFUSAL_CODE_TOO_LARGE\x10\x05\x12\x1c\n\x18REFUSAL_CODE_UNAVAILABLE\x10\x06\x12\x1a\n\x16REFUSAL_CODE_FORBIDDEN\x10\x07\x32\x81\x02\n\x06Intake\x12T\n\x06Stream\x12\".meterbook.intake.v1.ClientMessage\x1a\".meterbook.intake.v1.ServerMessage(\x01\x30\x01\x12Q\n\x06Record\x12\".meterbook.intake.v1.RecordRequest\x1a#.meterbook.intake.v1.RecordResponse\x12N\n\x05Lease\x12!.meterbook.intake.v1.LeaseRequest\x1a\".meterbook.intake.v1.LeaseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n meterbook/intake/v1/intake.proto\x12\x13meterbook.intake.v1\"t\n\rClientMessage\x12+\n\x05hello\x18\x01 \x01(\x0b\x32\x1a.meterbook.intake.v1.HelloH\x00\x12+\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1a.meterbook.intake.v1.BatchH\x00\x42\t\n\x07message\"\xd4\x01\n\rServerMessage\x12-\n\x06resume\x18\x01 \x01(\x0b\x32\x1b.meterbook.intake.v1.ResumeH\x00\x12\'\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x18.meterbook.intake.v1.AckH\x00\x12/\n\x07refusal\x18\x03 \x01(\x0b\x32\x1c.meterbook.intake.v1.RefusalH\x00\x12/\n\x07witness\x18\x04 \x01(\x0b\x32\x1c.meterbook.intake.v1.WitnessH\x00\x42\t\n\x07message\"`\n\x05Hello\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x0e\n\x06schema\x18\x03 \x01(\x05\x12\x10\n\x08software\x18\x04 \x01(\t\x12\x17\n\x0f\x63heckpoint_size\x18\x05 \x01(\x03\"\x87\x01\n\x06Resume\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x15\n\rin_flight_max\x18\x03 \x01(\x05\x12\x17\n\x0f\x62\x61tch_bytes_max\x18\x04 \x01(\x03\x12-\n\x07witness\x18\x05 \x01(\x0b\x32\x1c.meterbook.intake.v1.Witness\"\xb2\x01\n\x07Witness\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x15\n\rverifier_keys\x18\x02 \x03(\t\x12\x11\n\trotations\x18\x03 \x03(\t\x12\x1c\n\x14\x63onsistent_with_size\x18\x04 \x01(\x03\x12\x18\n\x10\x63onsistency_path\x18\x05 \x03(\x0c\x12\x31\n\tinclusion\x18\x06 \x01(\x0b\x32\x1e.meterbook.intake.v1.Inclusion\"N\n\tInclusion\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0c\n\x04path\x18\x04 \x03(\x0c\"\xb7\x01\n\x05\x42\x61tch\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x15\n\rprevious_hash\x18\x02 \x01(\x0c\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12\x0e\n\x06series\x18\x04 \x01(\x0c\x12\x0f\n\x07samples\x18\x05 \x01(\x0c\x12\x0e\n\x06\x65vents\x18\x06 \x01(\x0c\x12\x10\n\x08\x63overage\x18\x07 \x01(\x0c\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x08 \x01(\x0c\x12\x0f\n\x07\x63harges\x18\t \x01(\x0c\x12\r\n\x05\x62ills\x18\n \x01(\x0c\"7\n\x03\x41\x63k\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x10\n\x08position\x18\x03 \x01(\x03\"\\\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\x04\x63ode\x18\x02 \x01(\x0e\x32 .meterbook.intake.v1.RefusalCode\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xe2\x01\n\x05\x45vent\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0e\n\x06tenant\x18\x05 \x01(\t\x12\x0c\n\x04time\x18\x06 \x01(\t\x12\r\n\x05value\x18\x07 \x01(\t\x12>\n\nproperties\x18\x08 \x03(\x0b\x32*.meterbook.intake.v1.Event.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\rRecordRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12*\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1a.meterbook.intake.v1.Event\"\"\n\x0eRecordResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\".\n\x0cLeaseRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\"R\n\rLeaseResponse\x12-\n\x04held\x18\x01 \x03(\x0b\x32\x1f.meterbook.intake.v1.HeldSource\x12\x12\n\nduration_s\x18\x02 \x01(\x05\"+\n\nHeldSource\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t*\xf6\x01\n\x0bRefusalCode\x12\x1c\n\x18REFUSAL_CODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16REFUSAL_CODE_MALFORMED\x10\x01\x12\x1d\n\x19REFUSAL_CODE_BROKEN_CHAIN\x10\x02\x12\x19\n\x15REFUSAL_CODE_CONFLICT\x10\x03\x12\x1d\n\x19REFUSAL_CODE_OUT_OF_ORDER\x10\x04\x12\x1a\n\x16REFUSAL_CODE_TOO_LARGE\x10\x05\x12\x1c\n\x18REFUSAL_CODE_UNAVAILABLE\x10\x06\x12\x1a\n\x16REFUSAL_CODE_FORBIDDEN\x10\x07\x32\x81\x02\n\x06Intake\x12T\n\x06Stream\x12\".meterbook.intake.v1.ClientMessage\x1a\".meterbook.intake.v1.ServerMessage(\x01\x30\x01\x12Q\n\x06Record\x12\".meterbook.intake.v1.RecordRequest\x1a#.meterbook.intake.v1.RecordResponse\x12N\n\x05Lease\x12!.meterbook.intake.v1.LeaseRequest\x1a\".meterbook.intake.v1.LeaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT_PROPERTIESENTRY']._loaded_options = None
   _globals['_EVENT_PROPERTIESENTRY']._serialized_options = b'8\001'
-  _globals['_REFUSALCODE']._serialized_start=1712
-  _globals['_REFUSALCODE']._serialized_end=1958
+  _globals['_REFUSALCODE']._serialized_start=1744
+  _globals['_REFUSALCODE']._serialized_end=1990
   _globals['_CLIENTMESSAGE']._serialized_start=57
   _globals['_CLIENTMESSAGE']._serialized_end=173
   _globals['_SERVERMESSAGE']._serialized_start=176
@@ -48,25 +48,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INCLUSION']._serialized_start=807
   _globals['_INCLUSION']._serialized_end=885
   _globals['_BATCH']._serialized_start=888
-  _globals['_BATCH']._serialized_end=1039
-  _globals['_ACK']._serialized_start=1041
-  _globals['_ACK']._serialized_end=1096
-  _globals['_REFUSAL']._serialized_start=1098
-  _globals['_REFUSAL']._serialized_end=1190
-  _globals['_EVENT']._serialized_start=1193
-  _globals['_EVENT']._serialized_end=1419
-  _globals['_EVENT_PROPERTIESENTRY']._serialized_start=1370
-  _globals['_EVENT_PROPERTIESENTRY']._serialized_end=1419
-  _globals['_RECORDREQUEST']._serialized_start=1421
-  _globals['_RECORDREQUEST']._serialized_end=1496
-  _globals['_RECORDRESPONSE']._serialized_start=1498
-  _globals['_RECORDRESPONSE']._serialized_end=1532
-  _globals['_LEASEREQUEST']._serialized_start=1534
-  _globals['_LEASEREQUEST']._serialized_end=1580
-  _globals['_LEASERESPONSE']._serialized_start=1582
-  _globals['_LEASERESPONSE']._serialized_end=1664
-  _globals['_HELDSOURCE']._serialized_start=1666
-  _globals['_HELDSOURCE']._serialized_end=1709
-  _globals['_INTAKE']._serialized_start=1961
-  _globals['_INTAKE']._serialized_end=2218
+  _globals['_BATCH']._serialized_end=1071
+  _globals['_ACK']._serialized_start=1073
+  _globals['_ACK']._serialized_end=1128
+  _globals['_REFUSAL']._serialized_start=1130
+  _globals['_REFUSAL']._serialized_end=1222
+  _globals['_EVENT']._serialized_start=1225
+  _globals['_EVENT']._serialized_end=1451
+  _globals['_EVENT_PROPERTIESENTRY']._serialized_start=1402
+  _globals['_EVENT_PROPERTIESENTRY']._serialized_end=1451
+  _globals['_RECORDREQUEST']._serialized_start=1453
+  _globals['_RECORDREQUEST']._serialized_end=1528
+  _globals['_RECORDRESPONSE']._serialized_start=1530
+  _globals['_RECORDRESPONSE']._serialized_end=1564
+  _globals['_LEASEREQUEST']._serialized_start=1566
+  _globals['_LEASEREQUEST']._serialized_end=1612
+  _globals['_LEASERESPONSE']._serialized_start=1614
+  _globals['_LEASERESPONSE']._serialized_end=1696
+  _globals['_HELDSOURCE']._serialized_start=1698
+  _globals['_HELDSOURCE']._serialized_end=1741
+  _globals['_INTAKE']._serialized_start=1993
+  _globals['_INTAKE']._serialized_end=2250
 # @@protoc_insertion_point(module_scope)

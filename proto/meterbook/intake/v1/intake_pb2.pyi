@@ -290,6 +290,13 @@ class Batch(google.protobuf.message.Message):
                     properties utf8 (JSON object, keys sorted)
       coverage      source utf8, start timestamp, end timestamp, status utf8, reason utf8
       dead_letters  source utf8, place utf8, reason utf8, document utf8
+      charges       source utf8, period timestamp, version utf8, line int64, BilledCost decimal128(38, 18),
+                    EffectiveCost decimal128(38, 18), ListCost decimal128(38, 18), ContractedCost decimal128(38, 18),
+                    BillingCurrency utf8, ChargeCategory utf8, BillingAccountId utf8, SubAccountId utf8,
+                    ServiceName utf8, ResourceId utf8, ChargePeriodStart timestamp, ChargePeriodEnd timestamp,
+                    Tags utf8 (JSON object, keys sorted), others utf8 (the same: all other columns of FOCUS, as text)
+      bills         source utf8, period timestamp, version utf8, nature utf8, issued timestamp, charges int64,
+                    billed decimal128(38, 18)
 
     series_id and identity are the first and the second eight bytes (big-endian, signed) of the SHA-256 that
     meterbook.wire.series describes. A series is defined before or in the batch that first uses it in an epoch, and
@@ -297,6 +304,10 @@ class Batch(google.protobuf.message.Message):
     A sample whose value is the NaN with the bits 0x7ff0000000000002 says that its series ends there. A microsecond before the
     first sample of a counter it says that the series had been out of sight: nothing before that sample is counted. Two microseconds
     before any sample of a counter it says that meanwhile another series counted the same: so it is, too.
+
+    A charge is a row of FOCUS, "" where that has null. Those of one source, billing period and version are numbered by "line" from 0 on, and are
+    a bill: it stands once a row of bills says how many there are, and what their BilledCost adds up to, and is overtaken as a whole by
+    the next version that does. Its nature is "billed", "reconciliation" (of somebody who adds up the same charges) or "estimate".
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -309,6 +320,8 @@ class Batch(google.protobuf.message.Message):
     EVENTS_FIELD_NUMBER: builtins.int
     COVERAGE_FIELD_NUMBER: builtins.int
     DEAD_LETTERS_FIELD_NUMBER: builtins.int
+    CHARGES_FIELD_NUMBER: builtins.int
+    BILLS_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """1, 2, 3 ... within the epoch, without gaps."""
     previous_hash: builtins.bytes
@@ -320,6 +333,8 @@ class Batch(google.protobuf.message.Message):
     events: builtins.bytes
     coverage: builtins.bytes
     dead_letters: builtins.bytes
+    charges: builtins.bytes
+    bills: builtins.bytes
     def __init__(
         self,
         *,
@@ -331,8 +346,10 @@ class Batch(google.protobuf.message.Message):
         events: builtins.bytes = ...,
         coverage: builtins.bytes = ...,
         dead_letters: builtins.bytes = ...,
+        charges: builtins.bytes = ...,
+        bills: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["coverage", b"coverage", "dead_letters", b"dead_letters", "events", b"events", "hash", b"hash", "previous_hash", b"previous_hash", "samples", b"samples", "sequence", b"sequence", "series", b"series"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bills", b"bills", "charges", b"charges", "coverage", b"coverage", "dead_letters", b"dead_letters", "events", b"events", "hash", b"hash", "previous_hash", b"previous_hash", "samples", b"samples", "sequence", b"sequence", "series", b"series"]) -> None: ...
 
 global___Batch = Batch
 

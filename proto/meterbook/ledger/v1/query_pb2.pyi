@@ -344,6 +344,225 @@ class MarginResponse(google.protobuf.message.Message):
 global___MarginResponse = MarginResponse
 
 @typing.final
+class BillsRequest(google.protobuf.message.Message):
+    """BillsRequest selects bills."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    SOURCES_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    @property
+    def sources(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Empty for all."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        sources: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "sources", b"sources"]) -> None: ...
+
+global___BillsRequest = BillsRequest
+
+@typing.final
+class BillRow(google.protobuf.message.Message):
+    """BillRow is one version of the bill of a month."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    NATURE_FIELD_NUMBER: builtins.int
+    ISSUED_FIELD_NUMBER: builtins.int
+    CHARGES_FIELD_NUMBER: builtins.int
+    BILLED_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    RECEIVED_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    source: builtins.str
+    period: builtins.str
+    """Beginning of the month."""
+    version: builtins.str
+    nature: builtins.str
+    """"billed", "reconciliation" or "estimate"."""
+    issued: builtins.str
+    """When the provider made it."""
+    charges: builtins.int
+    billed: builtins.str
+    """Sum of BilledCost, whatever the currencies."""
+    state: builtins.str
+    """"stands"; "overtaken" by a newer version; "incomplete" where charges are missing or do not add up."""
+    received: builtins.int
+    """Charges that are in the book; 0 where the version is overtaken."""
+    position: builtins.int
+    """Where it was closed."""
+    def __init__(
+        self,
+        *,
+        source: builtins.str = ...,
+        period: builtins.str = ...,
+        version: builtins.str = ...,
+        nature: builtins.str = ...,
+        issued: builtins.str = ...,
+        charges: builtins.int = ...,
+        billed: builtins.str = ...,
+        state: builtins.str = ...,
+        received: builtins.int = ...,
+        position: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["billed", b"billed", "charges", b"charges", "issued", b"issued", "nature", b"nature", "period", b"period", "position", b"position", "received", b"received", "source", b"source", "state", b"state", "version", b"version"]) -> None: ...
+
+global___BillRow = BillRow
+
+@typing.final
+class BillsResponse(google.protobuf.message.Message):
+    """BillsResponse holds the versions: by source, the newest month and the newest version first."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BillRow]: ...
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        rows: collections.abc.Iterable[global___BillRow] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows"]) -> None: ...
+
+global___BillsResponse = BillsResponse
+
+@typing.final
+class ChargesRequest(google.protobuf.message.Message):
+    """ChargesRequest selects charges of bills that stand."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    RANGE_FIELD_NUMBER: builtins.int
+    SOURCES_FIELD_NUMBER: builtins.int
+    NATURE_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    nature: builtins.str
+    """"billed" (the default), "reconciliation" or "estimate"; they are never added to each other."""
+    limit: builtins.int
+    """Most rows to give, the greatest BilledCost first; 0 for 1,000."""
+    @property
+    def range(self) -> global___Range:
+        """The time in which ChargePeriodStart lies; not widened."""
+
+    @property
+    def sources(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Empty for all."""
+
+    @property
+    def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Columns of FOCUS, "Tags.<key>", "day" or "month"."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        range: global___Range | None = ...,
+        sources: collections.abc.Iterable[builtins.str] | None = ...,
+        nature: builtins.str = ...,
+        by: collections.abc.Iterable[builtins.str] | None = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["range", b"range"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "by", b"by", "limit", b"limit", "nature", b"nature", "range", b"range", "sources", b"sources"]) -> None: ...
+
+global___ChargesRequest = ChargesRequest
+
+@typing.final
+class ChargeRow(google.protobuf.message.Message):
+    """ChargeRow is what some charges of one currency add up to."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class GroupEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    GROUP_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
+    CHARGES_FIELD_NUMBER: builtins.int
+    BILLED_COST_FIELD_NUMBER: builtins.int
+    EFFECTIVE_COST_FIELD_NUMBER: builtins.int
+    LIST_COST_FIELD_NUMBER: builtins.int
+    CONTRACTED_COST_FIELD_NUMBER: builtins.int
+    currency: builtins.str
+    charges: builtins.int
+    billed_cost: builtins.str
+    effective_cost: builtins.str
+    list_cost: builtins.str
+    contracted_cost: builtins.str
+    @property
+    def group(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        group: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        currency: builtins.str = ...,
+        charges: builtins.int = ...,
+        billed_cost: builtins.str = ...,
+        effective_cost: builtins.str = ...,
+        list_cost: builtins.str = ...,
+        contracted_cost: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["billed_cost", b"billed_cost", "charges", b"charges", "contracted_cost", b"contracted_cost", "currency", b"currency", "effective_cost", b"effective_cost", "group", b"group", "list_cost", b"list_cost"]) -> None: ...
+
+global___ChargeRow = ChargeRow
+
+@typing.final
+class ChargesResponse(google.protobuf.message.Message):
+    """ChargesResponse holds the rows, how many there are in all, and per currency the sum of all charges."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    ROWS_TOTAL_FIELD_NUMBER: builtins.int
+    TOTALS_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    rows_total: builtins.int
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ChargeRow]: ...
+    @property
+    def totals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ChargeRow]: ...
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        rows: collections.abc.Iterable[global___ChargeRow] | None = ...,
+        rows_total: builtins.int = ...,
+        totals: collections.abc.Iterable[global___ChargeRow] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows", "rows_total", b"rows_total", "totals", b"totals"]) -> None: ...
+
+global___ChargesResponse = ChargesResponse
+
+@typing.final
 class InvoiceRequest(google.protobuf.message.Message):
     """InvoiceRequest names a draft invoice."""
 

@@ -50,6 +50,16 @@ class QueryStub(object):
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.MarginRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.MarginResponse.FromString,
                 _registered_method=True)
+        self.Bills = channel.unary_unary(
+                '/meterbook.ledger.v1.Query/Bills',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.BillsRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.BillsResponse.FromString,
+                _registered_method=True)
+        self.Charges = channel.unary_unary(
+                '/meterbook.ledger.v1.Query/Charges',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.ChargesRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.ChargesResponse.FromString,
+                _registered_method=True)
         self.Invoice = channel.unary_unary(
                 '/meterbook.ledger.v1.Query/Invoice',
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.InvoiceRequest.SerializeToString,
@@ -102,6 +112,20 @@ class QueryServicer(object):
 
     def Margin(self, request, context):
         """Margin sets revenue against cost, per tenant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Bills(self, request, context):
+        """Bills lists what providers billed, month by month: every version, and which of them stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Charges(self, request, context):
+        """Charges adds up the bills that stand, by any column of FOCUS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,6 +190,16 @@ def add_QueryServicer_to_server(servicer, server):
                     servicer.Margin,
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.MarginRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.MarginResponse.SerializeToString,
+            ),
+            'Bills': grpc.unary_unary_rpc_method_handler(
+                    servicer.Bills,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.BillsRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.BillsResponse.SerializeToString,
+            ),
+            'Charges': grpc.unary_unary_rpc_method_handler(
+                    servicer.Charges,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.ChargesRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.ChargesResponse.SerializeToString,
             ),
             'Invoice': grpc.unary_unary_rpc_method_handler(
                     servicer.Invoice,
@@ -280,6 +314,60 @@ class Query(object):
             '/meterbook.ledger.v1.Query/Margin',
             meterbook_dot_ledger_dot_v1_dot_query__pb2.MarginRequest.SerializeToString,
             meterbook_dot_ledger_dot_v1_dot_query__pb2.MarginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Bills(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Query/Bills',
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.BillsRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.BillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Charges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Query/Charges',
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.ChargesRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.ChargesResponse.FromString,
             options,
             channel_credentials,
             insecure,

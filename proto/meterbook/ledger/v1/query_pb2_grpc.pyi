@@ -44,6 +44,18 @@ class QueryStub:
     ]
     """Margin sets revenue against cost, per tenant."""
 
+    Bills: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.BillsRequest,
+        meterbook.ledger.v1.query_pb2.BillsResponse,
+    ]
+    """Bills lists what providers billed, month by month: every version, and which of them stands."""
+
+    Charges: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.ChargesRequest,
+        meterbook.ledger.v1.query_pb2.ChargesResponse,
+    ]
+    """Charges adds up the bills that stand, by any column of FOCUS."""
+
     Invoice: grpc.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.InvoiceRequest,
         meterbook.ledger.v1.query_pb2.InvoiceResponse,
@@ -100,6 +112,18 @@ class QueryAsyncStub:
         meterbook.ledger.v1.query_pb2.MarginResponse,
     ]
     """Margin sets revenue against cost, per tenant."""
+
+    Bills: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.BillsRequest,
+        meterbook.ledger.v1.query_pb2.BillsResponse,
+    ]
+    """Bills lists what providers billed, month by month: every version, and which of them stands."""
+
+    Charges: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.ChargesRequest,
+        meterbook.ledger.v1.query_pb2.ChargesResponse,
+    ]
+    """Charges adds up the bills that stand, by any column of FOCUS."""
 
     Invoice: grpc.aio.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.InvoiceRequest,
@@ -163,6 +187,22 @@ class QueryServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.query_pb2.MarginResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.MarginResponse]]:
         """Margin sets revenue against cost, per tenant."""
+
+    @abc.abstractmethod
+    def Bills(
+        self,
+        request: meterbook.ledger.v1.query_pb2.BillsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.query_pb2.BillsResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.BillsResponse]]:
+        """Bills lists what providers billed, month by month: every version, and which of them stands."""
+
+    @abc.abstractmethod
+    def Charges(
+        self,
+        request: meterbook.ledger.v1.query_pb2.ChargesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.query_pb2.ChargesResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.ChargesResponse]]:
+        """Charges adds up the bills that stand, by any column of FOCUS."""
 
     @abc.abstractmethod
     def Invoice(

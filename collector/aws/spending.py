@@ -1,7 +1,6 @@
 """What asking costs, and the budget that ends it.
 
-AWS bills each metric that is asked for, and whether several statistics of one are billed once is told differently by those who
-measured it: here each statistic counts, on each page and at each attempt, so that the truth is at most what is told. What was answered stands in the checkpoint, so that a
+Each page counts, at each attempt, so that the truth is at most what is told. What was answered stands in the checkpoint, so that a
 budget outlives restarts. What was asked in vain, or could not be stored, is remembered as long as the process lives. Retries within one
 request can exceed the budget by themselves, and count for the next.
 """
@@ -13,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from collector.aws.cloudwatch.config import CloudwatchConfig
 from collector.errors import PermanentError
 from meterbook.wire.instants import from_datetime, text, to_datetime
 
@@ -24,7 +22,7 @@ class BudgetSpent(PermanentError):
 
 @dataclass(frozen=True)
 class Spent:
-    """What was asked for and spent: in a calendar month, and since ``since_us``."""
+    """What was asked for and spent: in a calendar month, and since ``since_us``. Metrics are counted where they are what is paid for."""
 
     month: str
     since_us: int
@@ -38,8 +36,9 @@ class Spent:
 class Purse:
     """The money of one source, over all collections of this process."""
 
-    def __init__(self, config: CloudwatchConfig) -> None:
-        self._config = config
+    def __init__(self, source: str, budget_usd: Decimal) -> None:
+        """``budget_usd`` is what may be spent in a calendar month (UTC)."""
+        self.source, self.budget_usd = source, budget_usd
         self._month, self._usd = "", Decimal(0)
 
     def open(self, document: Mapping[str, Any] | None, since_us: int, now_us: int) -> Tab:
@@ -51,7 +50,7 @@ class Purse:
         if self._month != month:
             self._month, self._usd = month, Decimal(0)
         self._usd = max(self._usd, Decimal(before.month_usd))
-        return Tab(self, self._config, before, now_us)
+        return Tab(self, before, now_us)
 
     def take(self, cost_usd: Decimal) -> None:
         """Spend."""
@@ -66,31 +65,30 @@ class Purse:
 class Tab:
     """What one collection spends."""
 
-    def __init__(self, purse: Purse, config: CloudwatchConfig, spent: Spent, now_us: int) -> None:
+    def __init__(self, purse: Purse, spent: Spent, now_us: int) -> None:
         self.spent = spent
-        self._purse, self._config, self._now_us = purse, config, now_us
+        self._purse, self._now_us = purse, now_us
         self._answered = False
 
-    def send(self, metrics: int) -> None:
-        """Before a request for some metrics, 0 for a list. Raises BudgetSpent."""
-        cost_usd = self._cost_usd(metrics)
-        budget_usd = self._config.budget_per_month_usd
+    def send(self, cost_usd: Decimal) -> None:
+        """Before a request that costs so much. Raises BudgetSpent."""
+        budget_usd = self._purse.budget_usd
         if self._purse.usd + cost_usd > budget_usd:
+            metrics = f"for {self.spent.month_metrics} metrics " if self.spent.month_metrics else ""
             raise BudgetSpent(
-                f"{self._config.source}: the budget of {budget_usd} USD for {self.spent.month} does not allow for another request: "
-                f"{self._purse.usd.normalize():f} USD are spent, for {self.spent.month_metrics} metrics in {self.spent.month_requests} "
+                f"{self._purse.source}: the budget of {budget_usd} USD for {self.spent.month} does not allow for another request: "
+                f"{self._purse.usd.normalize():f} USD are spent, {metrics}in {self.spent.month_requests} "
                 f"requests that were answered; it begins anew at {text(self._next_month_us())}"
             )
         self._purse.take(cost_usd)
 
-    def answer(self, metrics: int, attempts: int) -> None:
-        """After the answer to a request that was sent so often."""
-        cost_usd = self._cost_usd(metrics) * attempts
-        self._purse.take(cost_usd - self._cost_usd(metrics))
+    def answer(self, cost_usd: Decimal, attempts: int, metrics: int = 0) -> None:
+        """After the answer to a request that was sent so often; ``cost_usd`` and ``metrics`` are those of one attempt."""
+        self._purse.take(cost_usd * (attempts - 1))
         before = self.spent
         self.spent = replace(
             before,
-            month_usd=f"{Decimal(before.month_usd) + cost_usd:f}",
+            month_usd=f"{Decimal(before.month_usd) + cost_usd * attempts:f}",
             month_requests=before.month_requests + attempts,
             month_metrics=before.month_metrics + metrics * attempts,
             requests=before.requests + attempts,
@@ -101,11 +99,6 @@ class Tab:
     def added(self, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
         """The checkpoint with what was spent; the same where nothing was."""
         return {**checkpoint, "spent": asdict(self.spent)} if self._answered else checkpoint
-
-    def _cost_usd(self, metrics: int) -> Decimal:
-        if metrics:
-            return self._config.price_per_1000_metrics_usd * metrics / 1000
-        return self._config.price_per_1000_requests_usd / 1000
 
     def _next_month_us(self) -> int:
         now = to_datetime(self._now_us)

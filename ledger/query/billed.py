@@ -1,0 +1,87 @@
+"""What providers billed, as the wire gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ledger.costing.bills import Bill, bills
+from ledger.costing.charges import COSTS, ChargeSum, NoSuchColumn, charge_sums
+from ledger.directory.decimals import plain_text
+from ledger.journal.journal import Journal
+from ledger.journal.view import LATEST_US
+from ledger.query.questions import BadQuestion, Book, instant, suggestion
+from meterbook.ledger.v1 import query_pb2
+from meterbook.wire import instants
+from meterbook.wire.sections import NATURES
+
+_ROWS_DEFAULT, _ROWS_MAX = 1_000, 100_000
+_COLUMNS_MAX = 20
+
+
+def answer_bills(journal: Journal, request: query_pb2.BillsRequest) -> query_pb2.BillsResponse:
+    """Every version of every bill. Raises BadQuestion, JournalError."""
+    book = Book.at(journal, request.as_of)
+    rows = [
+        query_pb2.BillRow(
+            source=bill.source,
+            period=instants.text(bill.period_us),
+            version=bill.version,
+            nature=bill.nature,
+            issued=instants.text(bill.issued_us),
+            charges=bill.charges,
+            billed=plain_text(bill.billed),
+            state=bill.state,
+            received=bill.lines or 0,
+            position=bill.position,
+        )
+        for bill in _asked(book, request.sources)
+    ]
+    return query_pb2.BillsResponse(as_of=book.view.position, rows=rows)
+
+
+def answer_charges(journal: Journal, request: query_pb2.ChargesRequest) -> query_pb2.ChargesResponse:
+    """Sums of the charges of standing bills. Raises BadQuestion, JournalError."""
+    limit, nature = request.limit or _ROWS_DEFAULT, request.nature or NATURES[0]
+    if not 0 < limit <= _ROWS_MAX:
+        raise BadQuestion(f"limit: {limit} is not between 1 and {_ROWS_MAX}")
+    if nature not in NATURES:
+        raise BadQuestion(f"nature: {nature!r} is not one of {', '.join(NATURES)}")
+    by = list(dict.fromkeys(request.by))
+    if len(by) > _COLUMNS_MAX:
+        raise BadQuestion(f"by: {len(by)} columns are more than {_COLUMNS_MAX}")
+    start_us = instant(request.range.start, "range.start") if request.range.start else 0
+    end_us = instant(request.range.end, "range.end") if request.range.end else LATEST_US
+    book = Book.at(journal, request.as_of)
+    standing = [bill for bill in _asked(book, request.sources) if bill.state == "stands" and bill.nature == nature]
+    try:
+        rows = charge_sums(book.view, standing, by, start_us, end_us)
+    except NoSuchColumn as error:
+        raise BadQuestion(f"by: {error}") from error
+    totals = charge_sums(book.view, standing, (), start_us, end_us) if by else rows
+    return query_pb2.ChargesResponse(
+        as_of=book.view.position, rows=_rows(rows[:limit]), rows_total=len(rows), totals=_rows(totals)
+    )
+
+
+def _asked(book: Book, sources: Iterable[str]) -> list[Bill]:
+    wanted = set(sources)
+    found = bills(book.view)
+    known = sorted({bill.source for bill in found})
+    if unknown := sorted(wanted.difference(known)):
+        raise BadQuestion(f"sources: no bill is of {unknown[0]!r}; {suggestion(unknown[0], known)}")
+    return [bill for bill in found if not wanted or bill.source in wanted]
+
+
+def _rows(sums: Iterable[ChargeSum]) -> list[query_pb2.ChargeRow]:
+    return [
+        query_pb2.ChargeRow(
+            group=each.group,
+            currency=each.currency,
+            charges=each.charges,
+            **dict(zip(_FIELDS, (plain_text(each.costs[name]) for name in COSTS), strict=True)),
+        )
+        for each in sums
+    ]
+
+
+_FIELDS = ("billed_cost", "effective_cost", "list_cost", "contracted_cost")

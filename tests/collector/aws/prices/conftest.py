@@ -1,0 +1,82 @@
+"""Prices for each test; behind those of a module one server, and one client of each service and region, which take longer to make than what is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from collector.account.config import AccountConfig
+from collector.account.session import Account
+from collector.aws.prices.config import PricesConfig
+from collector.aws.prices.permissions import grants
+from tests.collector.aws.prices.reading import BEGIN, Follower, price_server, settings
+from tests.fakes.aws.pricing import FakePriceList
+from tests.fakes.aws.spot import FakeSpotPrices, PriceServer
+
+
+class Once(Account):
+    """An account that makes one client of each service and region."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.made: dict[tuple[str, str | None], Any] = {}
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        if (service, region) not in self.made:
+            self.made[service, region] = super().client(service, region)
+        return self.made[service, region]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _keys() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "a-key-id")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="module")
+def standing(_keys: None) -> Iterator[tuple[PriceServer, Account]]:
+    server = price_server(FakePriceList(), FakeSpotPrices(BEGIN))
+    server.start()
+    config = PricesConfig.model_validate(settings(server, spot={"instance_types": ["m5.large"]}))
+    account = Once(AccountConfig(endpoint=server.endpoint, attempts_max=1), grants(config))
+    yield server, account
+    for client in account.made.values():
+        client.close()
+    server.stop()
+
+
+@pytest.fixture
+def prices() -> FakePriceList:
+    return FakePriceList()
+
+
+@pytest.fixture
+def spots() -> FakeSpotPrices:
+    return FakeSpotPrices(BEGIN)
+
+
+@pytest.fixture
+def server(standing: tuple[PriceServer, Account], prices: FakePriceList, spots: FakeSpotPrices) -> PriceServer:
+    running, _ = standing
+    running.reset({"pricing": prices, "ec2": spots})
+    return running
+
+
+@pytest.fixture
+def account(standing: tuple[PriceServer, Account]) -> Account:
+    return standing[1]
+
+
+@pytest.fixture
+def follow(spots: FakeSpotPrices, server: PriceServer, account: Account) -> Callable[..., Follower]:
+    """Makes followers of the prices: ``follow(pages_max=1)``."""
+
+    def make(**changes: Any) -> Follower:
+        return Follower(spots, PricesConfig.model_validate(settings(server, **changes)), account)
+
+    return make
