@@ -11,46 +11,52 @@ in its file; rotation changes names, but not what a replay has to repeat.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from collector.datastore.eventcolumns import EventReader
-from collector.datastore.lines import cut
 from collector.datastore.logfile.config import LogfileConfig
 from collector.datastore.logfile.handles import Handles
-from collector.datastore.logfile.rotation import Plan, Step, plan
-from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, fingerprint, from_json
-from collector.datastore.records import Records
+from collector.datastore.logfile.portions import Portions
+from collector.datastore.logfile.rotation import Plan, Rules, Step, plan
+from collector.datastore.logfile.tracked import Tracked, from_json
 from collector.errors import SourceError
 from collector.readings import Checkpoint, Coverage, Readings, Status, Window
+from meterbook.wire.instants import SECOND_US
 
-#: Most files that a checkpoint remembers; rotation rarely keeps more.
-FILES_MAX = 32
+#: Most files that a checkpoint remembers, and how many of them may be gone; rotation rarely keeps more.
+FILES_MAX, GONE_MAX = 32, 8
+
+Beginning = Literal["oldest", "beginning", "end"]
 
 
-@dataclass
-class _Budget:
-    """What one collection may still read."""
+@dataclass(frozen=True)
+class Followed:
+    """Which file is followed, and as what. ``may_end`` says that it is no failure if it is not there any more."""
 
-    bytes_left: int
-    lines_left: int
-    more: bool = False
+    path: str
+    source: str
+    start_at: Beginning
+    may_end: bool = False
 
 
 class LogfileCollector:
     """Follows one log file."""
 
-    def __init__(self, config: LogfileConfig) -> None:
+    def __init__(self, config: LogfileConfig, followed: Followed | None = None) -> None:
+        """``followed`` is one of the files of a pattern; the configured one if not given."""
         self._config = config
-        self._path = str(config.path)
+        self._what = followed or Followed(str(config.path), config.source, config.start_at)
+        self._path = self._what.path
         self._handles = Handles()
-        self._reader = EventReader(config.source, config.value_field)
+        self._portions = Portions(config, self._what.source, self._path)
+        #: Whether the file is gone, and the last collection has found nothing that was not stored before.
+        self.is_over = False
 
     @property
     def source(self) -> str:
         """``logfile/<path>``, or the configured name."""
-        return self._config.source
+        return self._what.source
 
     @property
     def catches_up(self) -> bool:
@@ -59,6 +65,7 @@ class LogfileCollector:
 
     def collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
         """What was appended since ``checkpoint``."""
+        self.is_over = False
         try:
             return self._collect(window, checkpoint)
         except SourceError as error:
@@ -77,103 +84,65 @@ class LogfileCollector:
 
     def _collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
         followed = [from_json(document) for document in checkpoint.get("files", ())]
-        found = plan(self._path, followed, self._handles)
-        if not checkpoint and self._config.start_at == "end":
+        rules = Rules(_rests(window, self._config.packed_after_s), self._what.start_at == "oldest")
+        found = plan(self._path, followed, self._handles, rules)
+        if not checkpoint and self._what.start_at == "end":
             found.steps = [_at_end(step) for step in found.steps]
-        log = Records(self._reader)
-        budget = _Budget(self._config.read_bytes_max, self._config.lines_max)
-        read = [self._read(step, log, budget, found) for step in found.steps]
-        after = _bounded([tracked for tracked in read if tracked is not None])
+        taken = self._portions.begin(followed)
+        read = [self._portions.read(step, taken, found) for step in found.steps]
+        after = _bounded(read)
         # A collection may be repeated from its checkpoint: what that refers to stays open, too.
         self._handles.keep({tracked.identity for tracked in [*followed, *after] if not tracked.retired})
         status, reason = self._verdict(found)
+        self.is_over = found.absent and status == "complete" and after == followed
         return Readings(
             coverage=(Coverage(self.source, window.start_us, window.end_us, status, reason),),
-            events=log.table(),
-            dead_letters=tuple(log.letters),
+            events=taken.table(),
+            dead_letters=tuple(taken.letters),
             checkpoint=self._checkpoint(after, checkpoint),
-            more=budget.more,
+            more=taken.more,
         )
 
     def _checkpoint(self, after: Sequence[Tracked], before: Checkpoint) -> Checkpoint:
         """Empty until there was a file: but whoever starts at the end must know that a later file is a new one."""
-        if not after and not before and self._config.start_at == "beginning":
+        if not after and not before and self._what.start_at != "end":
             return before
         return {"files": [tracked.as_json() for tracked in after]}
 
-    def _read(self, step: Step, log: Records, budget: _Budget, found: Plan) -> Tracked | None:
-        """Read one file on; what to remember of it, None if it can never be found again."""
-        tracked, descriptor = step.tracked, step.file.fileno()
-        if budget.more:
-            return tracked
-        status = os.fstat(descriptor)
-        chunk = _pread(descriptor, budget.bytes_left, tracked.offset)
-        pieces = cut(
-            chunk,
-            tracked.offset,
-            skipping=tracked.skipping,
-            line_bytes_max=self._config.line_bytes_max,
-            lines_max=budget.lines_left,
-        )
-        too_long = f"the line is longer than line_bytes_max {self._config.line_bytes_max}"
-        log.add(
-            chunk,
-            pieces.starts,
-            pieces.ends,
-            lambda start: f"{self._path}:{tracked.offset + start}",
-            {head.start: (head.text, too_long) for head in pieces.heads},
-        )
-        budget.more = len(chunk) == budget.bytes_left or pieces.lines == budget.lines_left
-        budget.bytes_left -= len(chunk)
-        budget.lines_left -= pieces.lines
-        size = max(status.st_size, tracked.offset + len(chunk))
-        at_end = pieces.offset == size
-        if step.gone and not budget.more:
-            if not at_end:
-                found.lost.append(f"a file rotated from {self._path} was removed with an incomplete last line")
-            return None
-        head = min(size, FINGERPRINT_BYTES)
-        return replace(
-            tracked,
-            offset=pieces.offset,
-            skipping=pieces.skipping,
-            fingerprint_bytes=head,
-            fingerprint=fingerprint(step.file, head),
-            size=size,
-            mtime_ns=status.st_mtime_ns,
-            retired=at_end and not step.live,
-        )
-
     def _verdict(self, found: Plan) -> tuple[Status, str]:
         reasons = [*found.lost, *found.partial]
-        if found.absent:
+        absent = found.absent and not self._what.may_end
+        if absent:
             reasons.append(f"{self._path} does not exist")
         if found.lost:
             return "lost", "; ".join(reasons)
         if found.partial:
             return "partial", "; ".join(reasons)
-        return ("failed", reasons[0]) if found.absent else ("complete", "")
+        return ("failed", reasons[0]) if absent else ("complete", "")
 
 
-def _pread(descriptor: int, length: int, offset: int) -> bytes:
-    """Up to ``length`` bytes from ``offset``; fewer only at the end of the file."""
-    pieces = []
-    while length > 0 and (piece := os.pread(descriptor, length, offset)):
-        pieces.append(piece)
-        length -= len(piece)
-        offset += len(piece)
-    return b"".join(pieces)
+def _rests(window: Window, after_s: float) -> Callable[[int], bool]:
+    """Whether a time in nanoseconds is so long before the end of a window; one that is as long behind it is of another clock."""
+
+    def rests(mtime_ns: int) -> bool:
+        return abs(window.end_us - mtime_ns // 1_000) >= after_s * SECOND_US
+
+    return rests
 
 
 def _at_end(step: Step) -> Step:
     """A file to be read from its end on; the rest of a line that has begun there is skipped."""
-    descriptor = step.file.fileno()
-    size = os.fstat(descriptor).st_size
-    inside_line = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    if step.content is None:
+        return step
+    size = step.content.size or 0
+    inside_line = size > 0 and step.content.read(size - 1, 1) != b"\n"
     return replace(step, tracked=replace(step.tracked, offset=size, skipping=inside_line))
 
 
 def _bounded(files: list[Tracked]) -> list[Tracked]:
-    """The youngest files; of older ones only those that still have something to read."""
+    """The youngest files, few of them gone; of older ones only those that still have something to read."""
+    gone = [tracked for tracked in files if tracked.gone]
+    left = set(gone[: max(len(gone) - GONE_MAX, 0)])
+    files = [tracked for tracked in files if tracked not in left]
     beyond = max(len(files) - FILES_MAX, 0)
     return [tracked for tracked in files[:beyond] if not tracked.retired] + files[beyond:]

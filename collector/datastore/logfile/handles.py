@@ -4,21 +4,29 @@ The file that is being written is kept open between collections. When it is rota
 the next one, its last lines can still be read through the open handle, which is what makes a rotation without
 ``delaycompress`` lose nothing while the agent runs. A handle is let go only when no checkpoint that may come back
 refers to its file, since a collection that was not stored is asked for again.
+
+A file is compressed if its name says so: a line of a log may begin with any bytes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
+from collector.datastore.logfile.contents import Content, Plain, Unpacked
 from collector.errors import PermanentError, TransientError
 from collector.readonly import open_file
 
 Identity = tuple[int, int]
+
+#: Ends of names of files that are unpacked.
+PACKED = (".gz", ".zst")
+#: What rotation appends to a name: .1, -20260131, .2.gz.
+ROTATED = re.compile(rf"[.\-_]?[0-9][0-9\-_.:TZ]*({'|'.join(map(re.escape, PACKED))})?")
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,11 @@ class Found:
     path: str
     identity: Identity
     mtime_ns: int
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is compressed."""
+        return self.path.endswith(PACKED)
 
 
 def look(path: str) -> Found | None:
@@ -43,18 +56,21 @@ def look(path: str) -> Found | None:
 
 
 def look_beside(path: str) -> list[Found]:
-    """The regular files beside ``path`` whose names begin with its name; none where the directory hides them."""
+    """The regular files beside ``path`` whose names begin with its name; none where the directory hides them.
+
+    A compressed one is left out as long as the one that it is made of is there: until then it is not whole.
+    """
     directory, name = os.path.split(path)
-    found = []
+    found = {}
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
                 if entry.name.startswith(name) and entry.name != name and entry.is_file(follow_symlinks=False):
                     status = entry.stat(follow_symlinks=False)
-                    found.append(Found(entry.path, (status.st_dev, status.st_ino), status.st_mtime_ns))
+                    found[entry.path] = Found(entry.path, (status.st_dev, status.st_ino), status.st_mtime_ns)
     except OSError:
         return []
-    return found
+    return [each for each in found.values() if not (each.is_packed and str(Path(each.path).with_suffix("")) in found)]
 
 
 class RotatedMeanwhile(TransientError):
@@ -65,9 +81,9 @@ class Handles:
     """The files that are open."""
 
     def __init__(self) -> None:
-        self._open: dict[Identity, BinaryIO] = {}
+        self._open: dict[Identity, Content] = {}
 
-    def open(self, found: Found) -> BinaryIO:
+    def open(self, found: Found) -> Content:
         """The file that was found. Raises OSError, and RotatedMeanwhile where another has come in its place, or none."""
         if found.identity not in self._open:
             try:
@@ -78,10 +94,10 @@ class Handles:
             if (status.st_dev, status.st_ino) != found.identity:
                 file.close()
                 raise RotatedMeanwhile(f"{found.path} was rotated while it was looked at")
-            self._open[found.identity] = file
+            self._open[found.identity] = Unpacked(file) if found.is_packed else Plain(file)
         return self._open[found.identity]
 
-    def held(self, identity: Identity) -> BinaryIO | None:
+    def held(self, identity: Identity) -> Content | None:
         """The file if it is still open, wherever it may be now."""
         return self._open.get(identity)
 

@@ -6,41 +6,58 @@ Between two collections, or while no agent ran, a file may have been
   that was begun and renamed since, oldest first, then the one that now has the name;
 * *copied and truncated* (``copytruncate``): the inode stays, the content goes. The copy is found by its fingerprint
   and its rest is read from there. Without a copy nobody knows what stood after the last byte read: ``partial``;
+* *compressed*: as if it was copied; the copy is unpacked;
 * *removed*: if it is still open here, its rest is read; else what it had more is ``lost``.
 
 All of these may follow each other. An inode that holds other content than before, because its file was truncated or
 because it was given to a new file, counts as one that was never followed.
 
 Files that were never followed are considered only when one of these has happened, and only if they look rotated (the
-name goes on with digits, such as ``.1`` or ``-20260131``) and were written after the followed one was last seen.
+name goes on with digits, such as ``.1`` or ``-20260131.gz``) and were written after the followed one was last seen.
 Everything older was read before, or was there before the first collection. Of a file that was empty when it was last
-seen nobody can say whether it was copied and truncated since: what was written beside it later is read, too.
+seen, or had nothing but its header, nobody can say whether it was copied and truncated since: what was written beside it later is read, too.
+
+A compressed file that was never followed is read only when it was not written for a while, so that it is whole. One that holds what was read to its
+end already, from the file that it was made of, is remembered and not read.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
 
-from collector.datastore.logfile.handles import Found, Handles, Identity, RotatedMeanwhile, look, look_beside
-from collector.datastore.logfile.tracked import Tracked, is_continued
+from collector.datastore.logfile.contents import Content
+from collector.datastore.logfile.handles import (
+    ROTATED,
+    Found,
+    Handles,
+    Identity,
+    RotatedMeanwhile,
+    look,
+    look_beside,
+)
+from collector.datastore.logfile.tracked import Tracked, is_continued, is_whole, seen
 
 #: How often it is looked at most. While files are renamed a directory may show one of them nowhere, or where it is not any more.
 LOOKS_MAX = 5
-_ROTATED = re.compile(r"[.\-_]?[0-9][0-9\-_.:TZ]*")
+_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Step:
-    """One file to be read on. ``live`` has the configured name; ``gone`` has no name, and no one will find it again."""
+    """One file to be read on, or only to be remembered where it has no content.
+
+    ``live`` has the configured name, ``path`` is its name; ``gone`` has none, and no one will find it again. ``rests`` says that it was not
+    written for a while.
+    """
 
     tracked: Tracked
-    file: BinaryIO
-    live: bool
+    content: Content | None
+    path: str = ""
+    live: bool = False
     gone: bool = False
+    rests: bool = True
 
 
 @dataclass
@@ -53,21 +70,31 @@ class Plan:
     absent: bool = False
 
 
-def plan(path: str, followed: Sequence[Tracked], handles: Handles) -> Plan:
+@dataclass(frozen=True)
+class Rules:
+    """What decides which files are taken up.
+
+    ``rests`` says of the time of a file's last change, in nanoseconds, whether that is long enough ago for it to be whole. ``oldest``
+    wants the files that were rotated before the first collection, too.
+    """
+
+    rests: Callable[[int], bool]
+    oldest: bool = False
+
+
+def plan(path: str, followed: Sequence[Tracked], handles: Handles, rules: Rules) -> Plan:
     """What to read, given the files followed so far, oldest first. Raises OSError and SourceErrors."""
     for _ in range(LOOKS_MAX - 1):
         with suppress(RotatedMeanwhile):
-            found = _Planner(path, followed, handles).plan()
+            found = _Planner(path, followed, handles, rules).plan()
             if not found.lost:
                 return found
-    return _Planner(path, followed, handles).plan()
+    return _Planner(path, followed, handles, rules).plan()
 
 
 class _Planner:
-    def __init__(self, path: str, followed: Sequence[Tracked], handles: Handles) -> None:
-        self._path = path
-        self._followed = followed
-        self._handles = handles
+    def __init__(self, path: str, followed: Sequence[Tracked], handles: Handles, rules: Rules) -> None:
+        self._path, self._followed, self._handles, self._rules = path, followed, handles, rules
         self._live = look(path)
         self._beside = look_beside(path)
         self._plan = Plan()
@@ -75,21 +102,35 @@ class _Planner:
         for found in [*self._beside, *([self._live] if self._live is not None else [])]:
             self._places[found.identity] = found
         #: The followed files that are there under some name, with the content that was followed.
-        self._continued = {known.identity for known in followed if self._is_continued(known)}
+        self._continued = {known for known in followed if self._is_continued(known)}
+        #: Files that were read to their ends and are gone, or are only open here any more: their content may come to light again.
+        self._ended = [known for known in followed if known.retired and known not in self._continued]
 
     def _is_continued(self, known: Tracked) -> bool:
         same = self._places.get(known.identity)
-        return same is not None and is_continued(known, self._handles.open(same))
+        if same is None or known.gone or known.packed != same.is_packed:
+            return False
+        if self._is_settled(known, same):
+            return True
+        return is_continued(known, self._handles.open(same))
+
+    @staticmethod
+    def _is_settled(known: Tracked, same: Found) -> bool:
+        """Whether nothing can have come to a file since it was read to its end."""
+        return known.retired and known.mtime_ns == same.mtime_ns
 
     def plan(self) -> Plan:
-        for known in self._followed:
+        # Who knows more of a file has the first claim to it.
+        for known in sorted(self._followed, key=lambda known: known.is_faint):
             self._find_again(known)
         live = self._live
-        taken = {step.tracked.identity for step in self._plan.steps}
-        if live is not None and live.identity in taken:
+        if live is not None and live.identity in self._taken():
             return self._plan
         if self._followed:
-            for found in self._begun_since(max(known.mtime_ns for known in self._followed)):
+            for found in self._begun_since(_last_ns(self._followed)):
+                self._begin(found)
+        elif self._rules.oldest:
+            for found in self._begun_since(0):
                 self._begin(found)
         if live is not None:
             self._begin(live)
@@ -98,23 +139,47 @@ class _Planner:
         self._plan.absent = live is None and not rotating
         return self._plan
 
+    def _taken(self) -> set[Identity]:
+        """The files that are known for what they are."""
+        planned = {step.tracked.identity for step in self._plan.steps if not step.tracked.gone}
+        return planned | {known.identity for known in self._continued}
+
     def _find_again(self, known: Tracked) -> None:
         same = self._places.get(known.identity)
-        if same is not None and known.identity in self._continued:
-            if known.fingerprint_bytes == 0 and same is self._live:
-                for found in self._begun_since(known.mtime_ns + 1):
-                    self._begin(found)
-            self._add(known, self._handles.open(same))
+        if known in self._continued and same is not None:
+            self._go_on(known, same)
         elif known.retired:
-            return
-        elif (held := self._handles.held(known.identity)) is not None and same is None:
-            self._plan.steps.append(Step(known, held, live=False, gone=True))
-        elif (copy := self._copy_of(known)) is not None:
-            self._add(replace(known, device=copy.identity[0], inode=copy.identity[1]), self._handles.open(copy))
+            self._remember(known)
+        elif same is None and (held := self._handles.held(known.identity)) is not None:
+            if is_continued(known, held):
+                self._read_open(known, held)
+            else:
+                # It was copied and truncated before.
+                self._read_open(Tracked(*known.identity), held)
+                self._find_elsewhere(known, same)
+        else:
+            self._find_elsewhere(known, same)
+
+    def _read_open(self, known: Tracked, held: Content) -> None:
+        """A file that was removed, and is still open here."""
+        size = held.size
+        if size is not None:
+            self._ended.append(seen(replace(known, offset=size), held, size, known.mtime_ns))
+        self._plan.steps.append(Step(known, held, gone=True))
+
+    def _find_elsewhere(self, known: Tracked, same: Found | None) -> None:
+        """What stood in a file that is gone, or has other content now."""
+        if (copy := self._copy_of(known)) is not None:
+            device, inode = copy.identity
+            self._add(replace(known, device=device, inode=inode, packed=copy.is_packed), copy)
+        elif awaited := self._awaited(known):
+            # Where it was, another file may be now.
+            self._await(replace(known, device=0, inode=0), awaited)
         elif same is not None:
             self._plan.partial.append(
                 f"{self._path} was truncated or rewritten: what stood in it after byte {known.offset} may be lost"
             )
+            self._remember(known)
         else:
             unread = known.size - known.offset
             amount = f"at least {unread} bytes of it" if unread > 0 else "what was appended since, if anything,"
@@ -122,29 +187,106 @@ class _Planner:
                 f"a file rotated from {self._path} was removed before it was read to its end: "
                 f"{amount} after byte {known.offset} cannot be read any more"
             )
+            self._remember(known)
+
+    def _go_on(self, known: Tracked, same: Found) -> None:
+        """With a file that is where it can be found."""
+        if self._is_settled(known, same):
+            self._plan.steps.append(Step(known, None))
+        elif known.is_faint and any(
+            step.content and step.tracked.identity == same.identity for step in self._plan.steps
+        ):
+            if known.retired:
+                self._remember(known)
+        elif known.packed and known.is_fresh:
+            self._begin(same)
+        else:
+            if known.is_blank and same is self._live:
+                for found in self._begun_since(known.mtime_ns + 1):
+                    self._begin(found)
+            self._add(known, same)
+
+    def _remember(self, known: Tracked) -> None:
+        """A file that is not there any more, for what may come of it."""
+        self._plan.steps.append(Step(replace(known, retired=True, gone=True), None))
+
+    def _candidates(self, known: Tracked) -> list[Found]:
+        """The files that may hold what stood in one that is not where it was, oldest first."""
+        if known.fingerprint_bytes == 0:
+            return []  # nothing was seen of it, so anything would look like its copy
+        taken = {each.identity for each in self._continued if not each.is_faint}
+        taken |= {step.tracked.identity for step in self._plan.steps if step.content is not None}
+        since = [each for each in self._beside if each.identity not in taken and _is_since(each, known.mtime_ns)]
+        return sorted(since, key=_age)
 
     def _copy_of(self, known: Tracked) -> Found | None:
-        if known.fingerprint_bytes == 0:
-            return None  # nothing was seen of it, so anything would look like its copy
-        candidates = (found for found in self._beside if found.identity not in self._continued)
-        return next((found for found in candidates if is_continued(known, self._handles.open(found))), None)
+        for found in self._candidates(known):
+            if is_continued(known, self._handles.open(found)):
+                return found
+        return None
+
+    def _awaited(self, known: Tracked) -> Found | None:
+        return next((found for found in self._candidates(known) if not self._rests(found)), None)
+
+    def _rests(self, found: Found) -> bool:
+        return not found.is_packed or self._rules.rests(found.mtime_ns)
 
     def _begun_since(self, since_ns: int) -> list[Found]:
-        known = {step.tracked.identity for step in self._plan.steps} | self._continued
+        known = self._taken()
         return sorted(
             (
                 found
                 for found in self._beside
                 if found.identity not in known
-                and found.mtime_ns >= since_ns
-                and _ROTATED.fullmatch(found.path.removeprefix(self._path))
+                and _is_since(found, since_ns)
+                and ROTATED.fullmatch(found.path.removeprefix(self._path))
             ),
-            key=lambda found: (found.mtime_ns, found.path),
+            key=_age,
         )
 
     def _begin(self, found: Found) -> None:
-        self._add(Tracked(*found.identity, mtime_ns=found.mtime_ns), self._handles.open(found))
+        begun = Tracked(*found.identity, mtime_ns=found.mtime_ns, packed=found.is_packed)
+        if found.is_packed and (ended := self._ended_in(found)) is not None:
+            device, inode = found.identity
+            self._plan.steps = [step for step in self._plan.steps if step.tracked != replace(ended, gone=True)]
+            packed = replace(ended, device=device, inode=inode, mtime_ns=found.mtime_ns, packed=True)
+            self._plan.steps.append(Step(replace(packed, retired=True, gone=False), None))
+        elif not self._rests(found):
+            self._await(begun, found)
+        else:
+            self._add(begun, found)
 
-    def _add(self, tracked: Tracked, file: BinaryIO) -> None:
+    def _ended_in(self, found: Found) -> Tracked | None:
+        """The file whose content a compressed one has, if that was read; each has come to light only once."""
+        content = self._handles.open(found)
+        for known in self._ended:
+            if is_whole(known, content):
+                self._ended.remove(known)
+                return known
+        return None
+
+    def _await(self, tracked: Tracked, found: Found) -> None:
+        reason = f"{found.path} was written just now: it is read once it is whole"
+        if reason not in self._plan.partial:
+            self._plan.partial.append(reason)
+        self._plan.steps.append(Step(tracked, None))
+
+    def _add(self, tracked: Tracked, found: Found) -> None:
         live = self._live is not None and tracked.identity == self._live.identity
-        self._plan.steps.append(Step(tracked, file, live))
+        content = self._handles.open(found)
+        self._plan.steps.append(Step(tracked, content, found.path, live, rests=self._rests(found)))
+
+
+def _age(found: Found) -> tuple[int, str]:
+    return found.mtime_ns, found.path
+
+
+def _is_since(found: Found, since_ns: int) -> bool:
+    """Whether a file was written since; what compresses may keep no more than the seconds."""
+    return found.mtime_ns + (_SECOND_NS - 1 if found.is_packed else 0) >= since_ns
+
+
+def _last_ns(followed: Sequence[Tracked]) -> int:
+    """When the files were last written, in nanoseconds, as far as that is known; compression may be later than what is compressed."""
+    plain = [known.mtime_ns for known in followed if not known.packed]
+    return max(plain or [known.mtime_ns for known in followed])
