@@ -4,7 +4,8 @@ Millions of events have few tenants, but every one may have properties that no o
 about leave the tables, as a JSON object, and equal ones are added up there. Where it is not certain that the tables read a JSON
 text as everybody else does, it leaves them whole: texts with escapes, long ones, names that stand twice, values that are no text.
 
-That events come twice is rare. Which ones do is found by a hash, which costs a tenth of comparing their names; only those are compared.
+That events come twice is rare. Which ones do is found by a hash, which costs a tenth of comparing their names, and is asked once for all
+types; only those are compared.
 """
 
 from __future__ import annotations
@@ -16,25 +17,34 @@ from collections.abc import Sequence
 _SURE_LENGTH_MAX = 900
 
 
-def sql(names: Sequence[str]) -> tuple[str, list[str]]:
-    """The question, and the parameters behind type, position, start and end (microseconds): for events with properties ``names``.
+# Nothing of it is kept: the tables would hold all events in memory.
+_KNOWN = "known AS NOT MATERIALIZED (SELECT *, hash(source, id) AS key FROM events WHERE position <= $1)"
 
+#: Hashes (``key``) that several events have, one of which at least lies between start and end; parameters position, start and end.
+REPEATED = (
+    f"WITH {_KNOWN}, near AS NOT MATERIALIZED (SELECT key FROM known WHERE time >= make_timestamp($2) AND time < make_timestamp($3))"
+    " SELECT key FROM known SEMI JOIN near USING (key) GROUP BY key HAVING count(*) > 1"
+)
+
+
+def sql(names: Sequence[str]) -> tuple[str, list[str]]:
+    """The question, and the parameters behind position, start, end (microseconds) and type: for events with properties ``names``.
+
+    It names a table ``many`` of what :data:`REPEATED` gives for the same position, start and end.
     Columns of the answer: origin, tenant, hour_us, told (JSON object with the properties), value (their sum), events (their number).
     """
     told, paths = _told(names, first=5)
     amounts = f"{told} AS told, sum(value)::DECIMAL(38, 9) AS value, count(*) AS events"
     return (
         (
-            "WITH known AS (SELECT *, hash(source, id) AS key FROM events WHERE position <= $2),"  # noqa: S608 - names are parameters
-            " near AS (SELECT key FROM known WHERE type = $1 AND time >= make_timestamp($3) AND time < make_timestamp($4)),"
-            " many AS (SELECT key FROM known SEMI JOIN near USING (key) GROUP BY key HAVING count(*) > 1),"
+            f"WITH {_KNOWN},"  # noqa: S608 - names are parameters
             # The first of an id may have another type or time, and then none of the later ones counts.
             " first AS (SELECT * FROM known SEMI JOIN many USING (key) QUALIFY row_number() OVER (PARTITION BY source, id"
             "   ORDER BY position, time, type, tenant, origin, value, properties) = 1),"
             " counted AS (SELECT origin, tenant, type, time, value, properties FROM known ANTI JOIN many USING (key)"
             "  UNION ALL SELECT origin, tenant, type, time, value, properties FROM first)"
             " SELECT origin, tenant, epoch_us(date_trunc('hour', time)) AS hour_us, " + amounts + " FROM counted"
-            " WHERE type = $1 AND time >= make_timestamp($3) AND time < make_timestamp($4)"
+            " WHERE type = $4 AND time >= make_timestamp($2) AND time < make_timestamp($3)"
             " GROUP BY ALL ORDER BY origin, tenant, hour_us, told"
         ),
         paths,

@@ -129,7 +129,9 @@ class View:
     def events(self, event_type: str, names: Sequence[str], start_us: int, end_us: int) -> pa.Table:
         """What the events of a type in [start, end) add up to, by the hour, with their properties ``names`` (see ``eventsums``)."""
         question, more = eventsums.sql(names)
-        return self.tables.query(question, [event_type, self.position, start_us, end_us, *more])
+        span = [self.position, start_us, end_us]
+        many = self._ask(eventsums.REPEATED, span)
+        return self.tables.query(question, [*span, event_type, *more], {"many": many})
 
     def first_fresh_event(self, event_type: str, after: int) -> int | None:
         """Time of the earliest event of a type with a position beyond ``after``."""

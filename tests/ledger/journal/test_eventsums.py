@@ -129,6 +129,8 @@ def asked(events: list[Event], names: list[str], last: int, start_us: int, end_u
     question, more = eventsums.sql(names)
     with duckdb.connect() as connection:
         connection.register("events", pa.Table.from_pylist(rows, schema=schema))
-        answer = connection.execute(question, ["sale", last, start_us, end_us, *more])
+        span = [last, start_us, end_us]
+        connection.register("many", connection.execute(eventsums.REPEATED, span).to_arrow_table())
+        answer = connection.execute(question, [*span, "sale", *more])
         found: list[dict[str, Any]] = answer.to_arrow_table().to_pylist()
         return found
