@@ -153,10 +153,26 @@ def _show_trial(trial: Trial, *, as_json: bool) -> None:
     click.echo(f"samples: {trial.samples_count}")
     for each in trial.samples:
         click.echo(f"  {each['metric']}{each['labels']} {each['value']} ({each['kind']}) for {each['tenant']}")
+    if trial.charges or trial.bills:
+        _show_charges(trial)
     click.echo(f"dead letters: {trial.dead_letters_count}")
     for each in trial.dead_letters:
         click.echo(f"  {each['place']}: {each['reason']}")
         click.echo(f"    {json.dumps(each['document'], ensure_ascii=False)}")
+
+
+def _show_charges(trial: Trial) -> None:
+    click.echo(f"charges: {trial.charges_count}")
+    for each in trial.charges:
+        click.echo(
+            f"  {each['ChargePeriodStart']:%Y-%m-%dT%H:%M:%SZ} {each['ChargeCategory']} {each['BilledCost'].normalize():f} "
+            f"{each['BillingCurrency']}, effective {each['EffectiveCost'].normalize():f}  {each['ServiceName']} {each['ResourceId']}"
+        )
+        click.echo(f"    account {each['SubAccountId'] or each['BillingAccountId']}, tags {each['Tags']}")
+    for each in trial.bills:
+        click.echo(
+            f"bill of {each['period']:%Y-%m}: {each['charges']} charges, {each['billed'].normalize():f} ({each['nature']})"
+        )
 
 
 def _opened(config: AgentConfig, path: Path) -> Agent:

@@ -30,7 +30,7 @@ _SHOWN_OF_SERIES = ("metric", "labels", "attributes", "kind", "tenant")
 
 @dataclass(frozen=True)
 class Trial:
-    """The first events, samples and dead letters of a collection, how many there were, and its coverage."""
+    """The first events, samples, charges, bills and dead letters of a collection, how many there were, and its coverage."""
 
     source: str
     coverage: Sequence[tuple[str, str]]
@@ -38,6 +38,9 @@ class Trial:
     events_count: int
     samples: Sequence[dict[str, Any]]
     samples_count: int
+    charges: Sequence[dict[str, Any]]
+    charges_count: int
+    bills: Sequence[dict[str, Any]]
     dead_letters: Sequence[dict[str, str]]
     dead_letters_count: int
 
@@ -83,6 +86,9 @@ def _shown(source: str, readings: Readings, window: Window, tagger: Tagger, rows
         events_count=tagged.events.num_rows,
         samples=[{**series[row["series_id"]], "value": row["value"]} for row in first.to_pylist()],
         samples_count=readings.samples.num_rows,
+        charges=readings.charges.slice(0, rows_max).to_pylist(),
+        charges_count=readings.charges.num_rows,
+        bills=readings.bills.slice(0, rows_max).to_pylist(),
         dead_letters=[
             {"place": each.place, "reason": each.reason, "document": each.document} for each in letters[:rows_max]
         ],

@@ -17,6 +17,7 @@ _PLUGINS = {
     "logfile": "collector.datastore.logfile.plugin",
     "kinesis": "collector.datastore.kinesis.plugin",
     "s3": "collector.datastore.s3.plugin",
+    "bills": "collector.datastore.bills.plugin",
     "aws": "collector.aws.plugin",
     "aws_cloudwatch": "collector.aws.cloudwatch.plugin",
     "aws_cost_explorer": "collector.aws.costexplorer.plugin",

@@ -8,6 +8,7 @@ error messages, password and all.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from ledger.journal.place import Bucket
 INLINED_ROWS_MAX = 100
 #: Seconds after which S3 is not waited for any more, and how often a request is made again.
 _HTTP_S, _HTTP_RETRIES = 20, 2
+# DuckDB holds a ten-thousandth of the largest file there may be, of each file that it writes.
+_FILE_MAX = "50GB"
 #: What PostgreSQL is asked with unless the address says otherwise: a server that is gone must not be waited for for ever,
 #: and a replica that stalls in the middle of a commit must not hold up the others.
 _SERVER_DEFAULTS = {
@@ -50,6 +53,11 @@ class Lake(Protocol):
     @property
     def folder(self) -> Path | None:
         """The directory of the Parquet files, where this process may write them itself."""
+        ...
+
+    @property
+    def spill(self) -> Path:
+        """Where questions put what does not fit into memory, for as long as they take."""
         ...
 
     @property
@@ -111,6 +119,11 @@ class EmbeddedLake:
         """Where the Parquet files are."""
         return self.directory / "data"
 
+    @property
+    def spill(self) -> Path:
+        """Beside them; what a killed process left there goes when the store is opened."""
+        return self.directory / "spill"
+
     def settings(self) -> list[str]:
         """None."""
         return []
@@ -161,13 +174,18 @@ class SharedLake:
     )
     is_shared = True
     folder = None
+    spill = Path(tempfile.gettempdir()) / "meterbook-spill"
     # As long as PostgreSQL lets a reader be idle in its transaction: nobody can still look for a file by then.
     grace_s = 900
     remedy = "see that PostgreSQL and S3 answer and let this user in, and start again"
 
     def settings(self) -> list[str]:
-        """How long S3 is waited for."""
-        return [f"SET http_timeout = {_HTTP_S}", f"SET http_retries = {_HTTP_RETRIES}"]
+        """How long S3 is waited for, and how much of a file is held while it is sent there."""
+        return [
+            f"SET http_timeout = {_HTTP_S}",
+            f"SET http_retries = {_HTTP_RETRIES}",
+            f"SET s3_uploader_max_filesize = '{_FILE_MAX}'",
+        ]
 
     def secrets(self) -> list[str]:
         """The keys of the bucket, and PostgreSQL's password if there is one."""

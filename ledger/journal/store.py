@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 from ledger.journal.disk import Disk, sync_directory
 from ledger.journal.errors import StoreInUse, StoreRefused
+from ledger.journal.lake import EmbeddedLake
 
 VERSION_LINE = "meterbook journal 2\n"
 _NEW_FORMAT = "FORMAT.new"
@@ -90,6 +92,7 @@ class StoreDirectory:
         self._check_version()
         for directory in (self.log, self.tables):
             directory.mkdir(exist_ok=True)
+        shutil.rmtree(EmbeddedLake(self.tables).spill, ignore_errors=True)
         sync_directory(self.root)
 
     def _check_ours(self) -> None:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -32,6 +34,8 @@ _OPEN_TRIES, _OPEN_RETRY_S = 5, 0.5
 # A commit is some thirty small statements on the catalog; threads that share such work wait for each other without rest, and
 # where all processors are busy that costs more than the work.
 _THREADS = 1
+# What a question may hold in memory; the rest of it is on the disk meanwhile, which costs it little.
+_MEMORY = "512MiB"
 # What DuckLake says where another commit came first; a connection that is lost while it commits is the same type of error.
 _CONFLICTS = ("conflict", "database is locked")
 # Files from this size on are left as they are; of smaller ones so much becomes one file. While they are merged the tables
@@ -130,9 +134,18 @@ class Tables:
             before.close()
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(
-            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": _THREADS}
-        )
+        with suppress(OSError):
+            # Without it questions have to do with memory alone.
+            self.lake.spill.mkdir(parents=True, exist_ok=True)
+        config: dict[str, Any] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "threads": _THREADS,
+            "memory_limit": _MEMORY,
+            # Its files have the same names everywhere: two connections would overwrite each other's.
+            "temp_directory": str(self.lake.spill / uuid.uuid4().hex),
+        }
+        connection = duckdb.connect(config=config)
         try:
             for package, name in self.lake.extensions.items():
                 file = resources.files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"

@@ -20,8 +20,10 @@ from unittest import mock
 from collector.base import Collector, Sources
 from collector.readings import Window
 from tests.collector.aws.simulated import MARKED, REGION, simulated_aws
+from tests.collector.datastore.bills.rows_of_bills import MONTH, focus_rows
 from tests.fakes.aws.cloudwatch import FakeCloudWatch
 from tests.fakes.aws.costexplorer import FakeCostExplorer
+from tests.fakes.aws.exports import Export, table_of
 from tests.fakes.aws.kinesis import FakeKinesis
 from tests.fakes.aws.pricing import FakePriceList
 from tests.fakes.aws.server import aws_server
@@ -243,6 +245,18 @@ def kinesis(folder: Path) -> Iterator[Source]:
 
 
 @contextmanager
+def bills(folder: Path) -> Iterator[Source]:
+    rows = focus_rows(20)
+    with usage_bucket() as bucket:
+        Export(bucket.put, bucket.name).deliver(MONTH, table_of(rows, list(rows[0])))
+        yield Source(
+            settings={**bucket.settings, "prefix": "costs/focus"},
+            break_it=bucket.delete,
+            evidence=bucket.listed,
+        )
+
+
+@contextmanager
 def aws_cost_explorer(folder: Path) -> Iterator[Source]:
     costs = FakeCostExplorer(WINDOW_END_US)
     costs.cost(date(2025, 12, 31), "123456789012", "Amazon EC2", "1.25")
@@ -283,6 +297,7 @@ HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "kubernetes": kubernetes,
     "kinesis": kinesis,
     "s3": s3,
+    "bills": bills,
     "aws": aws,
     "aws_cloudwatch": aws_cloudwatch,
     "aws_cost_explorer": aws_cost_explorer,

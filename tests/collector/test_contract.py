@@ -19,7 +19,7 @@ from collector.definitions import DEFINED
 from collector.errors import WriteRefused
 from collector.readings import Readings, Window
 from collector.readonly import http_client, open_file
-from meterbook.wire.sections import EVENTS, SAMPLES, STATUSES
+from meterbook.wire.sections import BILLS, CHARGES, EVENTS, SAMPLES, STATUSES
 from tests.collector.conftest import WINDOW, series_of
 from tests.collector.harnesses import HARNESSES, Source
 from tests.fakes.http_target import FakeTarget
@@ -56,7 +56,8 @@ def content(readings: Readings, volatile: frozenset[str]) -> tuple[Any, ...]:
         (row["series_id"], row["time"], None if series[row["series_id"]].metric in volatile else row["value"].hex())
         for row in readings.samples.to_pylist()
     ]
-    return samples, readings.events.to_pylist(), series, readings.dead_letters, readings.checkpoint
+    told = readings.events.to_pylist(), readings.charges.to_pylist(), readings.bills.to_pylist()
+    return samples, told, series, readings.dead_letters, readings.checkpoint
 
 
 def assert_spans(readings: Readings, collector: Collector, window: Window) -> None:
@@ -73,7 +74,7 @@ def assert_spans(readings: Readings, collector: Collector, window: Window) -> No
 
 def test_shows_something(collector: Collector) -> None:
     readings = collector.collect(WINDOW, {})
-    assert readings.samples.num_rows + readings.events.num_rows > 0
+    assert readings.samples.num_rows + readings.events.num_rows + readings.charges.num_rows > 0
     assert {record.status for record in readings.coverage} == {"complete"}
     assert {letter.source for letter in readings.dead_letters} <= {collector.source}
 
@@ -105,7 +106,7 @@ def test_a_source_that_fails_is_an_answer_and_keeps_the_checkpoint(collector: Co
     readings = collector.collect(WINDOW, before)
     assert {record.status for record in readings.coverage} == {"failed"}
     assert readings.checkpoint == before
-    assert readings.events.num_rows == 0
+    assert readings.events.num_rows + readings.charges.num_rows + readings.bills.num_rows == 0
 
 
 def test_tables_have_the_schemas_of_the_wire(collector: Collector, source: Source) -> None:
@@ -114,6 +115,11 @@ def test_tables_have_the_schemas_of_the_wire(collector: Collector, source: Sourc
     for readings in (whole, collector.collect(WINDOW, {})):
         assert readings.samples.schema.equals(SAMPLES)
         assert readings.events.schema.equals(EVENTS)
+        assert readings.charges.schema.equals(CHARGES)
+        assert readings.bills.schema.equals(BILLS)
+        readings.charges.validate(full=True)
+        readings.bills.validate(full=True)
+        assert {*readings.charges["source"].to_pylist(), *readings.bills["source"].to_pylist()} <= {collector.source}
         readings.samples.validate(full=True)
         readings.events.validate(full=True)
         assert set(readings.events["tenant"].to_pylist()) <= {""}

@@ -161,3 +161,12 @@ def test_a_store_that_is_refused_lets_the_next_one_in(tmp_path: Path) -> None:
     opened_again.close()
     opened_again.close()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_what_a_killed_process_left_of_its_questions_goes(tmp_path: Path) -> None:
+    StoreDirectory(tmp_path).close()
+    left = tmp_path / "tables" / "spill" / "0a" / "duckdb_temp_storage_DEFAULT-0.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"rows")
+    StoreDirectory(tmp_path).close()
+    assert not left.exists()

@@ -182,3 +182,13 @@ def test_a_directory_with_a_quote_in_its_name(tmp_path: Path) -> None:
     assert found.watermark == 1
     found.close()
     assert list(directory.rglob("*.parquet"))
+
+
+def test_what_does_not_fit_into_memory_is_answered_all_the_same(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.journal.tables._MEMORY", "70MB")
+    before = set(lake.spill.glob("*")) if lake.spill.exists() else set()
+    tables = Tables(lake)
+    many = "SELECT count(*) AS n, max(times) AS most FROM (SELECT number, count(*) AS times FROM range(5_000_000) AS r(number) GROUP BY 1)"
+    assert tables.query(many).to_pylist() == [{"n": 5_000_000, "most": 1}]
+    tables.close()
+    assert set(lake.spill.glob("*")) == before
