@@ -44,35 +44,50 @@ class ChargeSum:
     costs: Mapping[str, Decimal]
 
 
-def charge_sums(view: View, standing: Sequence[Bill], by: Sequence[str], start_us: int, end_us: int) -> list[ChargeSum]:
+@dataclass(frozen=True)
+class ChargeSums:
+    """The first of some sums, and how many there are."""
+
+    first: list[ChargeSum]
+    count: int
+
+
+def charge_sums(
+    view: View, standing: Sequence[Bill], by: Sequence[str], start_us: int, end_us: int, limit: int
+) -> ChargeSums:
     """Sums of the charges whose period begins in [start, end), the greatest billed first. Raises NoSuchColumn.
 
-    A column that a charge does not have is "". One that is no charge's in that range is refused: it is misspelt.
+    A column that a charge does not have is "", like one that is empty. One that is no charge's in that range is refused: it is misspelt.
     """
-    groups = [_told(name, 4 + place) for place, name in enumerate(by)]
-    keys = "".join(f"{expression} AS by_{place}, " for place, (expression, _) in enumerate(groups))
+    groups = [_told(name, 5 + place) for place, name in enumerate(by)]
+    keys = "".join(f"coalesce({expression}, '') AS by_{place}, " for place, (expression, _) in enumerate(groups))
+    has = "".join(f", count({expression}) AS has_{place}" for place, (expression, _) in enumerate(groups))
+    had = "".join(f", max(has_{place}) OVER () AS had_{place}" for place in range(len(groups)))
     sums = ", ".join(f'sum("{name}")::DECIMAL(38, 18) AS "{name}"' for name in COSTS)
     order = "".join(f", by_{place}" for place in range(len(groups)))
     lines = lines_of(standing)
+    # There may be as many groups as charges: only those that are asked for leave the tables.
     rows = view.tables.query(
-        f'SELECT {keys}"BillingCurrency" AS currency, count(*) AS charges, {sums} FROM ({lines.sql})'  # noqa: S608 - checked
-        ' WHERE "ChargePeriodStart" >= make_timestamp($2) AND "ChargePeriodStart" < make_timestamp($3)'
-        f' GROUP BY ALL ORDER BY "BilledCost" DESC, currency{order}',
-        [view.position, start_us, end_us, *(parameter for _, parameter in groups)],
+        f'WITH sums AS (SELECT {keys}"BillingCurrency" AS currency, count(*) AS charges, {sums}{has} FROM ({lines.sql})'  # noqa: S608
+        ' WHERE "ChargePeriodStart" >= make_timestamp($2) AND "ChargePeriodStart" < make_timestamp($3) GROUP BY ALL)'
+        f" SELECT *, count(*) OVER () AS sums_total{had} FROM sums"
+        f' ORDER BY "BilledCost" DESC, currency{order} LIMIT $4',
+        [view.position, start_us, end_us, limit, *(parameter for _, parameter in groups)],
         {"wanted": lines.wanted},
     ).to_pylist()
     for place, name in enumerate(by):
-        if name not in _COLUMNS and rows and all(row[f"by_{place}"] is None for row in rows):
+        if rows and not rows[0][f"had_{place}"]:
             raise NoSuchColumn(f"no charge here has {name!r}; every one has {', '.join([*_COLUMNS, *_TIMES])}")
-    return [
+    found = [
         ChargeSum(
-            {name: row[f"by_{place}"] or "" for place, name in enumerate(by)},
+            {name: row[f"by_{place}"] for place, name in enumerate(by)},
             row["currency"],
             row["charges"],
             {name: row[name] for name in COSTS},
         )
         for row in rows
     ]
+    return ChargeSums(found, rows[0]["sums_total"] if rows else 0)
 
 
 def _told(name: str, place: int) -> tuple[str, str]:

@@ -54,12 +54,13 @@ def answer_charges(journal: Journal, request: query_pb2.ChargesRequest) -> query
     book = Book.at(journal, request.as_of)
     standing = [bill for bill in _asked(book, request.sources) if bill.state == "stands" and bill.nature == nature]
     try:
-        rows = charge_sums(book.view, standing, by, start_us, end_us)
+        asked = charge_sums(book.view, standing, by, start_us, end_us, limit)
     except NoSuchColumn as error:
         raise BadQuestion(f"by: {error}") from error
-    totals = charge_sums(book.view, standing, (), start_us, end_us) if by else rows
+    is_told = not by and asked.count <= limit
+    totals = asked if is_told else charge_sums(book.view, standing, (), start_us, end_us, _ROWS_MAX)
     return query_pb2.ChargesResponse(
-        as_of=book.view.position, rows=_rows(rows[:limit]), rows_total=len(rows), totals=_rows(totals)
+        as_of=book.view.position, rows=_rows(asked.first), rows_total=asked.count, totals=_rows(totals.first)
     )
 
 

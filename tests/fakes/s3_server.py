@@ -7,9 +7,11 @@ GetObject (``Range``, ``If-Match``, 412 PreconditionFailed, 403 InvalidObjectSta
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -27,6 +29,13 @@ class FakeS3Server:
     target: FakeTarget
     page_keys: int = 1_000
     objects: dict[str, bytes] = field(default_factory=dict)
+    #: Keys of many more objects, in order, which all hold the same.
+    crowd: Sequence[str] = ()
+    crowd_body: bytes = b"{}\n"
+    #: When objects were modified, as lists tell it.
+    modified: dict[str, str] = field(default_factory=dict)
+    #: What the server takes for the time, as its answers tell it; the machine's if unset.
+    date: str | None = None
     storage: dict[str, str] = field(default_factory=dict)
     faults: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     #: Downloads of a key end after so many bytes, one by one.
@@ -53,13 +62,9 @@ class FakeS3Server:
         self.asked.append(("list", after, ""))
         if self._fails(handler, "list"):
             return
-        keys = sorted(key for key in self.objects if key.startswith(given.get("prefix", "")) and key > after)
+        keys = self._keys(given.get("prefix", ""), after)
         page, rest = keys[: self.page_keys], keys[self.page_keys :]
-        found = "".join(
-            f"<Contents><Key>{escape(key)}</Key><LastModified>{_DATE}</LastModified><ETag>&quot;{etag(self.objects[key])}&quot;</ETag>"
-            f"<Size>{len(self.objects[key])}</Size><StorageClass>{self.storage.get(key, 'STANDARD')}</StorageClass></Contents>"
-            for key in page
-        )
+        found = "".join(self._listed(key) for key in page)
         more = (
             f"<IsTruncated>true</IsTruncated><NextContinuationToken>{escape(page[-1])}</NextContinuationToken>"
             if rest
@@ -67,6 +72,24 @@ class FakeS3Server:
         )
         told = f"<Name>usage</Name>{more or '<IsTruncated>false</IsTruncated>'}{found}"
         self._say(handler, 200, f"<ListBucketResult>{told}</ListBucketResult>".encode())
+
+    def _keys(self, prefix: str, after: str) -> list[str]:
+        """The keys of a page, and one more if there is one."""
+        start, end = bisect_right(self.crowd, after), len(self.crowd)
+        if prefix:
+            start = max(start, bisect_left(self.crowd, prefix))
+            end = bisect_left(self.crowd, prefix + chr(0x10FFFF))
+        many = self.crowd[start : min(end, start + self.page_keys + 1)]
+        own = (key for key in self.objects if key.startswith(prefix) and key > after)
+        return sorted([*many, *own])[: self.page_keys + 1]
+
+    def _listed(self, key: str) -> str:
+        body = self.objects.get(key, self.crowd_body)
+        return (
+            f"<Contents><Key>{escape(key)}</Key><LastModified>{self.modified.get(key, _DATE)}</LastModified>"
+            f"<ETag>&quot;{etag(body)}&quot;</ETag><Size>{len(body)}</Size>"
+            f"<StorageClass>{self.storage.get(key, 'STANDARD')}</StorageClass></Contents>"
+        )
 
     def _object(self, handler: BaseHTTPRequestHandler, key: str) -> None:
         wanted = handler.headers.get("Range", "")
@@ -105,8 +128,9 @@ class FakeS3Server:
         headers: dict[str, str] | None = None,
         length: int | None = None,
     ) -> None:
-        handler.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+        handler.send_response_only(status)
+        told = {"Date": self.date or handler.date_time_string(), "Content-Length": str(len(body))}
+        for name, value in {**told, **(headers or {})}.items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(body[:length])
@@ -114,6 +138,7 @@ class FakeS3Server:
             handler.close_connection = True
 
 
+@lru_cache(maxsize=64)
 def etag(body: bytes) -> str:
     """The entity tag of an object that was uploaded as a whole and is not encrypted with a key of its own."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -1,7 +1,8 @@
 """A version of a bill that is being read, as a value: which files it has, and how far they were read.
 
-Its name is the content's: the execution that made it, the manifest's entity tag, and a hash of the entity tags of all files. So a line of a
-version is never two things, even where files are overwritten behind an old manifest and read once more.
+Its name is of its content and its time: the execution that made it, the manifest's entity tag, and a hash of when that was written and of the
+entity tags of all files. So a line of a version is never two things, even where files are overwritten behind an old manifest and read once
+more; and where a former refresh is put back, it is another version, and the newest.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Bill:
     @property
     def version(self) -> str:
         """What the charges of this version are called by."""
-        told = "\n".join(f"{each.key}\t{each.etag}" for each in self.files)
+        told = "\n".join([str(self.manifest.modified_us), *(f"{each.key}\t{each.etag}" for each in self.files)])
         files = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
         return "/".join(filter(None, (self.execution, self.manifest.etag, files)))
 

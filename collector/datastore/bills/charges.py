@@ -2,7 +2,7 @@
 
 Of a charge the wire has columns for what is asked for most; every other column of the row stands in ``others`` under its name, as text. A
 bill is refused for a cost that is null or no number, for a time that is none, for a row without a currency and for one of another billing
-period: left out it would be missing, and taken as nothing it would be wrong. So is one whose texts the ledger would not take.
+period: left out it would be missing, and taken as nothing it would be wrong. So is one whose times or texts the ledger would not take.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ DOCUMENTS = frozenset(
 )
 _TAKEN = frozenset({*MANDATORY, *NAMES, "Tags"})
 _CURRENCY = r"^[A-Z]{3}$"
-#: What the ledger takes, in bytes, of a text and of a document.
+#: The last time that the ledger takes, and how many bytes of a text and of a document.
+_LATEST_US = instants.parse("9999-12-31T23:59:59Z")
 _TEXT_BYTES_MAX, _DOCUMENT_BYTES_MAX = 4 << 10, 64 << 10
 
 
@@ -81,7 +82,7 @@ def charges(rows: Mapping[str, pa.Array], origin: Origin) -> pa.Table:
         "period": _period(held["BillingPeriodStart"], origin.period_us),
     }
     columns |= {name: _complete(name, amounts(name, held[name])) for name in COSTS}
-    columns |= {name: _complete(name, moments(name, held[name])) for name in TIMES}
+    columns |= {name: _time(name, held[name]) for name in TIMES}
     columns["BillingCurrency"] = _currency(held["BillingCurrency"])
     columns |= {name: _name(name, held.get(name), count) for name in NAMES}
     columns["Tags"] = _tags(held.get("Tags"), count)
@@ -106,8 +107,17 @@ def _complete(name: str, column: pa.Array) -> pa.Array:
     return column
 
 
+def _time(name: str, column: pa.Array) -> pa.Array:
+    found = _complete(name, moments(name, column))
+    times_us = np.asarray(found.cast(pa.int64()))
+    odd = (times_us < 0) | (times_us > _LATEST_US)
+    if odd.any():
+        raise Refused(f"{name} is not of the years 1970 to 9999", first_row(odd))
+    return found
+
+
 def _period(column: pa.Array, period_us: int) -> pa.Array:
-    found = _complete("BillingPeriodStart", moments("BillingPeriodStart", column))
+    found = _time("BillingPeriodStart", column)
     other = np.asarray(found.cast(pa.int64())) != period_us
     if other.any():
         row = first_row(other)

@@ -68,8 +68,8 @@ class BillsCollector:
         self._deliveries = Deliveries(config, self._bucket)
         self._files = Files(config, self._bucket)
         #: By billing period which manifest was read, and which was refused and why.
-        self._read: dict[str, dict[str, str]] = {}
-        self._refused: dict[str, dict[str, str]] = {}
+        self._read: dict[str, dict[str, Any]] = {}
+        self._refused: dict[str, dict[str, Any]] = {}
         self._bill: Bill | None = None
         self._portions: Iterator[Portion] | None = None
         #: Manifests that are to be looked at, the next one last; None where they are to be listed first.
@@ -251,10 +251,10 @@ class BillsCollector:
         return worst, few if left <= 0 else f"{few}; and {left} more"
 
 
-def _mark(manifest: Found) -> dict[str, str]:
-    """By what a manifest is known again."""
-    return {"key": manifest.key, "etag": manifest.etag}
+def _mark(manifest: Found) -> dict[str, Any]:
+    """By what a manifest is known again. Where no execution is told, those of two refreshes may be the same but for the time."""
+    return {"key": manifest.key, "etag": manifest.etag, "modified": manifest.modified_us}
 
 
-def _marked(refused: dict[str, str] | None) -> dict[str, str] | None:
-    return None if refused is None else {"key": refused["key"], "etag": refused["etag"]}
+def _marked(refused: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if refused is None else {name: each for name, each in refused.items() if name != "reason"}

@@ -69,20 +69,15 @@ def flat(name: str, column: pa.Array, *, is_strict: bool = False) -> pa.Array:
         if found is not None:
             return found
     if not is_textual(column.type):
-        return pa.array([None if leaf is None else _flat(leaf) for leaf in leaves_of(column)], pa.utf8())
+        return _of_leaves(name, column, is_strict)
     coded = column.dictionary_encode()
     known: list[str] = []
     for place, text in enumerate(coded.dictionary.to_pylist()):
-        try:
-            document = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-        except (ValueError, RecursionError):
-            document = None
-        if isinstance(document, dict):
-            text = _flat(document)
-        elif is_strict:
+        document = _document(text)
+        if document is None and is_strict:
             row = int(np.flatnonzero(coded.indices.fill_null(-1).to_numpy() == place)[0])
-            raise Refused(f"{name}: {shown(text)} is no JSON object", row, text[:1_000])
-        known.append(text)
+            raise Refused(f"{name}: {shown(text)} is no JSON object that can be read", row, text[:1_000])
+        known.append(text if document is None else document)
     return pa.array(known, pa.utf8()).take(coded.indices)
 
 
@@ -92,6 +87,29 @@ def _plainly(column: pa.Array) -> pa.Array:
         return column
     plain = [format(Decimal(text), "f") for text in column.filter(pa.array(odd)).to_pylist()]
     return pc.replace_with_mask(column, pa.array(odd), pa.array(plain, pa.utf8()))
+
+
+def _of_leaves(name: str, column: pa.Array, is_strict: bool) -> pa.Array:
+    found: list[str | None] = []
+    for row, leaf in enumerate(leaves_of(column)):
+        if is_strict and not isinstance(leaf, dict | None):
+            raise Refused(f"{name}: {shown(leaf)} is no object", row)
+        found.append(_flat(leaf) if isinstance(leaf, dict) else property_of(leaf))
+    return pa.array(found, pa.utf8())
+
+
+def _document(text: str) -> str | None:
+    """An object of texts of what JSON says; None where that is no object, or nothing that can be written down."""
+    try:
+        document = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+        if not isinstance(document, dict):
+            return None
+        found = _flat(document)
+        # JSON can have one half of a surrogate pair, which is no text.
+        found.encode()
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+    return found
 
 
 def _flat(document: Mapping[str, Any]) -> str:

@@ -18,12 +18,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from collector.datastore.bills.refused import Refused
 from meterbook.wire import instants
 
-_PARTITION = re.compile(r"metadata/billing_period=([0-9]{4}-(?:0[1-9]|1[0-2]))/[^/]*Manifest\.json", re.IGNORECASE)
+_PARTITION = re.compile(r"metadata/billing_period=((?:19[7-9]|[2-9][0-9]{2})[0-9]-(?:0[1-9]|1[0-2]))/[^/]*Manifest\.json", re.IGNORECASE)
+_HALF = re.compile("[\ud800-\udfff]")
 #: Bytes of a manifest: it names some hundreds of columns, and each of its files.
 MANIFEST_BYTES_MAX = 16 << 20
 
@@ -61,7 +62,7 @@ def read_manifest(document: bytes, bucket: str, folder: str, files_max: int) -> 
     if len(set(keys)) < len(keys):
         raise Refused("it names a file twice", document=_shown(document))
     execution = told.get("executionId", "")
-    if not isinstance(execution, str) or len(execution) > 256:
+    if not _is_text(execution) or len(execution) > 256:
         raise Refused("its executionId is no text of 256 characters at most", document=_shown(document))
     return Manifest(execution, keys)
 
@@ -74,12 +75,17 @@ def _keys(files: list[Any], bucket: str, folder: str) -> Iterator[str]:
             if isinstance(each, dict)
             else each
         )
-        if not isinstance(url, str):
+        if not _is_text(url):
             raise Refused("an entry of dataFiles is no URL", document=_shown(json.dumps(each).encode()))
         key = url.removeprefix(f"s3://{bucket}/")
         if not key.startswith(folder) or len(key) == len(folder):
             raise Refused(f"it names {_shown(url.encode())}, which is not below s3://{bucket}/{folder}")
         yield key
+
+
+def _is_text(told: object) -> TypeGuard[str]:
+    # JSON can have one half of a surrogate pair, which nobody can write down.
+    return isinstance(told, str) and not _HALF.search(told)
 
 
 def _shown(document: bytes) -> str:

@@ -71,7 +71,7 @@ class LogfileCollector:
         except SourceError as error:
             status, reason = error.status, str(error)
         except OSError as error:
-            status, reason = "failed", f"{self._path} cannot be read: {error.strerror or error}"
+            status, reason = "failed", f"{error.filename or self._path} cannot be read: {error.strerror or error}"
         coverage = Coverage(self.source, window.start_us, window.end_us, status, reason)
         return Readings(coverage=(coverage,), checkpoint=checkpoint)
 

@@ -132,8 +132,7 @@ class Unpacked:
             self._is_over = True
             return
         self._held += piece
-        if self._base == 0 and len(self._head) < HEAD_BYTES:
-            self._head = bytes(self._held[:HEAD_BYTES])
+        self._head += piece[: HEAD_BYTES - len(self._head)]
 
     def _let_go(self, until: int) -> None:
         beyond = min(until - self._base, len(self._held))

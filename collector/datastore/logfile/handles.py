@@ -14,6 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Found:
     path: str
     identity: Identity
     mtime_ns: int
+    size: int
 
     @property
     def is_packed(self) -> bool:
@@ -52,13 +54,13 @@ def look(path: str) -> Found | None:
     if not stat.S_ISREG(status.st_mode):
         # Opening a pipe would wait for a writer, perhaps for ever.
         raise PermanentError(f"{path} is not a regular file")
-    return Found(path, (status.st_dev, status.st_ino), status.st_mtime_ns)
+    return _found(path, status)
 
 
 def look_beside(path: str) -> list[Found]:
     """The regular files beside ``path`` whose names begin with its name; none where the directory hides them.
 
-    A compressed one is left out as long as the one that it is made of is there: until then it is not whole.
+    A compressed one is left out as long as the one that it is made of is there: until then it is not whole. Raises OSError.
     """
     directory, name = os.path.split(path)
     found = {}
@@ -66,11 +68,16 @@ def look_beside(path: str) -> list[Found]:
         with os.scandir(directory) as entries:
             for entry in entries:
                 if entry.name.startswith(name) and entry.name != name and entry.is_file(follow_symlinks=False):
-                    status = entry.stat(follow_symlinks=False)
-                    found[entry.path] = Found(entry.path, (status.st_dev, status.st_ino), status.st_mtime_ns)
-    except OSError:
+                    # One that was removed meanwhile is not there; the others are.
+                    with suppress(FileNotFoundError):
+                        found[entry.path] = _found(entry.path, entry.stat(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
     return [each for each in found.values() if not (each.is_packed and str(Path(each.path).with_suffix("")) in found)]
+
+
+def _found(path: str, status: os.stat_result) -> Found:
+    return Found(path, (status.st_dev, status.st_ino), status.st_mtime_ns, status.st_size)
 
 
 class RotatedMeanwhile(TransientError):

@@ -14,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -111,10 +112,12 @@ class Matches:
             known = _Folder(mtime_ns, self._clock_ns())
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.is_dir():
-                        known.folders.append(entry.name)
-                    elif entry.is_file():
-                        known.others.append(entry.name)
+                    # A link may lead round in circles, or to where nobody may look.
+                    with suppress(OSError):
+                        if entry.is_dir():
+                            known.folders.append(entry.name)
+                        elif entry.is_file():
+                            known.others.append(entry.name)
         self._seen[folder] = known
         return known
 

@@ -67,8 +67,7 @@ class Portions:
         try:
             begun = self._readers.begun(tracked, content)
         except BadHeader as error:
-            found.partial.append(f"{step.path or self._path}: {error}: nothing of it is read until the mapping fits it")
-            return seen(tracked, content, content.size or 0, mtime_ns)
+            return self._unusable(step, seen(tracked, content, content.size or 0, mtime_ns), str(error), found)
         # Without the whole header nothing can be read.
         chunk = content.read(begun.offset, taken.bytes_left) if begun is not None else b""
         tracked = begun or tracked
@@ -82,7 +81,8 @@ class Portions:
         tracked = self._called(tracked, content, taken)
         self._take(tracked, content, chunk, pieces, taken)
         taken.more = len(chunk) == taken.bytes_left or pieces.lines == taken.lines_left
-        taken.bytes_left -= len(chunk)
+        # What waits for its end is no progress: it would keep others from theirs for ever.
+        taken.bytes_left -= pieces.offset - tracked.offset
         taken.lines_left -= pieces.lines
         size = max(content.size or 0, tracked.offset + len(chunk))
         tracked = replace(tracked, offset=pieces.offset, skipping=pieces.skipping)
@@ -90,6 +90,14 @@ class Portions:
             return self._ended(step, seen(tracked, content, size, mtime_ns), content, taken, found)
         tracked = seen(tracked, content, size, mtime_ns)
         return replace(tracked, retired=not taken.more and tracked.offset == size and not step.live)
+
+    def _unusable(self, step: Step, tracked: Tracked, problem: str, found: Plan) -> Tracked:
+        """A file whose header does not fit the mapping: another mapping may, as long as the file is there."""
+        if step.gone:
+            found.lost.append(f"a file rotated from {self._path} was removed before it was read: {problem}")
+            return replace(tracked, retired=True, gone=True)
+        found.partial.append(f"{step.path or self._path}: {problem}: nothing of it is read until the mapping fits it")
+        return tracked
 
     def _called(self, tracked: Tracked, content: Content, taken: Taken) -> Tracked:
         """A file with what its lines are called by, as soon as that is known."""

@@ -62,12 +62,16 @@ class Step:
 
 @dataclass
 class Plan:
-    """Files to read, oldest first; what is known to be missing; whether nothing has the configured name now."""
+    """Files to read, oldest first; what is known to be missing; whether nothing has the configured name now.
+
+    ``is_short`` says that something was not found, which another look may find.
+    """
 
     steps: list[Step] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
     absent: bool = False
+    is_short: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def plan(path: str, followed: Sequence[Tracked], handles: Handles, rules: Rules)
     for _ in range(LOOKS_MAX - 1):
         with suppress(RotatedMeanwhile):
             found = _Planner(path, followed, handles, rules).plan()
-            if not found.lost:
+            if not found.is_short:
                 return found
     return _Planner(path, followed, handles, rules).plan()
 
@@ -117,7 +121,9 @@ class _Planner:
     @staticmethod
     def _is_settled(known: Tracked, same: Found) -> bool:
         """Whether nothing can have come to a file since it was read to its end."""
-        return known.retired and known.mtime_ns == same.mtime_ns
+        # Writes that follow each other at once may leave a file the same time.
+        is_as_long = known.packed or known.size == same.size
+        return known.retired and known.mtime_ns == same.mtime_ns and is_as_long
 
     def plan(self) -> Plan:
         # Who knows more of a file has the first claim to it.
@@ -176,11 +182,13 @@ class _Planner:
             # Where it was, another file may be now.
             self._await(replace(known, device=0, inode=0), awaited)
         elif same is not None:
+            self._plan.is_short = True
             self._plan.partial.append(
                 f"{self._path} was truncated or rewritten: what stood in it after byte {known.offset} may be lost"
             )
             self._remember(known)
         else:
+            self._plan.is_short = True
             unread = known.size - known.offset
             amount = f"at least {unread} bytes of it" if unread > 0 else "what was appended since, if anything,"
             self._plan.lost.append(

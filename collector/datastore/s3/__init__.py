@@ -6,6 +6,7 @@ Reading order::
     found.py      an object as a list shows it, and the mark by which it is known again
     walk.py       which objects are next, as a value: a walk over the keys, what it has passed, what it has marked
     bucket.py     the requests: pages of a list, and the bytes of one version of an object
+    download.py   the body of an answer, piece by piece as it comes
     content.py    the bytes of an object as events, portion by portion
     batch.py      objects that are one JSON array
     rows.py       objects of Parquet, by their rows

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from threading import Event
 from typing import Any
 
 from collector.account.answers import code_of, is_answer, status_of
@@ -19,6 +20,7 @@ from collector.account.permissions import Grant, Operation
 from collector.account.refusals import translated
 from collector.account.session import Account
 from collector.datastore.s3.config import S3Config
+from collector.datastore.s3.download import Floor, Slow, pieces
 from collector.datastore.s3.found import Found
 from collector.errors import SourceError, TransientError
 from meterbook.wire import instants
@@ -28,7 +30,6 @@ LIST = Operation("s3", "ListObjectsV2", "s3:ListBucket")
 HEAD = Operation("s3", "HeadBucket", "s3:ListBucket")
 GET = Operation("s3", "GetObject", "s3:GetObject")
 
-_PORTION_BYTES = 1 << 20
 _FAILURES_MAX = 3
 _LISTED = frozenset({"Key", "ETag", "Size", "LastModified"})
 
@@ -57,7 +58,8 @@ class Bucket:
     def __init__(self, config: S3Config) -> None:
         self._config = config
         self._grants = grants(config)
-        self._account = Account(config.account, self._grants, connections=config.readers + 2)
+        self._account = Account(config.account, self._grants, connections=2 * config.readers + 2)
+        self._floor = Floor(config.download_min_bytes_s, config.account.timeout_s)
 
     @cached_property
     def _client(self) -> Any:
@@ -81,27 +83,33 @@ class Bucket:
                 return
             given = {"ContinuationToken": token}
 
-    def read(self, found: Found) -> Iterator[bytes]:
-        """The bytes of an object. Raises NotThere, other SourceErrors."""
+    def read(self, found: Found, dropped: Event | None = None) -> Iterator[bytes]:
+        """The bytes of an object, until ``dropped`` is set. Raises NotThere, other SourceErrors."""
+        dropped = dropped or Event()
         position, failures = 0, 0
         while True:
             try:
-                for portion in self._from(found, position):
+                for portion in self._from(found, position, dropped):
                     position, failures = position + len(portion), 0
                     yield portion
                 if position >= found.bytes:
                     return
                 raise TransientError(f"{self.place(found)}: the answer ends after {position} of {found.bytes} bytes")
+            except Slow:
+                raise
             except TransientError:
+                if dropped.is_set():
+                    raise
                 failures += 1
                 if failures >= _FAILURES_MAX:
                     raise
 
-    def read_range(self, found: Found, start: int, length: int) -> bytes:
-        """Some bytes of an object. Raises NotThere, other SourceErrors."""
+    def read_range(self, found: Found, start: int, length: int, dropped: Event | None = None) -> bytes:
+        """Some bytes of an object, unless ``dropped`` is set. Raises NotThere, other SourceErrors."""
         given = {"Range": f"bytes={start}-{start + length - 1}"}
-        with translated(self._grants, self.place(found)), closing(self._asked(found, given)["Body"]) as body:
-            data: bytes = body.read()
+        with translated(self._grants, self.place(found)):
+            body = self._asked(found, given)["Body"]
+            data = b"".join(pieces(body, self.place(found), self._floor, dropped or Event()))
         if len(data) != length:
             raise TransientError(f"{self.place(found)}: of {length} bytes from {start} on {len(data)} came")
         return data
@@ -115,16 +123,16 @@ class Bucket:
         if "_client" in self.__dict__:
             self._client.close()
 
-    def _from(self, found: Found, position: int) -> Iterator[bytes]:
+    def _from(self, found: Found, position: int, dropped: Event) -> Iterator[bytes]:
         if position >= found.bytes:
             return
         given = {"Range": f"bytes={position}-"} if position else {}
         with translated(self._grants, self.place(found)):
             answer = self._asked(found, given)
-            with closing(answer["Body"]) as body:
+            with closing(pieces(answer["Body"], self.place(found), self._floor, dropped)) as portions:
                 # Whoever does not know ranges begins from the start.
                 skip = position if position and "ContentRange" not in answer else 0
-                while portion := body.read(_PORTION_BYTES):
+                for portion in portions:
                     if skip:
                         portion, skip = portion[skip:], max(0, skip - len(portion))
                     if portion:

@@ -10,9 +10,10 @@ be read just now waits, and is tried again with every walk; one that can never b
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from threading import Event
 from typing import Any
 
 import pyarrow as pa
@@ -26,8 +27,8 @@ from collector.datastore.s3.bucket import Bucket, NotThere, Page
 from collector.datastore.s3.config import S3Config
 from collector.datastore.s3.content import Content, Cuts, Portion, Position
 from collector.datastore.s3.found import ARCHIVED, Found
-from collector.datastore.s3.turns import Reading, Turns
-from collector.errors import PermanentError, SourceError, WriteRefused
+from collector.datastore.s3.turns import Late, Reading, Turns
+from collector.errors import PermanentError, SourceError, ThrottledError, TransientError, WriteRefused
 from collector.readings import Checkpoint, Coverage, DeadLetter, Readings, Status, Window
 from meterbook.wire import instants
 from meterbook.wire.sections import EVENTS
@@ -74,9 +75,11 @@ class S3Collector:
         self._bucket = bucket or Bucket(config)
         self._cuts = Cuts(config.block_bytes, config.line_bytes_max)
         self._pace = walk.pace_of(config.overlap_s, config.multipart_s, config.sweep_interval_s, config.sweep_keys_max)
-        self._turns = Turns(self._portions, config.readers)
+        self._turns = Turns(self._portions, config.readers, config.patience_s)
         self._walks = walk.from_json({}, self._pace)
         self._listed: Iterator[Found] | None = None
+        #: Whether a list was under way where a checkpoint was taken.
+        self._was_listed = False
         #: Until when no walk begins, nor goes on after a list that failed, while there is something to read.
         self._rests_until_us = 0
         self._has_more = False
@@ -105,11 +108,10 @@ class S3Collector:
             return Readings(coverage=(coverage,), checkpoint=checkpoint)
         self._read(tally)
         for reading in self._turns.waiting:
-            assert isinstance(reading.fault, SourceError)
-            tally.fault("throttled" if reading.fault.status == "throttled" else "partial", str(reading.fault))
+            tally.fault(*self._told_fault(reading))
         coverage = Coverage(self.source, window.start_us, window.end_us, tally.status, _told(tally.reasons))
-        self._stands = self._checkpoint()
         self._has_more = bool(self._turns.active) or (self._listed is not None and not self._is_blocked)
+        self._stands = self._checkpoint()
         return Readings(
             coverage=(coverage,),
             events=pa.concat_tables(tally.tables),
@@ -133,27 +135,40 @@ class S3Collector:
     def _go_back(self, checkpoint: Checkpoint) -> None:
         """To where a checkpoint was: after a start, and where something could not be stored."""
         self._turns.clear()
-        self._listed, self._has_more = None, False
+        self._listed = None
+        self._has_more, self._was_listed = checkpoint.get("more", False), checkpoint.get("listed", False)
+        self._rests_until_us = checkpoint.get("rests", 0)
         self._walks = walk.from_json(checkpoint.get("walks", {}), self._pace)
         if checkpoint and checkpoint["chosen"] != [self._config.prefix, self._config.suffix]:
             # What was passed over then may be wanted now.
             self._walks.swept_us = 0
         for document in checkpoint.get("open", ()):
-            self._turns.begin(found.from_json(document), content.from_json(document))
+            self._turns.begin(found.from_json(document), content.from_json(document), _fault_of(document))
         self._turns.turn = checkpoint.get("turn", 0)
 
     def _checkpoint(self) -> dict[str, Any]:
-        readings = [{**each.found.as_json(), **each.at.as_json()} for each in self._turns.readings]
-        chosen = [self._config.prefix, self._config.suffix]
-        return {"walks": self._walks.as_json(), "open": readings, "turn": self._turns.turn, "chosen": chosen}
+        readings = []
+        for each in self._turns.readings:
+            fault = {"fault": self._told_fault(each)} if each.fault is not None else {}
+            readings.append({**each.found.as_json(), **each.at.as_json(), **fault})
+        return {
+            "walks": self._walks.as_json(),
+            "open": readings,
+            "turn": self._turns.turn,
+            "chosen": [self._config.prefix, self._config.suffix],
+            "more": self._has_more,
+            "listed": self._listed is not None,
+            "rests": self._rests_until_us,
+        }
 
     def _walk_on(self, window: Window, tally: _Tally) -> None:
         """Begin the next walk if it is time, or go on with the one under way."""
-        if self._has_more and window.end_us < self._rests_until_us:
-            return
-        self._rests_until_us = window.end_us + round(self._config.interval_s * instants.SECOND_US / 2)
-        self._turns.retry()
-        if self._listed is not None:
+        rests = self._has_more and window.end_us < self._rests_until_us
+        if not rests:
+            self._rests_until_us = window.end_us + round(self._config.interval_s * instants.SECOND_US / 2)
+            self._turns.retry()
+        was_listed, self._was_listed = self._was_listed, False
+        if self._listed is not None or (rests and not was_listed):
             return
         try:
             if self._walks.is_under_way:
@@ -187,6 +202,9 @@ class S3Collector:
                 return
             reading, portion = self._turns.take()
             if portion is None:
+                if isinstance(reading.fault, Late):
+                    # What comes next depends on time: it is the next collection's, whose checkpoint says who is late.
+                    return
                 self._refused(reading, tally)
                 continue
             tally.add(portion)
@@ -225,24 +243,39 @@ class S3Collector:
                 f"{self._bucket.place(reading.found)}: {type(error).__name__}: {error}"[:300]
             )
 
-    def _portions(self, each: Found, at: Position) -> Iterator[Portion]:
+    def _told_fault(self, reading: Reading) -> tuple[Status, str]:
+        error = reading.fault
+        assert isinstance(error, SourceError)
+        place = f"{self._bucket.place(reading.found)}: " if isinstance(error, Late) else ""
+        return "throttled" if error.status == "throttled" else "partial", f"{place}{error}"
+
+    def _portions(self, each: Found, at: Position, dropped: Event) -> Iterator[Portion]:
         mapping, name = self._config.mapping, f"{self._config.bucket}/{each.key}@{each.etag}"
         if mapping is not None and isinstance(mapping.records, ParquetRecords):
-            return rows.portions(self._bucket, each, self.source, mapping, name, at)
+            file = rows.ObjectFile(self._bucket, each, dropped)
+            return rows.portions(file, self._bucket.place(each), self.source, mapping, name, at)
         if self._config.cloudevents == "batch":
             reader = EventReader(self.source, self._config.value_field)
-            inflated = plain(self._bucket.read(each))
+            inflated = plain(self._bucket.read(each, dropped))
             return batch.portions(inflated, reader, self._bucket.place(each), self._config.batch_bytes_max)
         parsing: Parsing = EventParsing(self.source, self._config.value_field)
         if mapping is not None:
             parsing = MappedParsing(self.source, mapping, name)
         read = Content(parsing, self.source, self._bucket.place(each), self._cuts)
-        return read.portions(plain(self._bucket.read(each)), at)
+        return read.portions(plain(self._bucket.read(each, dropped)), at)
 
 
 def _objects(pages: Iterator[Page]) -> Iterator[Found]:
     for page in pages:
         yield from page.objects
+
+
+def _fault_of(document: Mapping[str, Any]) -> SourceError | None:
+    """Why an object in the checkpoint could not be read on; None where it was read."""
+    if "fault" not in document:
+        return None
+    status, reason = document["fault"]
+    return ThrottledError(reason) if status == "throttled" else TransientError(reason)
 
 
 def _told(reasons: list[str]) -> str:

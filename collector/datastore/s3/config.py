@@ -70,6 +70,17 @@ class S3Config(SourceConfig):
         ge=1,
         description="Up to so many keys every walk is over all of them; each 1,000 take a request.",
     )
+    patience_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=3_600,
+        description="Seconds that the next portion of an object is waited for; then the others go on, while up to as many as there are readers may be late.",
+    )
+    download_min_bytes_s: float = Field(
+        default=1_024.0,
+        ge=0,
+        description="Bytes a second, on average over the account's timeout_s, below which a download is broken off until the next tick.",
+    )
     readers: int = Field(default=4, ge=1, le=64, description="Objects that are read at the same time.")
     read_bytes_max: int = Field(
         default=32 << 20, ge=1_024, description="Bytes, uncompressed, from which on a collection ends and is stored."
@@ -83,7 +94,9 @@ class S3Config(SourceConfig):
         default=50_000, ge=1_000, description="Keys that a walk passes in one collection; each 1,000 take a request."
     )
     block_bytes: int = Field(
-        default=4 << 20, ge=1_024, description="Bytes, uncompressed, that are read as one; each reader holds two such."
+        default=4 << 20,
+        ge=1_024,
+        description="Bytes, uncompressed, that are read as one; each reader holds two such, and each object that is late.",
     )
     line_bytes_max: int = Field(
         default=1 << 20,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from threading import Event
 from typing import BinaryIO, cast
 
 from collector.datastore.mapping.config import MappingConfig
@@ -28,9 +29,10 @@ ROWS_MAX = 10_000
 class ObjectFile(io.RawIOBase):
     """One version of an object as a file that can seek. ``error`` is why it could not be read."""
 
-    def __init__(self, bucket: Bucket, found: Found) -> None:
+    def __init__(self, bucket: Bucket, found: Found, dropped: Event | None = None) -> None:
         super().__init__()
         self._bucket, self._found, self._at = bucket, found, 0
+        self._dropped = dropped
         self.error: SourceError | None = None
 
     def readable(self) -> bool:
@@ -58,7 +60,7 @@ class ObjectFile(io.RawIOBase):
         if not length:
             return b""
         try:
-            found = self._bucket.read_range(self._found, self._at, length)
+            found = self._bucket.read_range(self._found, self._at, length, self._dropped)
         except SourceError as error:
             self.error = error
             raise
@@ -67,11 +69,9 @@ class ObjectFile(io.RawIOBase):
 
 
 def portions(
-    bucket: Bucket, found: Found, source: str, mapping: MappingConfig, name: str, at: Position
+    file: ObjectFile, place: str, source: str, mapping: MappingConfig, name: str, at: Position
 ) -> Iterator[Portion]:
     """What the rows behind ``at`` say; ``name`` is what the object is called in ids. Raises SourceError where it cannot be fetched."""
-    place = bucket.place(found)
-    file = ObjectFile(bucket, found)
     try:
         groups = RowGroups(cast(BinaryIO, file), place)
         # Rows are counted from 0, and called by numbers from 1, as lines are.

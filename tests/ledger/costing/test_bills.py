@@ -33,8 +33,9 @@ def states(view: View) -> list[tuple[str, str]]:
 
 def total(view: View, *by: str, start_us: int = 0, end_us: int = LATEST_US) -> list[tuple[Any, ...]]:
     standing = [each for each in bills(view) if each.state == "stands"]
-    rows = charge_sums(view, standing, by, start_us, end_us)
-    return [(*row.group.values(), row.currency, row.charges, row.costs["BilledCost"]) for row in rows]
+    found = charge_sums(view, standing, by, start_us, end_us, 100)
+    assert found.count == len(found.first)
+    return [(*row.group.values(), row.currency, row.charges, row.costs["BilledCost"]) for row in found.first]
 
 
 def test_a_bill_stands_once_it_is_closed(journal: Journal) -> None:
@@ -120,6 +121,23 @@ def test_charges_are_told_by_any_column(journal: Journal) -> None:
     for odd in ("RegionID", "others", "line; drop", "Tags.none"):
         with pytest.raises(NoSuchColumn, match=r"charge|column"):
             total(view, odd)
+
+
+def test_a_tag_that_is_empty_and_one_that_is_missing_are_one_group(journal: Journal) -> None:
+    tags = ("{}", '{"team":""}', '{"team":"red"}')
+    rows = [charge(line, "1", Tags=each) for line, each in enumerate(tags)]
+    append(journal, content(charges=rows, bills=[bill(3, "3")]))
+    assert total(journal.view(), "Tags.team") == [("", "USD", 2, Decimal(2)), ("red", "USD", 1, Decimal(1))]
+
+
+def test_of_many_groups_the_first_are_told_and_all_are_counted(journal: Journal) -> None:
+    # Few have the tag, and none of those that are told.
+    rows = [charge(line, str(50 - line), Tags='{"team":"red"}' if line == 49 else "{}") for line in range(50)]
+    append(journal, content(charges=rows, bills=[bill(50, "1275")]))
+    view = journal.view()
+    found = charge_sums(view, bills(view), ["ResourceId", "Tags.team"], 0, LATEST_US, 3)
+    assert found.count == 50
+    assert [row.group["ResourceId"] for row in found.first] == ["i-0", "i-1", "i-2"]
 
 
 Part = tuple[str, int, int, bool]

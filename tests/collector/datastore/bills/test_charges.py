@@ -190,3 +190,15 @@ def test_what_an_export_leaves_out_is_not_missed_by_rows_that_do_not_need_it() -
         if not name.startswith(("savings", "reserv", "split"))
     }
     assert of_rows([row]).to_pylist()[0]["EffectiveCost"] == Decimal("0.5")
+
+
+@pytest.mark.parametrize("name", ["ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodStart"])
+@pytest.mark.parametrize("seconds", [-1, 253_402_300_800, 1 << 42], ids=["1969", "10000", "far"])
+def test_a_time_that_the_ledger_would_not_take_refuses_the_row(name: str, seconds: int) -> None:
+    rows = focus_rows(3)
+    table = table_of(rows, list(rows[0]))
+    times = pa.array([*table[name].cast(pa.timestamp("s")).cast(pa.int64()).to_pylist()[:2], seconds])
+    spoilt = table.set_column(table.column_names.index(name), name, times.cast(pa.timestamp("s")).cast(pa.timestamp("us")))
+    with pytest.raises(Refused, match=f"{name} is not of the years 1970 to 9999") as refused:
+        made(spoilt.combine_chunks().to_batches()[0])
+    assert refused.value.row == 2

@@ -52,6 +52,25 @@ def test_what_is_no_object_stays_as_it_is_unless_it_must_be_one() -> None:
 
 
 @pytest.mark.parametrize(
+    "document",
+    [r'{"a":"\ud800"}', r'{"\udfff":"a"}', '{"a":1e99999999999999999999}', '{"a":' + "[" * 900 + "]" * 900 + "}"],
+    ids=["half a pair", "half a pair as a name", "an exponent", "nesting"],
+)
+def test_so_does_what_cannot_be_written_down(document: str) -> None:
+    assert flat("SkuPriceDetails", pa.array([document])).to_pylist() == [document]
+    with pytest.raises(Refused, match="Tags"):
+        flat("Tags", pa.array([document]), is_strict=True)
+
+
+@pytest.mark.parametrize("column", [pa.array([None, 1]), pa.array([None, ["a"]]), pa.array([None, [{"key": "a"}]])], ids=str)
+def test_so_does_a_column_of_what_are_no_objects(column: pa.Array) -> None:
+    assert flat("SkuPriceDetails", column).null_count == 1
+    with pytest.raises(Refused, match="Tags") as refused:
+        flat("Tags", column, is_strict=True)
+    assert refused.value.row == 1
+
+
+@pytest.mark.parametrize(
     ("column", "wanted"),
     [
         (pa.array([1.0, 1e-7, 0.1, None]), ["1", "0.0000001", "0.1", None]),

@@ -169,6 +169,55 @@ def test_a_row_that_cannot_be_read_refuses_its_version_once(
     assert len(one.book.standing()) == 30
 
 
+@pytest.mark.parametrize("has_execution", [True, False])
+def test_a_former_refresh_that_is_put_back_stands_again(
+    server: TimedS3Server, agent: Callable[..., Agent], has_execution: bool
+) -> None:
+    export, one = export_of(server), agent()
+    export.deliver(MONTH, focus(20))
+    key = export.manifest_key(MONTH)
+    told = json.loads(server.objects[key])
+    if not has_execution:
+        del told["executionId"]
+    keys = [*export.files[MONTH], key]
+    former = {**{each: server.objects[each] for each in keys}, key: json.dumps(told).encode()}
+    for _ in range(2):
+        for each in keys:
+            server.put(each, former[each])
+        one.tick()
+        before = one.book.standing()
+        # The same manifest of other files.
+        for each, body in zip(export.files[MONTH], (parquet(focus(7, seed=8)), parquet(focus(8, seed=9))), strict=True):
+            server.put(each, body)
+        server.put(key, former[key])
+        assert one.tick().status == "complete"
+        assert len(one.book.standing()) == 15
+    for each in keys:
+        server.put(each, former[each])
+    assert one.tick().status == "complete"
+    assert one.book.standing() == before
+    issued = [one.book.bills[version]["issued"] for version in one.book.closed]
+    assert issued == sorted(issued)
+    assert len(set(issued)) == 5
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"dataFiles": ["\ud800"]}, {"dataFiles": ["s3://usage/costs/focus/\ud800"]}, {"dataFiles": [], "executionId": "\ud800"}],
+    ids=["elsewhere", "here", "execution"],
+)
+def test_a_manifest_with_half_a_pair_is_refused_and_does_not_keep_the_others(
+    server: TimedS3Server, agent: Callable[..., Agent], said: dict[str, Any]
+) -> None:
+    export, one = export_of(server), agent()
+    server.put(export.manifest_key("2026-04"), json.dumps(said).encode())
+    export.deliver(MONTH, focus(20))
+    coverage = one.tick()
+    assert coverage.status == "failed"
+    assert "2026-04 is refused" in coverage.reason
+    assert len(one.book.standing()) == 20
+
+
 def test_a_period_that_is_refused_does_not_keep_the_others(server: TimedS3Server, agent: Callable[..., Agent]) -> None:
     export, one = export_of(server), agent()
     export.deliver("2026-04", focus(10))

@@ -47,6 +47,18 @@ def test_no_more_is_held_than_a_read(packed: Unpacked) -> None:
         assert len(packed._held) < 1_500_000
 
 
+def test_the_beginning_of_small_members_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "usage.log.1.gz"
+    path.write_bytes(b"".join(gzip.compress(WHOLE[start : start + 900], 1) for start in range(0, 90_000, 900)))
+    content = Unpacked(open_file(str(path)))
+    assert content.read(80_000, 100) == WHOLE[80_000:80_100]
+    unpacked_from = content._base
+    assert content.read(0, 4096) == WHOLE[:4096]
+    # It is not unpacked anew for that.
+    assert content._base == unpacked_from > 0
+    content.close()
+
+
 def test_a_file_that_grows_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "usage.log.1.gz"
     whole = gzip.compress(WHOLE[:5000])

@@ -110,5 +110,14 @@ def test_what_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         Matches(f"{tmp_path}/none/*.log", ()).now()
 
 
+def test_a_link_that_leads_nowhere_hides_nothing_else(tmp_path: Path) -> None:
+    files(tmp_path, "a/x.log")
+    for folder in (tmp_path, tmp_path / "a"):
+        (folder / "circle.log").symlink_to("circle.log")
+        (folder / "nothing.log").symlink_to("none")
+    matches = Matches(f"{tmp_path}/*/*.log", ())
+    assert (matches.now(), matches.problems) == ([f"{tmp_path}/a/x.log"], [])
+
+
 def test_what_is_a_pattern() -> None:
     assert [is_pattern(path) for path in ("/a/*.log", "/a/?", "/a/[bc]/x", "/a/b.log")] == [True, True, True, False]
