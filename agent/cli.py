@@ -16,6 +16,7 @@ import click
 
 from agent import logs
 from agent.config import AgentConfig, load
+from agent.descriptors import allow_many
 from agent.errors import AgentError, ConfigError
 from agent.memory import give_back_freed_memory
 from agent.policycli import policy
@@ -62,6 +63,7 @@ def run(config_path: Path, log_level: str) -> None:
         signal.signal(number, lambda *_: stopping.set())
     try:
         config = load(config_path)
+        allow_many()
         give_back_freed_memory(in_bulk=any(registry.plugin(source.kind).in_bulk for source in config.sources))
         running = _opened(config, config_path)
         running.start()

@@ -29,6 +29,9 @@ FILES_MAX, GONE_MAX = 32, 8
 
 Beginning = Literal["oldest", "beginning", "end"]
 
+#: Of many faults of the files of a log so many are told.
+_REASONS_MAX = 20
+
 
 @dataclass(frozen=True)
 class Followed:
@@ -72,6 +75,8 @@ class LogfileCollector:
             status, reason = error.status, str(error)
         except OSError as error:
             status, reason = "failed", f"{error.filename or self._path} cannot be read: {error.strerror or error}"
+        # What was opened before it failed would be missing elsewhere.
+        self._keep([from_json(document) for document in checkpoint.get("files", ())])
         coverage = Coverage(self.source, window.start_us, window.end_us, status, reason)
         return Readings(coverage=(coverage,), checkpoint=checkpoint)
 
@@ -92,7 +97,7 @@ class LogfileCollector:
         read = [self._portions.read(step, taken, found) for step in found.steps]
         after = _bounded(read)
         # A collection may be repeated from its checkpoint: what that refers to stays open, too.
-        self._handles.keep({tracked.identity for tracked in [*followed, *after] if not tracked.retired})
+        self._keep([*followed, *after])
         status, reason = self._verdict(found)
         self.is_over = found.absent and status == "complete" and after == followed
         return Readings(
@@ -102,6 +107,10 @@ class LogfileCollector:
             checkpoint=self._checkpoint(after, checkpoint),
             more=taken.more,
         )
+
+    def _keep(self, files: Sequence[Tracked]) -> None:
+        """Let go of all but those of these files that are not read to their ends."""
+        self._handles.keep({tracked.identity for tracked in files if not tracked.retired})
 
     def _checkpoint(self, after: Sequence[Tracked], before: Checkpoint) -> Checkpoint:
         """Empty until there was a file: but whoever starts at the end must know that a later file is a new one."""
@@ -114,10 +123,13 @@ class LogfileCollector:
         absent = found.absent and not self._what.may_end
         if absent:
             reasons.append(f"{self._path} does not exist")
+        told = "; ".join(reasons[:_REASONS_MAX])
+        if len(reasons) > _REASONS_MAX:
+            told += f"; and {len(reasons) - _REASONS_MAX} more"
         if found.lost:
-            return "lost", "; ".join(reasons)
+            return "lost", told
         if found.partial:
-            return "partial", "; ".join(reasons)
+            return "partial", told
         return ("failed", reasons[0]) if absent else ("complete", "")
 
 

@@ -74,8 +74,8 @@ class Book:
         for path in self._matches.orphans:
             if path not in self._told and len(self._told) < _TOLD_MAX:
                 self._told.add(path)
-                _log.warning("%s is not read: by its name it is a rotated copy, of a file that is not there", path)
-        self.problems = list(self._matches.problems)
+                _log.warning("%s", _of_nobody(path))
+        self.problems = [*self._matches.problems, *map(_of_nobody, self._matches.orphans)]
         if self._config.start_at != "end":
             for path in self.matched:
                 if len(self._followed) < self._config.files_max:
@@ -120,6 +120,10 @@ class ListingCollector:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _of_nobody(path: str) -> str:
+    return f"{path} is not read: by its name it is a rotated copy, of a file that is not there; exclude it if it is"
 
 
 def _told(problems: Collection[str]) -> str:
