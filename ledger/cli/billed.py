@@ -19,7 +19,10 @@ _SOURCES = click.option("--source", "sources", multiple=True, help="Only this so
 @as_json_option
 @asks_ledger
 def bills(sources: tuple[str, ...], as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
-    """List what providers billed, month by month: every version, and which of them stands."""
+    """List what providers billed, month by month: every version, and which of them stands.
+
+    The sum of charges is by what a version is checked. It takes no note of currencies; ``charges`` tells those apart.
+    """
     with connected(ledger, ca_file, "reading") as stubs:
         response = stubs.query.Bills(query_pb2.BillsRequest(as_of=as_of or 0, sources=sources))
     if as_json:
@@ -39,9 +42,9 @@ def bills(sources: tuple[str, ...], as_of: int | None, as_json: bool, ledger: st
         for row in response.rows
     ]
     print_table(
-        ["source", "month", "version", "nature", "issued", "charges", "billed", "state"],
+        ["source", "month", "version", "nature", "issued", "charges", "sum of charges", "state"],
         rows,
-        right=["charges", "billed"],
+        right=["charges", "sum of charges"],
         note=f"as of position {response.as_of}",
     )
 

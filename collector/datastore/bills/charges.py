@@ -23,7 +23,7 @@ from collector.datastore.cloudevents import shown
 from collector.datastore.mapping.cells import empty, matches
 from collector.datastore.mapping.properties import repeated
 from meterbook.wire import instants
-from meterbook.wire.sections import AMOUNT, CHARGES
+from meterbook.wire.sections import CHARGES
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 TIMES = ("ChargePeriodStart", "ChargePeriodEnd")
@@ -94,11 +94,6 @@ def total(table: pa.Table) -> Decimal:
     """What charges come to, exact."""
     found = pc.sum(table["BilledCost"]).as_py()
     return Decimal(0) if found is None else Decimal(found)
-
-
-def zeros(count: int) -> pa.Array:
-    """A column of costs that are nothing."""
-    return pa.repeat(pa.scalar(Decimal(0), AMOUNT), count)
 
 
 def _complete(name: str, column: pa.Array) -> pa.Array:

@@ -23,7 +23,9 @@ from typing import Any, TypeGuard
 from collector.datastore.bills.refused import Refused
 from meterbook.wire import instants
 
-_PARTITION = re.compile(r"metadata/billing_period=((?:19[7-9]|[2-9][0-9]{2})[0-9]-(?:0[1-9]|1[0-2]))/[^/]*Manifest\.json", re.IGNORECASE)
+_PARTITION = re.compile(
+    r"metadata/billing_period=((?:19[7-9]|[2-9][0-9]{2})[0-9]-(?:0[1-9]|1[0-2]))/[^/]*Manifest\.json", re.IGNORECASE
+)
 _HALF = re.compile("[\ud800-\udfff]")
 #: Bytes of a manifest: it names some hundreds of columns, and each of its files.
 MANIFEST_BYTES_MAX = 16 << 20

@@ -198,7 +198,9 @@ def test_a_time_that_the_ledger_would_not_take_refuses_the_row(name: str, second
     rows = focus_rows(3)
     table = table_of(rows, list(rows[0]))
     times = pa.array([*table[name].cast(pa.timestamp("s")).cast(pa.int64()).to_pylist()[:2], seconds])
-    spoilt = table.set_column(table.column_names.index(name), name, times.cast(pa.timestamp("s")).cast(pa.timestamp("us")))
+    spoilt = table.set_column(
+        table.column_names.index(name), name, times.cast(pa.timestamp("s")).cast(pa.timestamp("us"))
+    )
     with pytest.raises(Refused, match=f"{name} is not of the years 1970 to 9999") as refused:
         made(spoilt.combine_chunks().to_batches()[0])
     assert refused.value.row == 2

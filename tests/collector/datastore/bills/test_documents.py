@@ -62,7 +62,9 @@ def test_so_does_what_cannot_be_written_down(document: str) -> None:
         flat("Tags", pa.array([document]), is_strict=True)
 
 
-@pytest.mark.parametrize("column", [pa.array([None, 1]), pa.array([None, ["a"]]), pa.array([None, [{"key": "a"}]])], ids=str)
+@pytest.mark.parametrize(
+    "column", [pa.array([None, 1]), pa.array([None, ["a"]]), pa.array([None, [{"key": "a"}]])], ids=str
+)
 def test_so_does_a_column_of_what_are_no_objects(column: pa.Array) -> None:
     assert flat("SkuPriceDetails", column).null_count == 1
     with pytest.raises(Refused, match="Tags") as refused:

@@ -203,7 +203,11 @@ def test_a_former_refresh_that_is_put_back_stands_again(
 
 @pytest.mark.parametrize(
     "said",
-    [{"dataFiles": ["\ud800"]}, {"dataFiles": ["s3://usage/costs/focus/\ud800"]}, {"dataFiles": [], "executionId": "\ud800"}],
+    [
+        {"dataFiles": ["\ud800"]},
+        {"dataFiles": ["s3://usage/costs/focus/\ud800"]},
+        {"dataFiles": [], "executionId": "\ud800"},
+    ],
     ids=["elsewhere", "here", "execution"],
 )
 def test_a_manifest_with_half_a_pair_is_refused_and_does_not_keep_the_others(
