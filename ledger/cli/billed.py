@@ -101,6 +101,7 @@ def charges(
     left = response.rows_total - len(response.rows)
     note = [f"total {row.billed_cost} {row.currency} billed, {row.effective_cost} effective" for row in response.totals]
     note += [f"{left} more rows"] if left else []
+    note += response.notes
     print_table(
         [*columns, "charges", "billed", "effective", "currency"],
         rows,

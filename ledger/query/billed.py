@@ -52,7 +52,8 @@ def answer_charges(journal: Journal, request: query_pb2.ChargesRequest) -> query
     start_us = instant(request.range.start, "range.start") if request.range.start else 0
     end_us = instant(request.range.end, "range.end") if request.range.end else LATEST_US
     book = Book.at(journal, request.as_of)
-    standing = [bill for bill in _asked(book, request.sources) if bill.state == "stands" and bill.nature == nature]
+    asked_for = [bill for bill in _asked(book, request.sources) if bill.nature == nature]
+    standing = [bill for bill in asked_for if bill.state == "stands"]
     try:
         asked = charge_sums(book.view, standing, by, start_us, end_us, limit)
     except NoSuchColumn as error:
@@ -60,7 +61,11 @@ def answer_charges(journal: Journal, request: query_pb2.ChargesRequest) -> query
     is_told = not by and asked.count <= limit
     totals = asked if is_told else charge_sums(book.view, standing, (), start_us, end_us, _ROWS_MAX)
     return query_pb2.ChargesResponse(
-        as_of=book.view.position, rows=_rows(asked.first), rows_total=asked.count, totals=_rows(totals.first)
+        as_of=book.view.position,
+        rows=_rows(asked.first),
+        rows_total=asked.count,
+        totals=_rows(totals.first),
+        notes=_notes(asked_for),
     )
 
 
@@ -71,6 +76,15 @@ def _asked(book: Book, sources: Iterable[str]) -> list[Bill]:
     if unknown := sorted(wanted.difference(known)):
         raise BadQuestion(f"sources: no bill is of {unknown[0]!r}; {suggestion(unknown[0], known)}")
     return [bill for bill in found if not wanted or bill.source in wanted]
+
+
+def _notes(asked_for: Iterable[Bill]) -> list[str]:
+    """Of which bills a newer version is known, and is not whole."""
+    return [
+        f"{bill.source} {instants.text(bill.period_us)[:7]}: a newer version is incomplete, {bill.lines} of {bill.charges} charges"
+        for bill in asked_for
+        if bill.state == "incomplete"
+    ]
 
 
 def _rows(sums: Iterable[ChargeSum]) -> list[query_pb2.ChargeRow]:

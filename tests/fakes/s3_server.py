@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -40,6 +41,9 @@ class FakeS3Server:
     faults: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     #: Downloads of a key end after so many bytes, one by one.
     breaks: dict[str, list[int]] = field(default_factory=dict)
+    #: Of these keys no more than so many bytes come at once, and then a byte at a time until ``over`` says that the rest may come.
+    trickles: dict[str, int] = field(default_factory=dict)
+    over: Event = field(default_factory=Event)
     #: What was asked: operation, key or token, and range.
     asked: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -109,7 +113,21 @@ class FakeS3Server:
             if wanted:
                 headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
             length = self.breaks[key].pop(0) if self.breaks.get(key) else len(body)
-            self._say(handler, 206 if wanted else 200, body[start:], headers, length)
+            status = 206 if wanted else 200
+            if key in self.trickles:
+                self._trickle(handler, status, body[start:], headers, self.trickles[key])
+            else:
+                self._say(handler, status, body[start:], headers, length)
+
+    def _trickle(
+        self, handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str], at: int
+    ) -> None:
+        headers["Content-Length"] = str(len(body))
+        self._say(handler, status, body[:at], headers)
+        while at < len(body) and not self.over.wait(0.02) and not self.target.over.is_set():
+            handler.wfile.write(body[at : at + 1])
+            at += 1
+        handler.wfile.write(body[at:])
 
     def _fails(self, handler: BaseHTTPRequestHandler, what: str) -> bool:
         if not self.faults.get(what):

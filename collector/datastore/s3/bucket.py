@@ -20,7 +20,7 @@ from collector.account.permissions import Grant, Operation
 from collector.account.refusals import translated
 from collector.account.session import Account
 from collector.datastore.s3.config import S3Config
-from collector.datastore.s3.download import Floor, Slow, pieces
+from collector.datastore.s3.download import Floor, Slow, pieces, portions
 from collector.datastore.s3.found import Found
 from collector.errors import SourceError, TransientError
 from meterbook.wire import instants
@@ -129,10 +129,10 @@ class Bucket:
         given = {"Range": f"bytes={position}-"} if position else {}
         with translated(self._grants, self.place(found)):
             answer = self._asked(found, given)
-            with closing(pieces(answer["Body"], self.place(found), self._floor, dropped)) as portions:
+            with closing(portions(answer["Body"], self.place(found), self._floor, dropped)) as body:
                 # Whoever does not know ranges begins from the start.
                 skip = position if position and "ContentRange" not in answer else 0
-                for portion in portions:
+                for portion in body:
                     if skip:
                         portion, skip = portion[skip:], max(0, skip - len(portion))
                     if portion:

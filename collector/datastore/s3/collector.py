@@ -149,7 +149,7 @@ class S3Collector:
     def _checkpoint(self) -> dict[str, Any]:
         readings = []
         for each in self._turns.readings:
-            fault = {"fault": self._told_fault(each)} if each.fault is not None else {}
+            fault = {"fault": list(self._told_fault(each))} if each.fault is not None else {}
             readings.append({**each.found.as_json(), **each.at.as_json(), **fault})
         return {
             "walks": self._walks.as_json(),

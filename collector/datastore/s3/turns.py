@@ -114,6 +114,9 @@ class Turns:
         self.readings = [reading for reading in self.readings if reading.fault is None] + waiting
         for reading in waiting:
             reading.fault = None
+            if reading._next is not None and reading._next.done() and reading._next.exception() is not None:
+                # It was late, and has failed since: to be asked anew.
+                reading._portions, reading._next = None, None
 
     def clear(self) -> None:
         """Let go of all objects."""

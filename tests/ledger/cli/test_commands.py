@@ -105,10 +105,17 @@ def test_bills_and_what_they_add_up_to(shop: Running) -> None:
     lines = shop.cli("charges", "--by", "ServiceName", "--by", "Tags.team", "--limit", "1").splitlines()
     assert lines[1].split() == ["Amazon", "EC2", "red", "1", *["12.340000000000000001"] * 2, "USD"]
     assert lines[2] == (
-        "total 10.340000000000000001 USD billed, 10.340000000000000001 effective; 1 more rows; as of position 8"
+        "total 10.340000000000000001 USD billed, 10.340000000000000001 effective; 1 more rows; "
+        "bills/focus 2026-01: a newer version is incomplete, 1 of 2 charges; as of position 8"
     )
     assert "\\x1b[31mS3" in shop.cli("charges", "--by", "ServiceName", "--from", "2026-01-01T01:00:00Z")
-    assert shop.json("charges", "--nature", "estimate") == {"as_of": 8, "rows": [], "rows_total": 0, "totals": []}
+    assert shop.json("charges", "--nature", "estimate") == {
+        "as_of": 8,
+        "rows": [],
+        "rows_total": 0,
+        "totals": [],
+        "notes": [],
+    }
 
 
 def test_integers_are_numbers_in_json(shop: Running) -> None:

@@ -544,12 +544,17 @@ class ChargesResponse(google.protobuf.message.Message):
     ROWS_FIELD_NUMBER: builtins.int
     ROWS_TOTAL_FIELD_NUMBER: builtins.int
     TOTALS_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     rows_total: builtins.int
     @property
     def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ChargeRow]: ...
     @property
     def totals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ChargeRow]: ...
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is worth knowing of the bills behind them, a sentence each: versions that are newer and not whole."""
+
     def __init__(
         self,
         *,
@@ -557,8 +562,9 @@ class ChargesResponse(google.protobuf.message.Message):
         rows: collections.abc.Iterable[global___ChargeRow] | None = ...,
         rows_total: builtins.int = ...,
         totals: collections.abc.Iterable[global___ChargeRow] | None = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows", "rows_total", b"rows_total", "totals", b"totals"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "notes", b"notes", "rows", b"rows", "rows_total", b"rows_total", "totals", b"totals"]) -> None: ...
 
 global___ChargesResponse = ChargesResponse
 

@@ -48,6 +48,10 @@ class Agent:
             self.letters += [f"{letter.place} {letter.reason}" for letter in readings.dead_letters]
         return readings
 
+    def later(self, pause_us: int) -> None:
+        """Let time pass."""
+        self._now_us += pause_us
+
     def tick(self) -> list[str]:
         """Collect until there is no more; gives what was found."""
         before = len(self.found)
