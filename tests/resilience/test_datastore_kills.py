@@ -68,7 +68,8 @@ class Writer(threading.Thread):
 
     def end(self) -> None:
         self._ending.set()
-        self.join()
+        if self.ident is not None:
+            self.join()
         if self.failure is not None:
             raise self.failure
 
@@ -174,8 +175,10 @@ def stage(tmp_path: Path) -> Iterator[tuple[Spine, Writer, Random]]:
             writer.start()
             yield spine, writer, Random(seed + 1)
         finally:
-            writer.end()
-            spine.stop()
+            try:
+                writer.end()
+            finally:
+                spine.stop()
 
 
 def test_the_book_has_what_was_written(stage: tuple[Spine, Writer, Random]) -> None:
