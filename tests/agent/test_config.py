@@ -56,7 +56,10 @@ def test_a_fault_of_a_source(config_file: Write, line: str, sentence: str) -> No
         ("sources: []\n", "sources: a list with at least one source is needed"),
         ("", "sources: a list with at least one source is needed"),
         ("sources:\n  - fakes\n", "sources.0: 'fakes' must be a mapping with a kind"),
-        ("sources:\n  - {}\n", "sources.0.kind: is required: there is aws, aws_cloudwatch, fake"),
+        (
+            "sources:\n  - {}\n",
+            "sources.0.kind: is required: there is aws, aws_cloudwatch, aws_cost_explorer, aws_prices, bills, fake",
+        ),
         ("sources:\n  - kind: 3\n", "sources.0.kind: 3 must be text"),
         (
             "sources:\n  - kind: promethius\n",

@@ -13,7 +13,7 @@ from agent.spool import SealedBatch
 
 
 def batch(sequence: int) -> SealedBatch:
-    return SealedBatch(1, sequence, b"", b"", b"", b"", b"", b"", b"", 0, 0, 0)
+    return SealedBatch(1, sequence, b"", b"", b"", b"", b"", b"", b"", b"", b"", 0, 0, 0)
 
 
 class Stock:

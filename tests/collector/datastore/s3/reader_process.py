@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+# First of all: an agent says which memory Arrow takes before Arrow is there.
+from agent.memory import give_back_freed_memory
 from collector import registry
 from collector.readings import Window
 
@@ -88,4 +90,5 @@ def _collect(
 
 
 if __name__ == "__main__":
+    give_back_freed_memory(in_bulk=True)
     print(json.dumps(_collect(*json.load(sys.stdin))))
