@@ -11,6 +11,8 @@ import pytest
 from tests.collector.datastore.s3.following import Agent, lines
 from tests.fakes.s3_server import FakeS3Server, fake_s3_server
 
+pytestmark = pytest.mark.slow
+
 #: Portions of a megabyte, one a collection, and no object that waits is tried again before half a day.
 BOUNDS = {
     "block_bytes": 2_000,
