@@ -17,7 +17,7 @@ from ledger.journal.derive import TABLES
 from ledger.journal.screening import KnownSeries, screen
 from meterbook.wire import instants, sections
 from meterbook.wire.sections import DEAD_LETTERS, SCHEMAS, STALE, Sections
-from tests.ledger.batches import DAY, MINUTE, content, coverage, event, series, table
+from tests.ledger.batches import DAY, MINUTE, bill, charge, content, coverage, event, series, table
 from tests.wire.tables import section_table
 
 NOW = DAY + 100 * MINUTE
@@ -116,6 +116,35 @@ BAD_COVERAGE = [
     ),
     ({"start": -(2**63)}, "start -9223372036854775808 microseconds after 1970 is before 1970"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (charge(0, BilledCost=Decimal(10**14)), "BilledCost 100000000000000.000000000000000000 cannot be added up"),
+        (charge(0, ListCost=Decimal(-(10**14))), "ListCost -100000000000000.000000000000000000 cannot be added up"),
+        (charge(0, Tags="[]"), "Tags '[]' is not a flat JSON object"),
+        (charge(0, others='{"a":{}}'), "others '{\"a\":{}}' is not a flat JSON object"),
+        (charge(0, period=-1), "period 1969-12-31T23:59:59.999999Z is before 1970"),
+        (
+            charge(0, ChargePeriodEnd=NEVER),
+            "ChargePeriodEnd 9223372036854775807 microseconds after 1970 is after the year 9999",
+        ),
+    ],
+)
+def test_a_charge_that_cannot_be_used(row: tuple[Any, ...], reason: str) -> None:
+    good = [charge(1), charge(2, "-99999999999999.999999999999999999", ChargePeriodEnd=AHEAD)]
+    kept, (letter,) = screened(content(charges=[row, *good]))
+    assert kept.charges.equals(table("charges", good))
+    assert (letter["source"], letter["reason"]) == ("bills/focus", reason)
+
+
+def test_a_bill_is_of_a_known_nature() -> None:
+    kept, (letter,) = screened(content(bills=[bill(1, "1", nature="guess"), bill(1, "1")]))
+    assert kept.bills.equals(table("bills", [bill(1, "1")]))
+    assert letter["reason"] == "nature 'guess' is not one of billed, reconciliation, estimate"
+
+
 GOOD_COVERAGE = [coverage(number, status) for number, status in enumerate(sections.STATUSES)]
 
 
@@ -203,17 +232,20 @@ def document(size: int) -> str:
     return '{"a":"' + "ü" * ((size - 8) // 2) + "x" * (size % 2) + '"}'
 
 
+DOCUMENTS = ("labels", "attributes", "properties", "document", "Tags", "others")
+
+
 def texts() -> list[tuple[str, str, int]]:
     """Section, column and most bytes of every text."""
     return [
         (
             name,
             field.name,
-            DOCUMENT_MAX if field.name in ("labels", "attributes", "properties", "document") else TEXT_MAX,
+            DOCUMENT_MAX if field.name in DOCUMENTS else TEXT_MAX,
         )
         for name, schema in SCHEMAS.items()
         for field in schema
-        if pa.types.is_string(field.type) and field.name not in ("kind", "status")
+        if pa.types.is_string(field.type) and field.name not in ("kind", "status", "nature")
     ]
 
 
@@ -224,6 +256,8 @@ def test_a_text_that_is_too_long(section: str, column: str, bytes_max: int) -> N
         "events": event(1),
         "coverage": coverage(1),
         "dead_letters": ("log", "access.log:7", "no time", "garbage"),
+        "charges": charge(0),
+        "bills": bill(1, "1"),
     }[section]
     place = SCHEMAS[section].get_field_index(column)
     rows = [good, *((*good[:place], document(size), *good[place + 1 :]) for size in (bytes_max, bytes_max + 1))]
