@@ -10,7 +10,7 @@ that read the same source give their samples the same time, and of two such samp
 page that one asked for first could be answered last, and a counter would seem to fall.
 
 The wall clock may be set. Forward, that is ticks missed; back, the next tick would be as far away as the clock went, so a
-thread of its own compares the clock with one that nobody sets, and plans all ticks anew.
+thread of its own looks for ticks that are further away than their interval, and plans all anew.
 
 A lane never runs twice at a time. A tick that comes while the lane is busy, or too late to be of use, is told to
 the lane, which accounts for it.
@@ -21,13 +21,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.job import Job
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -40,7 +40,7 @@ from meterbook.wire import instants
 SHIFT_PART_MAX = 0.1
 #: By how much a tick may come before it is due: the scheduler counts in floating-point seconds.
 _EARLY_US_MAX = 1_000
-#: How often the clocks are compared, and by how much the wall clock must have gone back.
+#: How often somebody looks whether the wall clock went back, and by how much it must have.
 CLOCK_INTERVAL_S, CLOCK_BACK_S = 1.0, 0.5
 #: How often freed memory is given back.
 TRIM_INTERVAL_S = 20
@@ -118,11 +118,10 @@ class Schedule:
             self._scheduler.shutdown(wait=True)
 
     def _watch_clock(self) -> None:
-        ahead_s = time.time() - time.monotonic()
         while not self._stopping.wait(CLOCK_INTERVAL_S):
-            before_s, ahead_s = ahead_s, time.time() - time.monotonic()
-            if before_s - ahead_s > CLOCK_BACK_S:
-                _log.warning("the clock went back by %.1f s: ticks are planned anew", before_s - ahead_s)
+            back_s = max((_back_s(job) for job in self._scheduler.get_jobs()), default=0.0)
+            if back_s > CLOCK_BACK_S:
+                _log.warning("the clock went back by %.1f s or more: ticks are planned anew", back_s)
                 self._plan_anew()
 
     def _plan_anew(self) -> None:
@@ -136,3 +135,10 @@ class Schedule:
         lane = self._lanes.get(event.job_id)
         if lane is not None:
             lane.missed(gap)
+
+
+def _back_s(job: Job) -> float:
+    """By how much the clock went back since the next tick was planned, at least: it was at most an interval away."""
+    planned: datetime = job.next_run_time
+    away: timedelta = planned - datetime.now(UTC) - job.trigger.interval
+    return away.total_seconds()
