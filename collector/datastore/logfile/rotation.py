@@ -181,6 +181,8 @@ class _Planner:
         elif awaited := self._awaited(known):
             # Where it was, another file may be now.
             self._await(replace(known, device=0, inode=0), awaited)
+        elif self._is_followed_elsewhere(known):
+            self._remember(known)
         elif same is not None:
             self._plan.is_short = True
             self._plan.partial.append(
@@ -218,14 +220,18 @@ class _Planner:
         """A file that is not there any more, for what may come of it."""
         self._plan.steps.append(Step(replace(known, retired=True, gone=True), None))
 
-    def _candidates(self, known: Tracked) -> list[Found]:
-        """The files that may hold what stood in one that is not where it was, oldest first."""
+    def _candidates(self, known: Tracked, *, followed: bool = False) -> list[Found]:
+        """The files that may hold what stood in one that is not where it was, oldest first: those that are ``followed`` already, or the others."""
         if known.fingerprint_bytes == 0:
             return []  # nothing was seen of it, so anything would look like its copy
         taken = {each.identity for each in self._continued if not each.is_faint}
         taken |= {step.tracked.identity for step in self._plan.steps if step.content is not None}
-        since = [each for each in self._beside if each.identity not in taken and _is_since(each, known.mtime_ns)]
-        return sorted(since, key=_age)
+        since = [each for each in self._beside if _is_since(each, known.mtime_ns)]
+        return sorted((each for each in since if (each.identity in taken) == followed), key=_age)
+
+    def _is_followed_elsewhere(self, known: Tracked) -> bool:
+        """Whether its copy is read on already, because both were there when it was last looked: in the middle of a rotation."""
+        return any(is_continued(known, self._handles.open(found)) for found in self._candidates(known, followed=True))
 
     def _copy_of(self, known: Tracked) -> Found | None:
         for found in self._candidates(known):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -61,6 +62,25 @@ def test_it_is_copied_and_truncated_while_it_is_looked_at(
     monkeypatch.setattr(rotation, "look_beside", look_and_copy)
     readings = reader.read()
     assert (ids(readings), status(readings)) == (["b", "c"], "complete")
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
+def test_it_is_looked_at_between_the_copy_and_the_truncation(
+    log: Log, follow: Follow, again: Callable[..., Reader], ids: Ids, down: bool
+) -> None:
+    log.write()
+    reader = follow()
+    assert ids(reader.read()) == []
+    log.write("a")
+    # Whoever saw nothing of a file takes what was written beside it since for another: here both hold the same.
+    shutil.copyfile(log.path, log.numbered(1))
+    log.touch(log.numbered(1))
+    assert set(ids(reader.read())) == {"a"}
+    log.truncate()
+    log.write("b")
+    reader = again(reader) if down else reader
+    readings = reader.read()
+    assert (ids(readings), status(readings)) == (["b"], "complete")
 
 
 def test_an_old_file_is_removed_while_the_folder_is_listed(
