@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from collector.definitions import NONE, Definitions, Ids
-from meterbook.wire.sections import BILLS, CHARGES, EVENTS, SAMPLES
+from meterbook.wire.sections import AMOUNT, BILLS, CHARGES, EVENTS, SAMPLES
 
 #: What a collector needs to go on where it stopped. JSON values only; written with the batch it belongs to.
 Checkpoint = Mapping[str, Any]
@@ -82,3 +83,20 @@ def sample_table(series_ids: Sequence[int], times_us: Sequence[int], values: Ite
     return pa.table(
         [ids[order], pa.array(times[order]).cast(SAMPLES.field("time").type), floats[order]], schema=SAMPLES
     )
+
+
+def bill_table(
+    source: str, period_us: int, version: str, *, nature: str, issued_us: int, charges: int, billed: Decimal
+) -> pa.Table:
+    """What closes a version of a bill (schema BILLS): how many charges there are, and what they add up to."""
+    time = BILLS.field("period").type
+    row = {
+        "source": [source],
+        "period": pa.array([period_us]).cast(time),
+        "version": [version],
+        "nature": [nature],
+        "issued": pa.array([issued_us]).cast(time),
+        "charges": [charges],
+        "billed": pa.array([billed], AMOUNT),
+    }
+    return pa.table(row, schema=BILLS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 #: As the model of ``sts:AssumeRole`` limits it (API reference, AssumeRole, ExternalId).
 ExternalId = Annotated[str, StringConstraints(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]*$")]
@@ -15,6 +15,16 @@ RoleArn = Annotated[
 SessionName = Annotated[str, StringConstraints(min_length=2, max_length=64, pattern=r"^[A-Za-z0-9_+=,.@-]*$")]
 
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def _checked(region: str) -> str:
+    if not _REGION.fullmatch(region):
+        raise ValueError(f"region {region!r} is not a name such as eu-central-1")
+    return region
+
+
+#: A region's name; what cannot be one is refused, since it becomes part of a host's name.
+Region = Annotated[str, AfterValidator(_checked)]
 
 
 class AccountConfig(BaseModel):
@@ -60,10 +70,3 @@ class AccountConfig(BaseModel):
         if self.external_id is not None and self.role_arn is None:
             raise ValueError("external_id needs a role_arn whose trust policy asks for it")
         return self
-
-
-def checked_region(region: str) -> str:
-    """A region's name; raises ValueError for what cannot be one, since it becomes part of a host's name."""
-    if not _REGION.fullmatch(region):
-        raise ValueError(f"region {region!r} is not a name such as eu-central-1")
-    return region

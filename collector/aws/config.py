@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from collector.account.config import AccountConfig, checked_region
+from collector.account.config import AccountConfig, Region
 from collector.aws.catalogue import CATALOGUE
 from collector.base import SourceConfig
 
@@ -65,7 +65,7 @@ class AwsConfig(SourceConfig):
         default=None, gt=0, description="Seconds one collection may take; two thirds of the interval if unset."
     )
     accounts: tuple[NamedAccount, ...] = Field(min_length=1, description="The accounts that are read.")
-    regions: tuple[str, ...] = Field(min_length=1, description="Regions that are read in every account.")
+    regions: tuple[Region, ...] = Field(min_length=1, description="Regions that are read in every account.")
     services: tuple[str, ...] = Field(
         default=tuple(sorted(CATALOGUE)), min_length=1, description="Which resources are metered; all kinds if unset."
     )
@@ -75,9 +75,7 @@ class AwsConfig(SourceConfig):
 
     @field_validator("regions")
     @classmethod
-    def _are_regions(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
-        for region in regions:
-            checked_region(region)
+    def _regions_are_named_once(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
         return _once("region", regions)
 
     @field_validator("services")

@@ -9,6 +9,7 @@ import click
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, print_json, print_table
 from meterbook.ledger.v1 import query_pb2
+from meterbook.wire.sections import NATURES
 
 _SOURCES = click.option("--source", "sources", multiple=True, help="Only this source; may be given again.")
 
@@ -55,8 +56,8 @@ def bills(sources: tuple[str, ...], as_of: int | None, as_json: bool, ledger: st
 )
 @click.option(
     "--nature",
-    type=click.Choice(["billed", "reconciliation", "estimate"]),
-    default="billed",
+    type=click.Choice(NATURES),
+    default=NATURES[0],
     show_default=True,
     help="What kind of bills.",
 )

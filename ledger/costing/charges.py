@@ -13,10 +13,8 @@ from decimal import Decimal
 
 from ledger.costing.bills import Bill, lines_of
 from ledger.journal.view import View
-from meterbook.wire.sections import CHARGES
+from meterbook.wire.sections import CHARGES, COSTS
 
-#: The four costs of FOCUS, as they are added up.
-COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 #: What a charge can be grouped by besides the columns of FOCUS, and how it is told.
 _TIMES = {
     "day": "strftime(\"ChargePeriodStart\", '%Y-%m-%d')",

@@ -13,10 +13,10 @@ from decimal import Context, Decimal, InvalidOperation
 import pyarrow as pa
 
 from ledger.intake.refusals import Refused
-from ledger.journal.screening import DOCUMENT_BYTES_MAX, FUTURE_US_MAX, TEXT_BYTES_MAX
+from ledger.journal.screening import FUTURE_US_MAX
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire import instants
-from meterbook.wire.sections import EVENTS, VALUE_LIMIT, Sections, sections
+from meterbook.wire.sections import DOCUMENT_BYTES_MAX, EVENTS, TEXT_BYTES_MAX, VALUE_LIMIT, Sections, sections
 from meterbook.wire.series import UNASSIGNED, canonical_json
 
 #: The chain of a sender is kept under this name, which no agent can have, and epoch.

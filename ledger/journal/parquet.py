@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from ledger.journal.disk import sync_directory, sync_file
 from ledger.journal.errors import TablesUnavailable
+from meterbook.wire.sections import COSTS
 
 _ROW_GROUP_ROWS_MAX = 1 << 20
 
@@ -48,7 +49,7 @@ FORMS = {
         10_000,
         dict.fromkeys(
             (
-                *("line", "BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "ResourceId"),
+                *("line", *COSTS, "ResourceId"),
                 *("ChargePeriodStart", "ChargePeriodEnd", "Tags", "others", "position"),
             ),
             "PLAIN",

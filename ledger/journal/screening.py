@@ -19,16 +19,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meterbook.wire import instants
-from meterbook.wire.sections import AMOUNT, COST_LIMIT, DEAD_LETTERS, NATURES, STATUSES, VALUE_LIMIT, Sections, is_stale
+from meterbook.wire.instants import EARLIEST_US, LATEST_US
+from meterbook.wire.sections import (
+    AMOUNT,
+    COST_LIMIT,
+    COSTS,
+    DEAD_LETTERS,
+    DOCUMENT_BYTES_MAX,
+    NATURES,
+    STATUSES,
+    TEXT_BYTES_MAX,
+    VALUE_LIMIT,
+    Sections,
+    is_stale,
+)
 from meterbook.wire.series import canonical_json
 
 #: How far ahead of the ledger's clock a time may be before it is taken for a mistake.
 FUTURE_US_MAX = instants.HOUR_US
-#: The years 1 to 9999, which every part of the book can write down.
-EARLIEST_US, LATEST_US = instants.parse("0001-01-01"), instants.parse("9999-12-31T23:59:59Z")
-#: Bytes of a text: of documents, and of all others. The book has to show, group by and look into each of them. Never change
-#: these for a store that is in use: its tables follow from the log under the rules of now.
-DOCUMENT_BYTES_MAX, TEXT_BYTES_MAX = 64 << 10, 4 << 10
 #: Rows of one section that become a dead letter each for the same reason. The batch itself has the others.
 LETTERS_MAX = 1_000
 
@@ -37,7 +45,6 @@ _DOCUMENT_CHARS_MAX, _SHOWN_CHARS_MAX = 4_096, 80
 #: What the columns of samples are to a computer.
 _NUMBERS = (pa.int64(), pa.int64(), pa.float64())
 _VALUE_LIMIT = pa.scalar(VALUE_LIMIT, pa.decimal128(38, 9))
-_COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 _COST_LIMIT = pa.scalar(COST_LIMIT, AMOUNT)
 # An object of texts without escapes: what nearly every document is, and far cheaper to see than to parse.
 _PLAIN_TEXT = r'"[^"\\\x00-\x1f]*"'
@@ -210,7 +217,7 @@ class _Bench:
         if table.num_rows == 0:
             return table
         table = self.short(table)
-        for column in _COSTS:
+        for column in COSTS:
             table = self._countable(table, column)
         for column in ("Tags", "others"):
             table = self._objects(table, column)

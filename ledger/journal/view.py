@@ -17,9 +17,8 @@ import pyarrow as pa
 from ledger.journal import eventsums
 from ledger.journal.record import Head
 from ledger.journal.screening import KnownSeries
+from meterbook.wire.instants import LATEST_US
 
-#: The year 9999: the latest time that every part of the book can write down.
-LATEST_US = 253_402_300_799 * 1_000_000
 #: Markers that stand so close before a sample say something about it (``ledger.metering.increase``).
 MARKED_US = 2
 

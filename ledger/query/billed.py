@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ledger.costing.bills import Bill, bills
-from ledger.costing.charges import COSTS, ChargeSum, NoSuchColumn, charge_sums
+from ledger.costing.charges import ChargeSum, NoSuchColumn, charge_sums
 from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
-from ledger.journal.view import LATEST_US
 from ledger.query.questions import BadQuestion, Book, instant, suggestion
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
-from meterbook.wire.sections import NATURES
+from meterbook.wire.sections import COSTS, NATURES
 
 _ROWS_DEFAULT, _ROWS_MAX = 1_000, 100_000
 _COLUMNS_MAX = 20
@@ -50,7 +49,7 @@ def answer_charges(journal: Journal, request: query_pb2.ChargesRequest) -> query
     if len(by) > _COLUMNS_MAX:
         raise BadQuestion(f"by: {len(by)} columns are more than {_COLUMNS_MAX}")
     start_us = instant(request.range.start, "range.start") if request.range.start else 0
-    end_us = instant(request.range.end, "range.end") if request.range.end else LATEST_US
+    end_us = instant(request.range.end, "range.end") if request.range.end else instants.LATEST_US
     book = Book.at(journal, request.as_of)
     asked_for = [bill for bill in _asked(book, request.sources) if bill.nature == nature]
     standing = [bill for bill in asked_for if bill.state == "stands"]
@@ -71,11 +70,11 @@ def answer_charges(journal: Journal, request: query_pb2.ChargesRequest) -> query
 
 def _asked(book: Book, sources: Iterable[str]) -> list[Bill]:
     wanted = set(sources)
-    found = bills(book.view)
-    known = sorted({bill.source for bill in found})
-    if unknown := sorted(wanted.difference(known)):
+    found = bills(book.view, wanted)
+    if unknown := sorted(wanted.difference(bill.source for bill in found)):
+        known = sorted({bill.source for bill in bills(book.view)})
         raise BadQuestion(f"sources: no bill is of {unknown[0]!r}; {suggestion(unknown[0], known)}")
-    return [bill for bill in found if not wanted or bill.source in wanted]
+    return found
 
 
 def _notes(asked_for: Iterable[Bill]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from collector.account.config import AccountConfig, checked_region
+from collector.account.config import AccountConfig, Region
 from collector.base import SourceConfig
 
 #: As the model of ``monitoring`` limits them (API reference, Metric, Dimension, DimensionFilter).
@@ -91,7 +91,7 @@ class CloudwatchConfig(SourceConfig):
     account_id: str | None = Field(
         default=None, pattern=r"^[0-9]{12}$", description="The account that is read; that of account.role_arn if unset."
     )
-    region: str = Field(description="Region that is read, such as eu-central-1.")
+    region: Region = Field(description="Region that is read, such as eu-central-1.")
     queries: tuple[MetricQuery, ...] = Field(min_length=1, description="The metrics that are read.")
     settle_s: float = Field(
         default=10_800.0,
@@ -130,11 +130,6 @@ class CloudwatchConfig(SourceConfig):
         ge=0,
         description="What may be spent in a calendar month (UTC); beyond it nothing is asked.",
     )
-
-    @field_validator("region")
-    @classmethod
-    def _region_is_a_name(cls, region: str) -> str:
-        return checked_region(region)
 
     @model_validator(mode="after")
     def _account_is_known(self) -> CloudwatchConfig:

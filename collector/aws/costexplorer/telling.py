@@ -18,9 +18,9 @@ from collector.aws.costexplorer.answers import Row, digest
 from collector.aws.costexplorer.config import CostExplorerConfig
 from collector.aws.costexplorer.months import Month, midnight_us
 from collector.aws.spending import Spent
-from collector.readings import sample_table
+from collector.readings import bill_table, sample_table
 from meterbook.wire.instants import text
-from meterbook.wire.sections import AMOUNT, BILLS, CHARGES
+from meterbook.wire.sections import AMOUNT, CHARGES
 from meterbook.wire.series import Series, canonical_json
 
 #: A counter of the collector's own.
@@ -64,16 +64,15 @@ def bill(config: CostExplorerConfig, month: Month, version: str, ordered: Sequen
     billed = Decimal(0)
     for row in ordered:
         billed = _SUMMED.add(billed, row.billed)
-    columns = {
-        "source": [config.source],
-        "period": _times([month.start_us]),
-        "version": [version],
-        "nature": ["reconciliation"],
-        "issued": _times([issued_us]),
-        "charges": [len(ordered)],
-        "billed": pa.array([billed], AMOUNT),
-    }
-    return pa.table(columns, schema=BILLS)
+    return bill_table(
+        config.source,
+        month.start_us,
+        version,
+        nature="reconciliation",
+        issued_us=issued_us,
+        charges=len(ordered),
+        billed=billed,
+    )
 
 
 def version_of(ordered: Sequence[Row], issued_us: int) -> str:
@@ -94,4 +93,4 @@ def _others(row: Row) -> dict[str, str]:
 
 
 def _times(instants_us: Sequence[int]) -> pa.Array:
-    return pa.array(instants_us, pa.int64()).cast(BILLS.field("period").type)
+    return pa.array(instants_us, pa.int64()).cast(CHARGES.field("period").type)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from collector.account.config import AccountConfig, checked_region
+from collector.account.config import AccountConfig, Region
 from collector.base import SourceConfig
 
 #: As the model of ``pricing`` limits them ("AWS Price List Service API reference", Filter, GetProducts); the region is a filter, too.
@@ -71,7 +71,9 @@ class PricesConfig(SourceConfig):
     account: AccountConfig = Field(
         default_factory=AccountConfig, description="Who asks: credentials, or the role that is taken on."
     )
-    regions: tuple[str, ...] = Field(min_length=1, description="Regions whose prices are read, such as eu-central-1.")
+    regions: tuple[Region, ...] = Field(
+        min_length=1, description="Regions whose prices are read, such as eu-central-1."
+    )
     endpoint_region: Literal["us-east-1", "eu-central-1", "ap-south-1"] = Field(
         default="us-east-1", description="Where the price list is asked for; it has the prices of all regions."
     )
@@ -104,9 +106,9 @@ class PricesConfig(SourceConfig):
 
     @field_validator("regions")
     @classmethod
-    def _regions_are_names(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
+    def _regions_are_named_once(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
         for region in regions:
-            if regions.count(checked_region(region)) > 1:
+            if regions.count(region) > 1:
                 raise ValueError(f"region {region!r} is named twice")
         return regions
 

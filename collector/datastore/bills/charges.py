@@ -23,9 +23,8 @@ from collector.datastore.cloudevents import shown
 from collector.datastore.mapping.cells import empty, matches
 from collector.datastore.mapping.properties import repeated
 from meterbook.wire import instants
-from meterbook.wire.sections import CHARGES
+from meterbook.wire.sections import CHARGES, COSTS, DOCUMENT_BYTES_MAX, TEXT_BYTES_MAX
 
-COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 TIMES = ("ChargePeriodStart", "ChargePeriodEnd")
 #: Columns of FOCUS that stand by themselves in a charge, and that a row may have nothing in.
 NAMES = ("ChargeCategory", "BillingAccountId", "SubAccountId", "ServiceName", "ResourceId")
@@ -56,9 +55,6 @@ DOCUMENTS = frozenset(
 )
 _TAKEN = frozenset({*MANDATORY, *NAMES, "Tags"})
 _CURRENCY = r"^[A-Z]{3}$"
-#: The last time that the ledger takes, and how many bytes of a text and of a document.
-_LATEST_US = instants.parse("9999-12-31T23:59:59Z")
-_TEXT_BYTES_MAX, _DOCUMENT_BYTES_MAX = 4 << 10, 64 << 10
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def charges(rows: Mapping[str, pa.Array], origin: Origin) -> pa.Table:
     columns["BillingCurrency"] = _currency(held["BillingCurrency"])
     columns |= {name: _name(name, held.get(name), count) for name in NAMES}
     columns["Tags"] = _tags(held.get("Tags"), count)
-    columns["others"] = _short("others", together(_others(held), count), _DOCUMENT_BYTES_MAX)
+    columns["others"] = _short("others", together(_others(held), count), DOCUMENT_BYTES_MAX)
     return pa.table([columns[name] for name in CHARGES.names], schema=CHARGES)
 
 
@@ -105,7 +101,7 @@ def _complete(name: str, column: pa.Array) -> pa.Array:
 def _time(name: str, column: pa.Array) -> pa.Array:
     found = _complete(name, moments(name, column))
     times_us = np.asarray(found.cast(pa.int64()))
-    odd = (times_us < 0) | (times_us > _LATEST_US)
+    odd = (times_us < 0) | (times_us > instants.LATEST_US)
     if odd.any():
         raise Refused(f"{name} is not of the years 1970 to 9999", first_row(odd))
     return found
@@ -133,13 +129,13 @@ def _currency(column: pa.Array) -> pa.Array:
 def _name(name: str, column: pa.Array | None, count: int) -> pa.Array:
     if column is None:
         return repeated("", count)
-    return _short(name, pc.fill_null(texts(name, column), ""), _TEXT_BYTES_MAX)
+    return _short(name, pc.fill_null(texts(name, column), ""), TEXT_BYTES_MAX)
 
 
 def _tags(column: pa.Array | None, count: int) -> pa.Array:
     if column is None:
         return repeated("{}", count)
-    return _short("Tags", pc.fill_null(flat("Tags", column, is_strict=True), "{}"), _DOCUMENT_BYTES_MAX)
+    return _short("Tags", pc.fill_null(flat("Tags", column, is_strict=True), "{}"), DOCUMENT_BYTES_MAX)
 
 
 def _others(held: Mapping[str, pa.Array]) -> dict[str, pa.Array]:

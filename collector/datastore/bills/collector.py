@@ -27,7 +27,7 @@ from collector.datastore.bills.refused import Refused, Waiting
 from collector.datastore.s3.bucket import Bucket, NotThere
 from collector.datastore.s3.found import Found
 from collector.errors import SourceError
-from collector.readings import Checkpoint, Coverage, DeadLetter, Readings, Status, Window
+from collector.readings import Checkpoint, Coverage, DeadLetter, Readings, Status, Window, bill_table
 from meterbook.wire.sections import AMOUNT, BILLS, CHARGES
 
 #: From the least to the worst.
@@ -209,16 +209,16 @@ class BillsCollector:
             refused = Refused(f"its costs add up to {bill.billed}, which has too many digits")
             self._refuse(bill.month, bill.manifest, self._bucket.place(bill.manifest), refused, tally)
             return
-        row = {
-            "source": self.source,
-            "period": start_us(bill.month),
-            "version": bill.version,
-            "nature": "billed",
-            "issued": bill.manifest.modified_us,
-            "charges": bill.line,
-            "billed": bill.billed,
-        }
-        tally.bills.append(pa.Table.from_pylist([row], schema=BILLS))
+        closing = bill_table(
+            self.source,
+            start_us(bill.month),
+            bill.version,
+            nature="billed",
+            issued_us=bill.manifest.modified_us,
+            charges=bill.line,
+            billed=bill.billed,
+        )
+        tally.bills.append(closing)
         self._read[bill.month] = _mark(bill.manifest)
         self._bill, self._portions = None, None
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from collector.account.config import AccountConfig, checked_region
+from collector.account.config import AccountConfig, Region
 from collector.base import SourceConfig
 from collector.datastore.s3.config import BucketName, S3Config
 
@@ -26,7 +26,7 @@ class BillsConfig(SourceConfig):
         max_length=900,
         description="Folder of the export, which holds data/ and metadata/: its S3 prefix and its name, such as costs/focus.",
     )
-    region: str | None = Field(default=None, description="The bucket's region; that of the credentials if unset.")
+    region: Region | None = Field(default=None, description="The bucket's region; that of the credentials if unset.")
     account: AccountConfig = Field(default=AccountConfig(), description="Who asks, and where.")
     name: str | None = Field(
         default=None, min_length=1, max_length=1024, description="Name of the source; bills/<bucket>/<prefix> if unset."
@@ -73,11 +73,6 @@ class BillsConfig(SourceConfig):
         if not folder:
             raise ValueError(f"prefix {prefix!r} names no folder")
         return folder
-
-    @field_validator("region")
-    @classmethod
-    def _region(cls, region: str | None) -> str | None:
-        return None if region is None else checked_region(region)
 
     @model_validator(mode="after")
     def _bucket_is_listed_by_key(self) -> BillsConfig:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from collector.account.config import AccountConfig, checked_region
+from collector.account.config import AccountConfig, Region
 from collector.base import SourceConfig
 from collector.datastore.mapping.config import MappingConfig, by_lines
 
@@ -31,7 +31,7 @@ class KinesisConfig(SourceConfig):
         max_length=512,
         description="Name of the stream in sources, kinesis/<name>/<shard>; its own name if unset.",
     )
-    region: str | None = Field(
+    region: Region | None = Field(
         default=None, description="Region of the stream; that of its ARN, or of the credentials, if unset."
     )
     account: AccountConfig = Field(default=AccountConfig(), description="Who asks, and where.")
@@ -79,11 +79,6 @@ class KinesisConfig(SourceConfig):
         if not _NAME.fullmatch(stream) and not _ARN.fullmatch(stream):
             raise ValueError(f"{stream!r} is neither the name of a stream nor its ARN")
         return stream
-
-    @field_validator("region")
-    @classmethod
-    def _region_is_a_name(cls, region: str | None) -> str | None:
-        return None if region is None else checked_region(region)
 
     @model_validator(mode="after")
     def _region_is_that_of_the_arn(self) -> KinesisConfig:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
-from collector.account.config import AccountConfig, checked_region
+from collector.account.config import AccountConfig, Region
 from collector.base import SourceConfig
 from collector.datastore.mapping.config import MappingConfig
 
@@ -25,7 +25,7 @@ class S3Config(SourceConfig):
     bucket: BucketName = Field(description="The bucket.")
     prefix: str = Field(default="", max_length=1024, description="Only objects whose keys begin with it are read.")
     suffix: str = Field(default="", max_length=1024, description="Only objects whose keys end with it are read.")
-    region: str | None = Field(default=None, description="The bucket's region; that of the credentials if unset.")
+    region: Region | None = Field(default=None, description="The bucket's region; that of the credentials if unset.")
     account: AccountConfig = Field(default=AccountConfig(), description="Who asks, and where.")
     name: str | None = Field(
         default=None, min_length=1, max_length=1024, description="Name of the source; s3/<bucket>/<prefix> if unset."
@@ -116,11 +116,6 @@ class S3Config(SourceConfig):
                 f"{bucket} is a directory bucket, whose lists have no order: general purpose buckets are read"
             )
         return bucket
-
-    @field_validator("region")
-    @classmethod
-    def _region(cls, region: str | None) -> str | None:
-        return None if region is None else checked_region(region)
 
     @model_validator(mode="after")
     def _a_line_fits_into_a_block(self) -> S3Config:

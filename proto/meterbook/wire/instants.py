@@ -40,6 +40,8 @@ def to_datetime(instant_us: int) -> datetime:
 
 _FIRST_US = from_datetime(datetime.min.replace(tzinfo=UTC))
 _LAST_US = from_datetime(datetime.max.replace(tzinfo=UTC))
+#: The years 1 to 9999, which every part of the book can write down, to the second.
+EARLIEST_US, LATEST_US = _FIRST_US, _LAST_US // SECOND_US * SECOND_US
 
 
 def parse(text: str) -> int:

@@ -115,8 +115,11 @@ EMPTY = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
 STATUSES = ("complete", "partial", "failed", "throttled", "lost")
 #: What a bill may be: what is owed, the same added up by somebody else, or what will probably be owed.
 NATURES = ("billed", "reconciliation", "estimate")
-#: Costs from here on, in magnitude, could not be added up.
-COST_LIMIT = 10**14
+#: The four costs of a charge (FOCUS 1.2, "Metrics"), and the magnitude from which on they could not be added up.
+COSTS, COST_LIMIT = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), 10**14
+#: Bytes of a text: of documents, and of all others. The book has to show, group by and look into each of them. Never change
+#: these for a store that is in use: its tables follow from the log under the rules of now.
+DOCUMENT_BYTES_MAX, TEXT_BYTES_MAX = 64 << 10, 4 << 10
 
 #: Bytes that one section may have in memory, unless the caller says otherwise.
 DECODED_BYTES_MAX = 128 << 20

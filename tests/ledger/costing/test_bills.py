@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from ledger.costing.bills import Bill, bills
 from ledger.costing.charges import NoSuchColumn, charge_sums
 from ledger.journal.journal import Journal
-from ledger.journal.view import LATEST_US, View
-from meterbook.wire.instants import DAY_US, HOUR_US
+from ledger.journal.view import View
+from meterbook.wire.instants import DAY_US, HOUR_US, LATEST_US
 from tests.ledger.batches import MONTH, Sender, append, bill, charge, content, opened
 
 

@@ -22,7 +22,7 @@ from meterbook.ledger.v1 import journal_pb2
 from meterbook.proof.leaf import leaf_data as module_leaf
 from meterbook.proof.merkle import Frontier
 from meterbook.wire import sections
-from meterbook.wire.sections import SCHEMAS, MalformedSection, Sections
+from meterbook.wire.sections import DOCUMENT_BYTES_MAX, SCHEMAS, MalformedSection, Sections
 from tests.ledger.batches import AGENT, DAY, EPOCH, MINUTE, content, event, minute, own, record, series
 from tests.proof.trees import tree_hash
 from tests.wire.tables import section_table
@@ -79,7 +79,7 @@ def test_a_batch_counts_only_the_rows_that_are_kept() -> None:
 
 def test_a_letter_that_is_too_long_is_told_of_in_its_own_batch() -> None:
     """It is replaced, so that their number does not change; batches without series are screened together."""
-    long, short = (("log", "7", "no time", text) for text in ("x" * (screening.DOCUMENT_BYTES_MAX + 1), "x"))
+    long, short = (("log", "7", "no time", text) for text in ("x" * (DOCUMENT_BYTES_MAX + 1), "x"))
     contents = [content(dead_letters=[long]), content(dead_letters=[short])]
     records = [record(what, position) for position, what in enumerate(contents, 1)]
     letters = derive(records, initial_state())[0]["dead_letters"].sort_by("position").to_pylist()

@@ -16,7 +16,7 @@ from ledger.journal import screening
 from ledger.journal.derive import TABLES
 from ledger.journal.screening import KnownSeries, screen
 from meterbook.wire import instants, sections
-from meterbook.wire.sections import DEAD_LETTERS, SCHEMAS, STALE, Sections
+from meterbook.wire.sections import DEAD_LETTERS, DOCUMENT_BYTES_MAX, SCHEMAS, STALE, TEXT_BYTES_MAX, Sections
 from tests.ledger.batches import DAY, MINUTE, bill, charge, content, coverage, event, series, table
 from tests.wire.tables import section_table
 
@@ -224,7 +224,7 @@ def test_a_batch_that_is_wrong_from_end_to_end_is_told_of_in_short() -> None:
     assert dead[-1]["reason"] == "properties '' is not a flat JSON object"
 
 
-TEXT_MAX, DOCUMENT_MAX = screening.TEXT_BYTES_MAX, screening.DOCUMENT_BYTES_MAX
+TEXT_MAX, DOCUMENT_MAX = TEXT_BYTES_MAX, DOCUMENT_BYTES_MAX
 
 
 def document(size: int) -> str:

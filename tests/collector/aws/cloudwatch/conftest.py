@@ -11,28 +11,11 @@ from collector.account.session import Account
 from collector.aws.cloudwatch.config import CloudwatchConfig
 from collector.aws.cloudwatch.permissions import grants
 from tests.collector.aws.cloudwatch.reading import BEGIN, INVOCATIONS, Follower, follower, settings
+from tests.collector.aws.once import Once, keys
 from tests.fakes.aws.cloudwatch import FakeCloudWatch
 from tests.fakes.aws.server import AwsServer, aws_server
 
-
-class Once(Account):
-    """An account that makes one client."""
-
-    _made: Any = None
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        if self._made is None:
-            self._made = super().client(service, region)
-        return self._made
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _keys() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "a-key-id")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
+_keys = pytest.fixture(scope="module", autouse=True)(keys)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +25,7 @@ def standing(_keys: None) -> Iterator[tuple[AwsServer, Account]]:
         config = CloudwatchConfig.model_validate(settings(server, lists))
         account = Once(config.account, grants(config))
         yield server, account
-        account.client("cloudwatch", config.region).close()
+        account.close()
 
 
 @pytest.fixture

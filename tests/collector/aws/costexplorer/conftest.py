@@ -12,28 +12,11 @@ from collector.account.session import Account
 from collector.aws.costexplorer.config import CostExplorerConfig
 from collector.aws.costexplorer.permissions import GRANTS
 from tests.collector.aws.costexplorer.reading import BEGIN, Follower, settings
+from tests.collector.aws.once import Once, keys
 from tests.fakes.aws.costexplorer import FakeCostExplorer
 from tests.fakes.aws.server import AwsServer, aws_server
 
-
-class Once(Account):
-    """An account that makes one client."""
-
-    _made: Any = None
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        if self._made is None:
-            self._made = super().client(service, region)
-        return self._made
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _keys() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "a-key-id")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
+_keys = pytest.fixture(scope="module", autouse=True)(keys)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +24,7 @@ def standing(_keys: None) -> Iterator[tuple[AwsServer, Account]]:
     with aws_server(FakeCostExplorer(BEGIN)) as server:
         account = Once(AccountConfig(endpoint=server.endpoint, attempts_max=1), GRANTS)
         yield server, account
-        account.client("ce", "us-east-1").close()
+        account.close()
 
 
 @pytest.fixture

@@ -11,31 +11,12 @@ from collector.account.config import AccountConfig
 from collector.account.session import Account
 from collector.aws.prices.config import PricesConfig
 from collector.aws.prices.permissions import grants
+from tests.collector.aws.once import Once, keys
 from tests.collector.aws.prices.reading import BEGIN, Follower, price_server, settings
 from tests.fakes.aws.pricing import FakePriceList
 from tests.fakes.aws.spot import FakeSpotPrices, PriceServer
 
-
-class Once(Account):
-    """An account that makes one client of each service and region."""
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self.made: dict[tuple[str, str | None], Any] = {}
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        if (service, region) not in self.made:
-            self.made[service, region] = super().client(service, region)
-        return self.made[service, region]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _keys() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "a-key-id")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
+_keys = pytest.fixture(scope="module", autouse=True)(keys)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +26,7 @@ def standing(_keys: None) -> Iterator[tuple[PriceServer, Account]]:
     config = PricesConfig.model_validate(settings(server, spot={"instance_types": ["m5.large"]}))
     account = Once(AccountConfig(endpoint=server.endpoint, attempts_max=1), grants(config))
     yield server, account
-    for client in account.made.values():
-        client.close()
+    account.close()
     server.stop()
 
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from collector.datastore.bills.charges import COSTS, Origin, charges, total
+from collector.datastore.bills.charges import Origin, charges, total
 from collector.datastore.bills.csvtable import Cuts, batches
 from collector.datastore.bills.focus import reading_of
 from collector.datastore.bills.manifests import start_us
 from collector.datastore.bills.refused import Refused
-from meterbook.wire.sections import CHARGES
+from meterbook.wire.sections import CHARGES, COSTS
 from tests.collector.datastore.bills.rows_of_bills import CUR, MONTH, billed, cur_row, focus_csv, focus_rows
 from tests.fakes.aws.exports import csv_gz, parquet, table_of
 
