@@ -47,7 +47,7 @@ def test_targets_of_a_service_monitor(api: FakeKubernetesApi) -> None:
             "team": "a",
             "tier": "front",
         }
-        assert coverage(found) == ("complete", "")
+        until(lambda: coverage(found) == ("complete", ""))
         api.put(SERVICE_MONITORS, monitor("web", {"targetPort": "admin", "path": "/m"}, selector=WEB))
         until(lambda: names(found) == {f"serviceMonitor/shop/web/10.0.0.{number}:9090/m" for number in (1, 2)})
         assert labels(found, "serviceMonitor/shop/web/10.0.0.2:9090/m")["endpoint"] == "admin"
@@ -183,7 +183,7 @@ def test_what_needs_a_secret_is_not_scraped_and_told(api: FakeKubernetesApi, cap
             "PodMonitor shop/odd is not scraped: spec.podMetricsEndpoints.0.port: Input should be a valid string",
         )
         # The cluster itself is known as well as can be.
-        assert coverage(found) == ("complete", "")
+        until(lambda: coverage(found) == ("complete", ""))
         api.put("pods", pod("new", "10.0.0.7", ports={"admin": 9090}, labels={"app": "web"}))
         api.put(POD_MONITORS, monitor("new", {"port": "admin"}, kind="PodMonitor", selector=WEB))
         until(lambda: "podMonitor/shop/new/10.0.0.7:9090" in names(found))
