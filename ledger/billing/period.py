@@ -1,10 +1,7 @@
 """Billing periods: calendar months in the customer's own time zone.
 
-A period is half-open, in microseconds: it holds its start and not its end, and the end of one month is the
-start of the next because both are drawn by the same function from the same date. That, and not any arithmetic
-with days or hours, is why periods neither overlap nor leave a gap: months are not a number of days, days are
-not 24 hours where clocks change, and a month may even begin at another hour than midnight where a change skips
-it.
+A period is half-open, in microseconds: it holds its start and not its end. Periods neither overlap nor leave a gap, as
+all windows do.
 
 Usage is booked per hour of UTC. An hour belongs to the period in which it starts; in zones that are not a whole
 number of hours from UTC, the hour across the end of a month is therefore billed, whole and once, in the old one.
@@ -15,10 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from ledger.directory.moments import local_midnight_us
+from ledger.metering.windows import Windows
 from meterbook.wire import instants
-
-MONTHS = 12
 
 
 @dataclass(frozen=True)
@@ -43,18 +38,5 @@ class Period:
 
 
 def billing_period(at_us: int, zone: ZoneInfo) -> Period:
-    """The calendar month of ``zone`` that holds an instant."""
-    local = instants.to_datetime(at_us).astimezone(zone)
-    month = local.year * MONTHS + local.month - 1
-    # Where clocks change around the first midnight of a month, the calendar may show the one month on the
-    # other's side of the boundary; the boundary decides, and is then never more than one month away.
-    if at_us < _start_us(month, zone):
-        month -= 1
-    elif at_us >= _start_us(month + 1, zone):
-        month += 1
-    return Period(_start_us(month, zone), _start_us(month + 1, zone))
-
-
-def _start_us(month: int, zone: ZoneInfo) -> int:
-    """The instant at which a month, counted from year 0, begins."""
-    return local_midnight_us(month // MONTHS, month % MONTHS + 1, 1, zone)
+    """The calendar month of ``zone`` that holds an instant. Raises ValueError outside of the years 2 to 9998."""
+    return Period(*Windows("month", zone.key).bounds(at_us))

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options
+from ledger.directory.calendar import TOTAL, WINDOWS
 from meterbook.ledger.v1 import query_pb2
 
 
 @click.command()
 @click.option("--meter", "meters", multiple=True, help="Only this meter; may be given again.")
 @click.option("--tenant", "tenants", multiple=True, help="Only this tenant; may be given again.")
-@click.option("--window", type=click.Choice(["total", "day", "hour"]), default="total", show_default=True)
+@click.option(
+    "--window",
+    type=click.Choice(WINDOWS),
+    default=TOTAL,
+    show_default=True,
+    help="Cut the range into windows; 'own' are those of the meter, and 'total' is their sum.",
+)
+@click.option(
+    "--zone", default="UTC", show_default=True, help="IANA time zone in which days, and all that is longer, begin."
+)
 @range_options
 @as_of_option
 @as_json_option
@@ -23,6 +34,7 @@ def usage(
     meters: tuple[str, ...],
     tenants: tuple[str, ...],
     window: str,
+    zone: str,
     start: str,
     end: str,
     as_of: int | None,
@@ -37,14 +49,20 @@ def usage(
         meters=meters,
         tenants=tenants,
         window=window,
+        zone=zone,
     )
     with connected(ledger, ca_file, "metering") as stubs:
         response = stubs.query.Usage(request)
     if as_json:
         print_json(response)
         return
+    print_usage(response.rows, [f"as of position {response.as_of}"])
+
+
+def print_usage(rows: Iterable[query_pb2.UsageRow], notes: Sequence[str]) -> None:
+    """Quantities as a table, with what is to be known about them below."""
     columns = ["meter", "tenant", "dimensions", "window", "quantity", "unit", "estimated", "coverage"]
-    rows = [
+    cells = [
         [
             row.meter,
             row.tenant,
@@ -55,6 +73,6 @@ def usage(
             row.estimated,
             percent(row.coverage),
         ]
-        for row in response.rows
+        for row in rows
     ]
-    print_table(columns, rows, right=["quantity", "estimated", "coverage"], note=f"as of position {response.as_of}")
+    print_table(columns, cells, right=["quantity", "estimated", "coverage"], note="; ".join(notes))

@@ -114,19 +114,22 @@ def _unmet(after: Catalog, document: Document, reference: Reference) -> str:
 
 def _settled(after: Catalog, documents: Sequence[Document]) -> Iterator[Fault]:
     for document in documents:
-        settled = document.spec.settled
-        if settled is None:
-            continue
-        mine = getattr(document.spec, settled)
-        for date_us, spec in {each.effective_from_us: each.spec for each in _all(after, document)}.items():
-            other = getattr(spec, settled)
-            if other != mine:
-                since = "the beginning" if date_us == 0 else instants.text(date_us)
-                yield document.fault(
-                    ("spec", settled),
-                    f"{mine!r} differs from {other!r}, which {document.kind} {document.name!r} has from {since} on: "
-                    f"the {settled} must be the same for all dates",
-                )
+        dated = {each.effective_from_us: each.spec for each in _all(after, document)}
+        for settled in document.spec.settled:
+            mine = getattr(document.spec, settled)
+            for date_us, spec in dated.items():
+                other = getattr(spec, settled)
+                if other != mine:
+                    since = "the beginning" if date_us == 0 else instants.text(date_us)
+                    yield document.fault(
+                        ("spec", settled),
+                        f"{_told(mine)} differs from {_told(other)}, which {document.kind} {document.name!r} has from {since} on: "
+                        f"the {settled} must be the same for all dates",
+                    )
+
+
+def _told(value: object) -> str:
+    return repr(value) if isinstance(value, str) else f"({value})"
 
 
 def _all(after: Catalog, document: Document) -> tuple[Definition, ...]:

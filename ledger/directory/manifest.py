@@ -140,7 +140,7 @@ def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
             if not inner:
                 return []
             model = inner[0]
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -1,39 +1,48 @@
 """Meters: which samples or events count, and how they add up to a quantity.
 
-A meter reads either series, by metric name, or events, by type. The aggregation follows from what the source
-is: a counter is metered by its increase, a gauge by its integral over time (value x seconds), events by their
-count or by the sum of their values. Which of the two a metric is stands in the series itself; which of the two
-*sources* is meant stands here, and an aggregation that does not fit it is refused rather than given a meaning.
+A meter reads either series, by metric name, or events, by type. Which aggregations there are follows from what the source
+is: a counter is metered by its increase, a gauge by what it was and for how long, events by their number and by what they
+say. Which of the two a metric is stands in the series itself; which of the two *sources* is meant stands here, and an
+aggregation that does not fit it is refused rather than given a meaning.
 
-The unit is settled for all dates of a meter: quantities of one meter are added up, and requests cannot be added
-to thousands of requests. A different unit is a different meter.
+A quantity is that of one window. Most add up, so hours make days and days make months whatever the meter's own windows are; a
+peak, an average or a number of different users does not, and belongs to its window.
+
+The unit and the windows are settled for all dates of a meter: quantities of one meter are added up, and requests cannot be
+added to thousands of requests. A different unit is a different meter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from fractions import Fraction
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from ledger.directory.calendar import UNITS
+from ledger.directory.expression import ExpressionText
+from ledger.directory.making import Buckets, Percentile, Rounding, Window
+from ledger.directory.matching import Alternatives, Matchers, Text
 from ledger.directory.spec import Part, Spec
+from ledger.directory.units import factor
 
 MAX_GAP_S_DEFAULT = 300
 
-Aggregation = Literal["increase", "integral", "count", "sum"]
+#: What a counter, what values at moments, and what events can be metered by.
+OfCounters = Literal["increase", "rate"]
+OfValues = Literal[
+    "integral", "average", "active", "min", "max", "mean", "percentile", "latest", "last_known", "unique"
+]
+OfEvents = Literal["count", "sum", "total"]
+Aggregation = Literal[OfCounters, OfValues, OfEvents]
 
-_FITS: Mapping[str, tuple[Aggregation, ...]] = {"metric": ("increase", "integral"), "event": ("count", "sum")}
-
-
-def _as_tuple(value: object) -> object:
-    """One accepted value is a list of one."""
-    return (value,) if isinstance(value, str) else value
-
-
-def _canonical_set(values: tuple[str, ...]) -> tuple[str, ...]:
-    if not values:
-        raise ValueError("an empty list of accepted values would match nothing: leave the name out or give a value")
-    return tuple(sorted(set(values)))
+_FITS: Mapping[str, tuple[str, ...]] = {
+    "metric": (*get_args(OfCounters), *get_args(OfValues)),
+    "event": (*get_args(OfEvents), *get_args(OfValues)),
+}
+#: Those whose quantities of neighbouring windows add up to that of both.
+ADDITIVE = frozenset({"increase", "integral", "active", "count", "sum"})
 
 
 def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -45,8 +54,8 @@ def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Accepted = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_canonical_set)]
-Text = Annotated[str, Field(min_length=1)]
+def _as_window(value: object) -> object:
+    return {"unit": value} if isinstance(value, str) else value
 
 
 class Source(Part):
@@ -70,20 +79,54 @@ class Source(Part):
 class Meter(Spec):
     """How one kind of usage is measured."""
 
-    settled: ClassVar[str | None] = "unit"
+    settled: ClassVar[tuple[str, ...]] = ("unit", "window")
 
     source: Source = Field(description="The series or events that are read.")
-    filter: Mapping[Text, Accepted] = Field(
+    filter: Matchers = Field(
         default_factory=dict,
-        description="Exact values accepted per label, property or attribute, one or a list; all by default.",
+        description="What is accepted per label, property or attribute: a value, a list or conditions; all by default.",
+    )
+    any: Alternatives = Field(
+        default=(), description="Further matchers, of which at least one set has to hold as a whole; none by default."
+    )
+    value: ExpressionText | None = Field(
+        default=None,
+        description="Expression over an event's value and properties that it counts for; by default its value.",
     )
     aggregation: Aggregation = Field(
-        description="increase (counters) or integral (gauges, value x seconds); count or sum (events)."
+        description="increase or rate (counters); integral, average, active, min, max, mean, percentile, latest, last_known or unique "
+        "(gauges and events); count, sum or total (events)."
     )
     unit: Text = Field(description="Unit of the quantity, as invoices print it; the same for all dates.")
+    measured_in: Text | None = Field(
+        default=None,
+        description="Unit in which the aggregation comes out, such as By.s, converted exactly to the unit; the unit itself by default.",
+    )
     group_by: Annotated[tuple[Text, ...], AfterValidator(_without_repetition)] = Field(
         default=(), description="Labels or properties kept as dimensions, in this order; none by default."
     )
+    window: Annotated[Window, BeforeValidator(_as_window)] = Field(
+        default_factory=Window,
+        description="Windows that have a quantity each; hours by default; the same for all dates.",
+    )
+    per: Annotated[tuple[Text, ...], AfterValidator(_without_repetition)] | None = Field(
+        default=None,
+        description="Labels or properties that tell one resource from another; by default each series is one, and all events are of one.",
+    )
+    of: Text | None = Field(
+        default=None, description="Label or property whose different values count; for aggregation: unique."
+    )
+    percentile: Percentile | None = Field(
+        default=None, description="Which percentile, by nearest rank, such as 95; for aggregation: percentile."
+    )
+    changes: bool = Field(
+        default=False,
+        description="Whether values of events are changes of what there is, and not what there is; no by default.",
+    )
+    buckets: Buckets | None = Field(
+        default=None, description="Shorter pieces of the window that are aggregated first; none by default."
+    )
+    rounding: Rounding = Field(default_factory=Rounding, description="How the quantity of a window is rounded.")
     max_gap_s: int = Field(
         default=MAX_GAP_S_DEFAULT,
         ge=1,
@@ -91,12 +134,51 @@ class Meter(Spec):
         description="Seconds, 300 by default; what stands on a longer interval between samples counts as estimated.",
     )
 
+    @property
+    def is_additive(self) -> bool:
+        """Whether the quantities of neighbouring windows add up to that of both."""
+        sums = self.buckets is None or self.buckets.combine == "sum"
+        return self.aggregation in ADDITIVE and sums and self.rounding == Rounding()
+
+    @property
+    def factor(self) -> Fraction:
+        """How many units one is of what the aggregation gives."""
+        return Fraction(1) if self.measured_in is None else factor(self.measured_in, self.unit)
+
+    @model_validator(mode="after")
+    def _units_convert(self) -> Meter:
+        if self.measured_in is not None:
+            factor(self.measured_in, self.unit)
+        return self
+
     @model_validator(mode="after")
     def _aggregation_fits(self) -> Meter:
         fitting = _FITS[self.source.kind]
         if self.aggregation not in fitting:
             raise ValueError(
                 f"aggregation {self.aggregation!r} does not fit a source of kind {self.source.kind!r}: "
-                f"use {' or '.join(map(repr, fitting))}"
+                f"use {', '.join(map(repr, fitting[:-1]))} or {fitting[-1]!r}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _goes_with_the_aggregation(self) -> Meter:
+        for name, given, wanting in (
+            ("of", self.of is not None, "unique"),
+            ("percentile", self.percentile is not None, "percentile"),
+        ):
+            if given != (self.aggregation == wanting):
+                raise ValueError(f"{name!r} goes with 'aggregation: {wanting}', and only with that")
+        if self.value is not None and (self.source.kind != "event" or self.aggregation in ("count", "unique")):
+            raise ValueError("'value' is for events, and what is made of their values")
+        if self.changes and self.source.kind != "event":
+            raise ValueError("'changes' is for events: samples say what there is")
+        return self
+
+    @model_validator(mode="after")
+    def _buckets_are_shorter(self) -> Meter:
+        if self.buckets is not None and UNITS.index(self.buckets.unit) >= UNITS.index(self.window.unit):
+            raise ValueError(f"buckets of a {self.buckets.unit} are not shorter than the window, a {self.window.unit}")
+        if self.buckets is not None and self.buckets.unit == "week":
+            raise ValueError("weeks do not tile longer windows: use buckets of a day")
         return self

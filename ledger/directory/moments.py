@@ -12,6 +12,7 @@ every boundary, so that neighbours neither overlap nor leave a gap.
 
 from __future__ import annotations
 
+import difflib
 import re
 from datetime import date, datetime
 from functools import lru_cache
@@ -52,6 +53,15 @@ def local_midnight_us(year: int, month: int, day: int, zone: ZoneInfo) -> int:
 def zone_names() -> frozenset[str]:
     """The IANA names of this machine's zone database, read once."""
     return frozenset(available_timezones() - _NOT_A_PLACE)
+
+
+def known_zone(name: str) -> str:
+    """A name of the zone database. Raises ValueError for another."""
+    if name not in zone_names():
+        near = difflib.get_close_matches(name, zone_names(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{name!r} is not an IANA time zone{hint}")
+    return name
 
 
 #: A field of a definition that holds a moment.

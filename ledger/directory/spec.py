@@ -42,9 +42,9 @@ class Part(BaseModel):
 class Spec(Part):
     """The specification of one kind of definition."""
 
-    #: A field that all dates of one name must agree on, or None. Two invoices, or two hours, could not be
-    #: compared or tiled if it changed on some date; correcting it for all dates is possible.
-    settled: ClassVar[str | None] = None
+    #: Fields that all dates of one name must agree on. Two invoices, or two hours, could not be
+    #: compared or tiled if one changed on some date; correcting it for all dates is possible.
+    settled: ClassVar[tuple[str, ...]] = ()
     #: Whether ``effective_from`` applies; a subscription carries its own dates instead.
     dated: ClassVar[bool] = True
 

@@ -7,33 +7,24 @@ day would overlap or leave hours out. Correcting it for all dates at once is pos
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from ledger.directory.moments import zone_names
+from ledger.directory.moments import known_zone
 from ledger.directory.spec import Spec
-
-
-def _known_zone(name: str) -> str:
-    if name not in zone_names():
-        near = difflib.get_close_matches(name, zone_names(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{name!r} is not an IANA time zone{hint}")
-    return name
 
 
 class Tenant(Spec):
     """A customer, or a part of the vendor that is treated as one."""
 
-    settled: ClassVar[str | None] = "timezone"
+    settled: ClassVar[tuple[str, ...]] = ("timezone",)
 
     title: Annotated[str, Field(min_length=1)] | None = Field(
         default=None, description="Name to show to people; none by default, then the tenant's own name is shown."
     )
-    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+    timezone: Annotated[str, AfterValidator(known_zone)] = Field(
         default="UTC", description="IANA time zone of the billing periods; UTC by default; the same for all dates."
     )
 

@@ -28,28 +28,44 @@ REPEATED = (
 )
 
 
-def sql(names: Sequence[str]) -> tuple[str, list[str]]:
+#: Every event once, as it was accepted first; parameters as of :data:`REPEATED`.
+_COUNTED = (
+    f"WITH {_KNOWN},"  # noqa: S608 - names are parameters
+    # The first of an id may have another type or time, and then none of the later ones counts.
+    " first AS (SELECT * FROM known SEMI JOIN many USING (key) QUALIFY row_number() OVER (PARTITION BY source, id"
+    "   ORDER BY position, time, type, tenant, origin, value, properties) = 1),"
+    " counted AS (SELECT origin, source, id, tenant, type, time, value, properties FROM known ANTI JOIN many USING (key)"
+    "  UNION ALL SELECT origin, source, id, tenant, type, time, value, properties FROM first)"
+)
+
+
+def sql(names: Sequence[str], step_us: int, *, by_value: bool = False) -> tuple[str, list[str]]:
     """The question, and the parameters behind position, start, end (microseconds) and type: for events with properties ``names``.
 
-    It names a table ``many`` of what :data:`REPEATED` gives for the same position, start and end.
-    Columns of the answer: origin, tenant, hour_us, told (JSON object with the properties), value (their sum), events (their number).
+    It names a table ``many`` of what :data:`REPEATED` gives for the same position, start and end. Columns of the answer: origin,
+    tenant, step_us (where a step of so many microseconds begins), told (JSON object with the properties), value, events (their
+    number). The value is the sum of theirs, or one that all of them have where they are told apart ``by_value``.
     """
     told, paths = _told(names, first=5)
-    amounts = f"{told} AS told, sum(value)::DECIMAL(38, 9) AS value, count(*) AS events"
-    return (
-        (
-            f"WITH {_KNOWN},"  # noqa: S608 - names are parameters
-            # The first of an id may have another type or time, and then none of the later ones counts.
-            " first AS (SELECT * FROM known SEMI JOIN many USING (key) QUALIFY row_number() OVER (PARTITION BY source, id"
-            "   ORDER BY position, time, type, tenant, origin, value, properties) = 1),"
-            " counted AS (SELECT origin, tenant, type, time, value, properties FROM known ANTI JOIN many USING (key)"
-            "  UNION ALL SELECT origin, tenant, type, time, value, properties FROM first)"
-            " SELECT origin, tenant, epoch_us(date_trunc('hour', time)) AS hour_us, " + amounts + " FROM counted"
-            " WHERE type = $4 AND time >= make_timestamp($2) AND time < make_timestamp($3)"
-            " GROUP BY ALL ORDER BY origin, tenant, hour_us, told"
-        ),
-        paths,
+    value = "value" if by_value else "sum(value)::DECIMAL(38, 9) AS value"
+    # Division rounds towards zero, and there are times before 1970.
+    step = f"(epoch_us(time) - ((epoch_us(time) % {step_us}) + {step_us}) % {step_us}) AS step_us"
+    question = (
+        f"{_COUNTED} SELECT origin, tenant, {step}, {told} AS told, {value}, count(*) AS events FROM counted"  # noqa: S608
+        " WHERE type = $4 AND time >= make_timestamp($2) AND time < make_timestamp($3)"
+        " GROUP BY ALL ORDER BY origin, tenant, step_us, told, value"
     )
+    return question, paths
+
+
+def points(names: Sequence[str]) -> tuple[str, list[str]]:
+    """The same for events one by one: origin, tenant, told, time_us and value; by time, and at the same time by source and id."""
+    told, paths = _told(names, first=5)
+    question = (
+        f"{_COUNTED} SELECT origin, tenant, {told} AS told, epoch_us(time) AS time_us, value FROM counted"  # noqa: S608
+        " WHERE type = $4 AND time >= make_timestamp($2) AND time < make_timestamp($3) ORDER BY time, source, id"
+    )
+    return question, paths
 
 
 def _told(names: Sequence[str], first: int) -> tuple[str, list[str]]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from ledger.journal import eventsums
 from ledger.journal.record import Head
 from ledger.journal.screening import KnownSeries
-from meterbook.wire.instants import LATEST_US
+from meterbook.wire.instants import HOUR_US, LATEST_US
 
 #: Markers that stand so close before a sample say something about it (``ledger.metering.increase``).
 MARKED_US = 2
@@ -125,9 +125,25 @@ class View:
             {"wanted": _ids(series_ids)},
         )
 
-    def events(self, event_type: str, names: Sequence[str], start_us: int, end_us: int) -> pa.Table:
-        """What the events of a type in [start, end) add up to, by the hour, with their properties ``names`` (see ``eventsums``)."""
-        question, more = eventsums.sql(names)
+    def events(
+        self,
+        event_type: str,
+        names: Sequence[str],
+        start_us: int,
+        end_us: int,
+        *,
+        step_us: int = HOUR_US,
+        by_value: bool = False,
+    ) -> pa.Table:
+        """What the events of a type in [start, end) add up to, by the step, with their properties ``names`` (see ``eventsums``)."""
+        question, more = eventsums.sql(names, step_us, by_value=by_value)
+        span = [self.position, start_us, end_us]
+        many = self._ask(eventsums.REPEATED, span)
+        return self.tables.query(question, [*span, event_type, *more], {"many": many})
+
+    def event_points(self, event_type: str, names: Sequence[str], start_us: int, end_us: int) -> pa.Table:
+        """The events of a type in [start, end), each once: origin, tenant, told (as of ``events``), time_us, value; by time."""
+        question, more = eventsums.points(names)
         span = [self.position, start_us, end_us]
         many = self._ask(eventsums.REPEATED, span)
         return self.tables.query(question, [*span, event_type, *more], {"many": many})

@@ -1,112 +1,145 @@
-"""The register of aggregations. A new one is one file with a function, one line here, and one test.
+"""The register of aggregations. A new one is one file with a function, one line here, one name in ``directory.meter``, and one test.
 
-An aggregation reads what it needs of a view for the hours in [start, end) and gives amounts per group and hour, with
-the key and the source of every group; and it tells how far back new rows reach, so that a run need not measure
-everything again.
+An aggregation reads what it needs of a view for the windows of a grid and gives amounts per resource and window; and it tells
+how far back new rows reach, so that a run need not measure everything again. Most are functions of points, which are the same
+whether samples or events told of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from ledger.directory.meter import Meter
 from ledger.journal.view import View
-from ledger.metering.hours import Hourly
-from ledger.metering.increase import RENAMED_US, UNSEEN_US, Columns, increase
-from ledger.metering.integral import integral
-from ledger.metering.observation import Polls
-from ledger.metering.occurrences import occurrences
-from ledger.metering.reach import events_reach, series_reach
-from ledger.metering.subjects import Key, Subjects, subjects
+from ledger.metering import events, nano, series
+from ledger.metering.aggregated import Aggregated
+from ledger.metering.extreme import greatest, least
+from ledger.metering.grid import Grid
+from ledger.metering.held import held, present
+from ledger.metering.latest import last_known, latest
+from ledger.metering.mean import mean
+from ledger.metering.percentile import percentile
+from ledger.metering.points import Points
+from ledger.metering.reach import events_reach, held_reach, series_reach
+from ledger.metering.total import summed, total
 from meterbook.wire.instants import SECOND_US
 
-
-@dataclass(frozen=True)
-class Aggregated:
-    """Amounts per group and hour, and what a group stands for."""
-
-    hourly: Hourly
-    key_of: Callable[[int], Key]
-    source_of: Callable[[int], str]
+Aggregate = Callable[[View, Meter, Grid], Aggregated]
+#: How far back what came after a position reaches; None where it changes nothing.
+Reach = Callable[[View, Meter, int], int | None]
 
 
 @dataclass(frozen=True)
 class Aggregation:
-    """One way to add up: over the hours in [start_us, end_us), and how far back what came after a position reaches."""
+    """One way to make quantities of what a source tells."""
 
-    aggregate: Callable[[View, Meter, int, int], Aggregated]
-    reach: Callable[[View, Meter, int], int | None]
-
-
-def _samples(view: View, chosen: Subjects, start_us: int, end_us: int, *, ends: bool = False) -> Columns:
-    """Samples as columns; ``ends`` as in :meth:`View.samples`."""
-    table = view.samples(chosen.ids, start_us, end_us, ends=ends)
-    codes = np.searchsorted(chosen.ids, table["series_id"].to_numpy())
-    return codes, table["time_us"].to_numpy(), table["value"].to_numpy()
+    aggregate: Aggregate
+    reach: Reach
 
 
-def _distinct(samples: Columns) -> Columns:
-    """Of two samples of one instant only the first accepted."""
-    codes, times, values = samples
-    again = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
-    kept = np.concatenate((np.ones(min(1, len(codes)), dtype=bool), ~again))
-    return codes[kept], times[kept], values[kept]
+def _of_samples(kernel: Callable[[Points, Grid], Aggregated]) -> Aggregation:
+    return Aggregation(lambda view, meter, grid: kernel(series.sampled(view, meter, grid), grid), series_reach)
 
 
-def _increase(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
-    chosen = subjects(view.series(_metric(meter)), meter)
-    codes, times, values = _samples(view, chosen, start_us, end_us)
-    is_end = np.isnan(values)
-    unseen, renamed = (
-        set(zip(codes[is_end].tolist(), (times[is_end] + before_us).tolist(), strict=True))
-        for before_us in (UNSEEN_US, RENAMED_US)
-    )
-    if is_end.any():
-        vouched = _vouched(view, chosen, unseen | renamed)
-        unseen, renamed = unseen - vouched, renamed - vouched
-    samples = _distinct((codes[~is_end], times[~is_end], values[~is_end]))
-    max_gap_us = meter.max_gap_s * SECOND_US
-    hourly = increase(samples, chosen, Polls(view), max_gap_us, start_us, end_us, unseen, renamed)
-    return Aggregated(hourly, chosen.keys.__getitem__, chosen.source_of)
+def _of_events(kernel: Callable[[Points, Grid], Aggregated]) -> Aggregation:
+    return Aggregation(lambda view, meter, grid: kernel(_told(view, meter, grid), grid), events_reach)
 
 
-def _vouched(view: View, chosen: Subjects, marked: set[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Those samples, by place and time, that somebody has given without a marker of its own."""
-    codes, times = (np.array(column, np.int64) for column in zip(*sorted(marked), strict=True))
-    found = view.vouched(chosen.ids[codes], times)
-    ids, times = found["series_id"].to_numpy(), found["time_us"].to_numpy()
-    return set(zip(np.searchsorted(chosen.ids, ids).tolist(), times.tolist(), strict=True))
+def _told(view: View, meter: Meter, grid: Grid) -> Points:
+    """Events of the grid as points that say what there is."""
+    if meter.changes:
+        return summed(events.told_points(view, meter, grid, since_ever=True))
+    return events.told_points(view, meter, grid)
 
 
-def _integral(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
-    chosen = subjects(view.series(_metric(meter)), meter)
-    samples = _distinct(_samples(view, chosen, start_us, end_us, ends=True))
-    hourly = integral(samples, chosen, meter.max_gap_s * SECOND_US)
-    return Aggregated(hourly, chosen.keys.__getitem__, chosen.source_of)
+def _history(view: View, meter: Meter, grid: Grid) -> Points:
+    """All events before the end of the grid, as points that say what there is."""
+    points = events.told_points(view, meter, grid, since_ever=True)
+    return summed(points) if meter.changes else points
 
 
-def _occurrences(view: View, meter: Meter, start_us: int, end_us: int) -> Aggregated:
-    names = sorted({*meter.filter, *meter.group_by})
-    found = occurrences(view.events(_event(meter), names, start_us, end_us), meter)
-    return Aggregated(found.hourly, found.keys.__getitem__, found.origins.__getitem__)
+def _per_second(aggregate: Aggregate) -> Aggregate:
+    """Divided by the seconds of the window: an average over time, in which what was not there counts as nothing."""
+
+    def divided(view: View, meter: Meter, grid: Grid) -> Aggregated:
+        found = aggregate(view, meter, grid)
+        parts = [
+            {
+                cell: nano.round_half_even(amount * SECOND_US, _length_us(grid, cell[1]))
+                for cell, amount in amounts.items()
+            }
+            for amounts in (found.quantity, found.estimated)
+        ]
+        return replace(found, quantity=parts[0], estimated=parts[1])
+
+    return divided
 
 
-def _metric(meter: Meter) -> str:
-    assert meter.source.metric is not None
-    return meter.source.metric
+def _length_us(grid: Grid, start_us: int) -> int:
+    start_us, end_us = grid.bounds(start_us)
+    return end_us - start_us
 
 
-def _event(meter: Meter) -> str:
-    assert meter.source.event is not None
-    return meter.source.event
+def _percentile_of(points: Callable[[View, Meter, Grid], Points]) -> Aggregate:
+    def aggregate(view: View, meter: Meter, grid: Grid) -> Aggregated:
+        assert meter.percentile is not None
+        return percentile(points(view, meter, grid), grid, meter.percentile)
+
+    return aggregate
 
 
-AGGREGATIONS = {
-    "increase": Aggregation(_increase, series_reach),
-    "integral": Aggregation(_integral, series_reach),
-    "count": Aggregation(_occurrences, events_reach),
-    "sum": Aggregation(_occurrences, events_reach),
+def _held(view: View, meter: Meter, grid: Grid) -> Aggregated:
+    points = _history(view, meter, grid)
+    return held(present(points) if meter.aggregation == "active" else points, grid, view.time_us)
+
+
+_OF_METRICS = {
+    "increase": Aggregation(series.increased, series_reach),
+    "rate": Aggregation(_per_second(series.increased), series_reach),
+    "integral": Aggregation(series.integrated, series_reach),
+    "average": Aggregation(_per_second(series.integrated), series_reach),
+    "active": Aggregation(series.integrated, series_reach),
+    "min": _of_samples(least),
+    "max": _of_samples(greatest),
+    "mean": _of_samples(mean),
+    "percentile": Aggregation(_percentile_of(series.sampled), series_reach),
+    "latest": _of_samples(latest),
+    "last_known": Aggregation(
+        lambda view, meter, grid: last_known(series.sampled(view, meter, grid), grid, view.time_us),
+        held_reach(series_reach),
+    ),
+    "unique": Aggregation(series.seen, series_reach),
 }
+_OF_EVENTS = {
+    "count": Aggregation(events.added, events_reach),
+    "sum": Aggregation(events.added, events_reach),
+    "total": Aggregation(
+        lambda view, meter, grid: total(events.told_points(view, meter, grid, since_ever=True), grid, view.time_us),
+        held_reach(events_reach),
+    ),
+    "integral": Aggregation(_held, held_reach(events_reach)),
+    "average": Aggregation(_per_second(_held), held_reach(events_reach)),
+    "active": Aggregation(_held, held_reach(events_reach)),
+    "min": _of_events(least),
+    "max": _of_events(greatest),
+    "mean": _of_events(mean),
+    "percentile": Aggregation(_percentile_of(_told), events_reach),
+    "latest": _of_events(latest),
+    "last_known": Aggregation(
+        lambda view, meter, grid: last_known(_history(view, meter, grid), grid, view.time_us),
+        held_reach(events_reach),
+    ),
+    "unique": Aggregation(events.named, events_reach),
+}
+#: By kind of source and name.
+AGGREGATIONS = {"metric": _OF_METRICS, "event": _OF_EVENTS}
+
+
+def aggregation_of(meter: Meter) -> Aggregation:
+    """How a meter aggregates."""
+    found = AGGREGATIONS[meter.source.kind][meter.aggregation]
+    if meter.buckets is not None and meter.buckets.empty == "zero":
+        # A bucket that passes without anything is told by time alone.
+        return replace(found, reach=held_reach(found.reach))
+    return found

@@ -1,7 +1,10 @@
-"""Usage as it is asked for: what is booked, and the hours that are not yet, measured as the view shows them.
+"""Usage as it is asked for: what is booked, and the windows that are not yet, measured as the view shows them.
 
 The sum of both is what the meters measure at the view's position, so what was acknowledged a moment ago is in the
 answer although nothing has been booked since, and the same position gives the same answer for ever.
+
+A quantity that adds up is put together from the meter's own windows. One that does not, such as a peak, is measured anew for
+other windows than its own; only the total of a range is always the sum of the meter's own windows, since that is what is billed.
 """
 
 from __future__ import annotations
@@ -9,21 +12,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
+from ledger.directory.calendar import OWN, TOTAL, UNITS
 from ledger.directory.catalog import Catalog
+from ledger.directory.meter import Meter
 from ledger.journal.quantity import to_decimal
 from ledger.journal.view import View
-from ledger.metering.booking import booked, meter_versions, unbooked_from
-from ledger.metering.measure import NOTHING, Amount, Measured, measure
+from ledger.metering.booking import MeterVersion, booked, meter_versions, unbooked_from
+from ledger.metering.grid import Grid, ceil_us
+from ledger.metering.measure import NOTHING, Amount, Measured, measure, measure_grid, windows_of
 from ledger.metering.subjects import Key
 from ledger.metering.usage import Usage
-from meterbook.wire.instants import DAY_US, HOUR_US
-
-#: Length of each window that can be asked for, in microseconds; "total" is one window over the whole range.
-WINDOWS = {"hour": HOUR_US, "day": DAY_US, "total": None}
+from ledger.metering.windows import Windows
 
 
 class UnknownMeter(LookupError):
     """There is no meter of this name."""
+
+
+class UnfitWindow(ValueError):
+    """A meter has no quantities for such windows; the message says why."""
 
 
 def usage(
@@ -34,44 +41,90 @@ def usage(
     *,
     meters: Collection[str] = (),
     tenants: Collection[str] = (),
-    window: str = "total",
+    window: str = TOTAL,
+    zone: str = "UTC",
 ) -> list[Usage]:
-    """Usage of the hours that begin in [start_us, end_us), sorted by meter, tenant, dimensions and window.
+    """Usage of the windows that begin in [start_us, end_us), sorted by meter, tenant, dimensions and window.
 
-    Empty ``meters`` or ``tenants`` mean all. Raises UnknownMeter for a meter that is not defined.
+    Empty ``meters`` or ``tenants`` mean all; ``zone`` is where days, and all that is longer, begin. Raises UnknownMeter for a meter
+    that is not defined, UnfitWindow, and ValueError for a zone that there is not.
     """
     unknown = sorted(set(meters) - set(catalog.names("meter")))
     if unknown:
         raise UnknownMeter(unknown[0])
-    length_us = WINDOWS[window]
+    asked = None if window in (TOTAL, OWN) else Windows(window, zone)  # type: ignore[arg-type]
     rows = []
     for name in catalog.names("meter"):
         if meters and name not in meters:
             continue
-        sums: dict[tuple[Key, int | None], Amount] = defaultdict(Amount)
-        unit = meter_versions(catalog, name)[-1].meter.unit
-        for measured in _parts(view, catalog, name, start_us, end_us):
-            for (key, hour_us), amount in measured.items():
+        sums: dict[tuple[Key, int | None], Amount] = defaultdict(lambda: NOTHING)
+        for measured in _parts(view, catalog, name, start_us, end_us, asked):
+            for (key, at_us), amount in measured.items():
                 if not tenants or key.tenant in tenants:
-                    sums[key, None if length_us is None else hour_us // length_us * length_us] += amount
+                    at = None if window == TOTAL else at_us if asked is None else asked.start(at_us)
+                    sums[key, at] += amount
         # What was booked and taken back in full is like what never was.
         found = ((cell, amount) for cell, amount in sums.items() if amount != NOTHING)
+        unit = meter_versions(catalog, name)[-1].meter.unit
         rows += [_usage(name, unit, key, at_us, amount) for (key, at_us), amount in found]
-    return sorted(rows, key=lambda row: (row.meter, row.tenant, row.dimensions, row.window_us or 0))
+    return sorted(rows, key=_place)
 
 
-def _parts(view: View, catalog: Catalog, name: str, start_us: int, end_us: int) -> Iterator[Measured]:
-    """Amounts of the range in parts that do not overlap: per version the booked hours, then the others."""
+def tried(
+    view: View, name: str, meter: Meter, start_us: int, end_us: int, tenants: Collection[str] = ()
+) -> list[Usage]:
+    """What a meter that nobody wrote down would give for its windows that begin in [start_us, end_us); sorted as ``usage``."""
+    windows = windows_of(meter)
+    first_us, last_us = ceil_us(windows, start_us), ceil_us(windows, end_us)
+    if first_us >= last_us:
+        return []
+    rows = [
+        _usage(name, meter.unit, key, at_us, amount)
+        for (key, at_us), amount in measure(view, meter, first_us, last_us).items()
+        if not tenants or key.tenant in tenants
+    ]
+    return sorted(rows, key=_place)
+
+
+def _place(row: Usage) -> tuple[str, str, str, int]:
+    return row.meter, row.tenant, row.dimensions, row.window_us or 0
+
+
+def _parts(
+    view: View, catalog: Catalog, name: str, start_us: int, end_us: int, asked: Windows | None
+) -> Iterator[Measured]:
+    """Amounts of the range in parts that do not overlap, for the windows asked for, or for what these are made of."""
     for version in meter_versions(catalog, name):
         low, high = max(start_us, version.start_us), min(end_us, version.end_us)
         if low >= high:
             continue
-        live_us = unbooked_from(view, version)
-        live_us = high if live_us is None else min(max(live_us, low), high)
-        yield booked(view, name, low, live_us)
-        first_hour_us, last_hour_us = -(-live_us // HOUR_US) * HOUR_US, -(-high // HOUR_US) * HOUR_US
-        if first_hour_us < last_hour_us:
-            yield measure(view, version.meter, first_hour_us, last_hour_us)
+        if asked is not None and not _consist(asked, version.windows, version.meter):
+            yield measure_grid(view, version.meter, Grid(low, high, asked))
+            continue
+        yield from _own(view, version, low, high)
+
+
+def _own(view: View, version: MeterVersion, low: int, high: int) -> Iterator[Measured]:
+    """Amounts of the version's own windows: the booked ones, then the others."""
+    live_us = unbooked_from(view, version)
+    live_us = high if live_us is None else min(max(live_us, low), high)
+    yield booked(view, version.name, low, live_us)
+    first_us, last_us = ceil_us(version.windows, live_us), ceil_us(version.windows, high)
+    if first_us < last_us:
+        yield measure(view, version.meter, first_us, last_us)
+
+
+def _consist(asked: Windows, own: Windows, meter: Meter) -> bool:
+    """Whether the windows asked for are sums of those of the meter."""
+    if asked == own:
+        return True
+    if meter.buckets is not None and UNITS.index(meter.buckets.unit) >= UNITS.index(asked.unit):
+        raise UnfitWindow(f"quantities are made of a {meter.buckets.unit} each: ask for longer windows than that")
+    if not meter.is_additive or own.unit == "week" or UNITS.index(own.unit) > UNITS.index(asked.unit):
+        return False
+    if own.unit in ("minute", "hour"):
+        return True
+    return own.zone == asked.zone and (own.unit == "day" or own.anchor == asked.anchor)
 
 
 def _usage(meter: str, unit: str, key: Key, window_us: int | None, amount: Amount) -> Usage:

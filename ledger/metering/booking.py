@@ -1,9 +1,9 @@
 """Booking: writing into the book the difference between what a meter measures and what was booked before.
 
-A run measures the closed hours that anything new since the last run may have changed, subtracts the sums of the
+A run measures the closed windows that anything new since the last run may have changed, subtracts the sums of the
 entries that stand, and appends what differs. So late samples become correction entries by themselves, and a
 run repeated after a crash finds its own entries and adds none. A run that finds no difference is recorded all the same,
-because it settles its hours: they need not be measured again.
+because it settles its windows: they need not be measured again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from ledger.journal.journal import Journal
 from ledger.journal.quantity import from_decimal
 from ledger.journal.record import Kind, runs_chain
 from ledger.journal.view import View
-from ledger.metering.aggregations import AGGREGATIONS
-from ledger.metering.measure import NOTHING, Amount, Measured, measure
+from ledger.metering.aggregations import aggregation_of
+from ledger.metering.grid import ceil_us, floor_us
+from ledger.metering.measure import NOTHING, Amount, Measured, measure, windows_of
 from ledger.metering.subjects import Key
+from ledger.metering.windows import Windows
 from meterbook.ledger.v1 import journal_pb2
-from meterbook.wire.instants import HOUR_US
 
 Cell = tuple[Key, int]
 Added = tuple[Cell, Amount]
@@ -38,7 +39,7 @@ _ENTRIES_MAX = 200_000
 
 @dataclass(frozen=True)
 class MeterVersion:
-    """A meter as it holds for the hours that begin in [start_us, end_us)."""
+    """A meter as it holds for the windows that begin in [start_us, end_us)."""
 
     name: str
     version: int
@@ -46,23 +47,31 @@ class MeterVersion:
     start_us: int
     end_us: int
 
+    @property
+    def windows(self) -> Windows:
+        """Its windows."""
+        return windows_of(self.meter)
+
 
 def meter_versions(catalog: Catalog, name: str) -> list[MeterVersion]:
-    """The versions of a meter that hold at some time, oldest first; together they cover each hour at most once."""
+    """The versions of a meter that hold at some time, oldest first; together they cover each window at most once."""
     newest = {each.effective_from_us: each for each in catalog.versions("meter", name)}
     starts = [*sorted(newest), FOREVER_US]
     found = []
     for start_us, end_us in pairwise(starts):
         definition = newest[start_us]
         assert isinstance(definition.spec, Meter)
-        found.append(MeterVersion(name, definition.version, definition.spec, _hour_up(start_us), _hour_up(end_us)))
+        windows = windows_of(definition.spec)
+        # What holds from the beginning holds for the window in which time begins, too.
+        low_us = ceil_us(windows, start_us) if start_us else floor_us(windows, start_us)
+        found.append(MeterVersion(name, definition.version, definition.spec, low_us, ceil_us(windows, end_us)))
     return found
 
 
 def unbooked_from(view: View, version: MeterVersion) -> int | None:
-    """The first hour of the version that the entries of the view do not settle; None where nothing was ever seen.
+    """The first window of the version that the entries of the view do not settle; None where nothing was ever seen.
 
-    Hours before it are exactly what the sums of their entries say. Only the last run counts: it began at the first hour
+    Windows before it are exactly what the sums of their entries say. Only the last run counts: it began at the first one
     that was unsettled then, and what an earlier one booked beyond its end has not been looked at since.
     """
     runs = [run for run in view.runs(version.name).to_pylist() if run["version"] == version.version]
@@ -70,15 +79,15 @@ def unbooked_from(view: View, version: MeterVersion) -> int | None:
         read: int = runs[-1]["at_position"]
         settled_us: int | None = runs[-1]["end_us"]
     else:
-        # What an earlier version booked for these hours is superseded, also where this one measures nothing.
+        # What an earlier version booked for these windows is superseded, also where this one measures nothing.
         read, settled_us = 0, view.first_booked(version.name, version.start_us, version.end_us)
-    changed_us = AGGREGATIONS[version.meter.aggregation].reach(view, version.meter, read)
+    changed_us = aggregation_of(version.meter).reach(view, version.meter, read)
     unsettled = [time_us for time_us in (settled_us, changed_us) if time_us is not None]
-    return max(version.start_us, min(unsettled) // HOUR_US * HOUR_US) if unsettled else None
+    return max(version.start_us, floor_us(version.windows, min(unsettled))) if unsettled else None
 
 
 def booked(view: View, name: str, start_us: int, end_us: int) -> Measured:
-    """Sums of the entries of a meter, of the hours that begin in [start_us, end_us)."""
+    """Sums of the entries of a meter, of the windows that begin in [start_us, end_us)."""
     return {
         (Key(row["tenant"], row["dimensions"]), row["hour_us"]): Amount(
             from_decimal(row["quantity"]), from_decimal(row["estimated"]), row["observed_us"], row["expected_us"]
@@ -113,7 +122,7 @@ class Booker:
             pass
 
     def book(self, closed_us: int | None = None) -> tuple[int, int]:
-        """Book all hours that begin before ``closed_us``, or all hours there are, the open one included.
+        """Book all windows that end by ``closed_us``, or all windows there are, the open one included.
 
         Gives the position of the last run and the number of entries. Raises JournalError, Overtaken among them.
         """
@@ -125,7 +134,7 @@ class Booker:
             for name in catalog.names("meter"):
                 chain = runs_chain(name)
                 head = self._journal.head(chain, view)
-                for run in _runs(view, catalog, name, _hour_up(view.time_us) if closed_us is None else closed_us):
+                for run in _runs(view, catalog, name, closed_us):
                     self._check_open()
                     head = self._journal.extend(Kind.RUN, chain, head, run.SerializeToString())
                     position, entries = head.position, entries + len(run.entries)
@@ -136,10 +145,12 @@ class Booker:
             raise JournalError("the ledger is stopping; book again when it runs")
 
 
-def _runs(view: View, catalog: Catalog, name: str, closed_us: int) -> Iterator[journal_pb2.RunRecord]:
+def _runs(view: View, catalog: Catalog, name: str, closed_us: int | None) -> Iterator[journal_pb2.RunRecord]:
     for version in meter_versions(catalog, name):
         start_us = unbooked_from(view, version)
-        end_us = min(version.end_us, closed_us // HOUR_US * HOUR_US)
+        windows = version.windows
+        now_us = ceil_us(windows, view.time_us) if closed_us is None else floor_us(windows, closed_us)
+        end_us = min(version.end_us, now_us)
         if start_us is None or start_us >= end_us:
             continue
         measured = measure(view, version.meter, start_us, end_us)
@@ -151,37 +162,33 @@ def _runs(view: View, catalog: Catalog, name: str, closed_us: int) -> Iterator[j
                 start_us=low_us,
                 end_us=high_us,
                 at_position=view.position,
-                entries=[_entry(key, hour_us, amount) for (key, hour_us), amount in cells],
+                entries=[_entry(key, window_us, amount) for (key, window_us), amount in cells],
             )
 
 
 def _portions(added: Measured, start_us: int, end_us: int) -> Iterator[tuple[int, int, list[Added]]]:
-    """The entries of a run in portions of whole hours, with the range of each; the ranges tile [start, end)."""
+    """The entries of a run in portions of whole windows, with the range of each; the ranges tile [start, end)."""
     portion: list[Added] = []
-    for hour_us, group in groupby(sorted(added.items(), key=_hour), key=_hour):
+    for window_us, group in groupby(sorted(added.items(), key=_window), key=_window):
         cells = list(group)
         if portion and len(portion) + len(cells) > _ENTRIES_MAX:
-            yield start_us, hour_us, portion
-            portion, start_us = [], hour_us
+            yield start_us, window_us, portion
+            portion, start_us = [], window_us
         portion += cells
     yield start_us, end_us, portion
 
 
-def _hour(added: Added) -> int:
+def _window(added: Added) -> int:
     return added[0][1]
 
 
-def _entry(key: Key, hour_us: int, amount: Amount) -> journal_pb2.Entry:
+def _entry(key: Key, window_us: int, amount: Amount) -> journal_pb2.Entry:
     return journal_pb2.Entry(
         tenant=key.tenant,
         dimensions=key.dimensions,
-        hour_us=hour_us,
+        hour_us=window_us,
         quantity_nano=str(amount.quantity),
         estimated_nano=str(amount.estimated),
         observed_us=amount.observed_us,
         expected_us=amount.expected_us,
     )
-
-
-def _hour_up(time_us: int) -> int:
-    return -(-time_us // HOUR_US) * HOUR_US

@@ -2,7 +2,7 @@
 
 Between two samples of a series the increase is the difference; where the value fell the counter was reset, and what it
 shows now was added since. The difference belongs to the time between the two samples and is divided in proportion where
-that crosses an hour. Longer than ``max_gap`` apart, it is booked all the same and called estimated.
+that crosses a step. Longer than ``max_gap`` apart, it is booked all the same and called estimated.
 
 The first sample of a series is the one that needs judgement. Counted in full, usage from before anybody watched would
 be billed; left out, every short-lived series would lose its beginning. It counts from zero
@@ -28,10 +28,10 @@ import numpy as np
 
 from ledger.journal.quantity import NANO
 from ledger.metering import nano
-from ledger.metering.hours import Hourly, hours_of, pieces, runs_of
+from ledger.metering.grid import Grid
 from ledger.metering.observation import Polls
+from ledger.metering.steps import Stepped, pieces, runs_of, steps_of
 from ledger.metering.subjects import UNKNOWN_START, Subjects
-from meterbook.wire.instants import HOUR_US
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -39,26 +39,33 @@ Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
 UNSEEN_US, RENAMED_US = 1, 2
 
 
+@dataclass(frozen=True)
+class Sighted:
+    """When sources were polled; before samples of a place and time in ``unseen`` their series was out of sight, before those in
+    ``renamed`` it had another name.
+    """
+
+    polls: Polls
+    unseen: Collection[tuple[int, int]] = ()
+    renamed: Collection[tuple[int, int]] = ()
+
+
 def increase(
     samples: Columns,
     subjects: Subjects,
-    polls: Polls,
+    sighted: Sighted,
     max_gap_us: int,
-    start_us: int,
-    end_us: int,
-    unseen: Collection[tuple[int, int]] = (),
-    renamed: Collection[tuple[int, int]] = (),
-) -> Hourly:
-    """Increase per assignment and hour, of the hours in [start_us, end_us).
+    grid: Grid,
+) -> Stepped:
+    """Increase per assignment and step of a grid.
 
     ``samples`` are the place of the series in ``subjects.ids``, time in microseconds and float64 value, sorted by
-    the first two, no pair twice. A series whose first sample lies before ``start_us`` has samples before it that
-    were not fetched, or is not of interest there: it only sets the level. Before samples of a place and time in ``unseen`` the
-    series was out of sight, before those in ``renamed`` it had another name.
+    the first two, no pair twice. A series whose first sample lies before the grid has samples before it that
+    were not fetched, or is not of interest there: it only sets the level.
     """
     codes, times, values = samples
     if len(codes) == 0:
-        return Hourly()
+        return Stepped()
     whole, rest = nano.split(values)
     first = np.concatenate(([True], codes[1:] != codes[:-1]))
     begins = np.concatenate(([0], times[:-1]))
@@ -68,12 +75,12 @@ def increase(
     added_whole[fresh], added_rest[fresh] = whole[fresh], rest[fresh]
 
     counts = ~first
-    for place in np.flatnonzero(first & (times >= start_us)):
+    for place in np.flatnonzero(first & (times >= grid.start_us)):
         code, first_us = int(codes[place]), int(times[place])
-        begin = None if (code, first_us) in unseen else beginning(subjects, polls, code, first_us)
+        begin = None if (code, first_us) in sighted.unseen else beginning(subjects, sighted.polls, code, first_us)
         if begin is not None:
             counts[place], begins[place] = True, begin
-    for code, time_us in renamed:
+    for code, time_us in sighted.renamed:
         first_place, last_place = np.searchsorted(codes, (code, code + 1))
         place = first_place + int(np.searchsorted(times[first_place:last_place], time_us))
         if place < last_place and times[place] == time_us:
@@ -82,7 +89,7 @@ def increase(
     groups = subjects.assignments(codes, times)[counts]
     begins, ends = begins[counts], times[counts]
     spans = _Spans(groups, begins, ends, added_whole[counts], added_rest[counts], ends - begins > max_gap_us)
-    return _by_hour(spans, start_us, end_us)
+    return _by_step(spans, grid)
 
 
 def beginning(subjects: Subjects, polls: Polls, code: int, first_us: int) -> int | None:
@@ -108,20 +115,22 @@ class _Spans:
     estimated: np.ndarray
 
 
-def _by_hour(spans: _Spans, start_us: int, end_us: int) -> Hourly:
-    found = Hourly()
-    hours, last = hours_of(spans.begins, spans.ends)
-    within = hours == last
+def _by_step(spans: _Spans, grid: Grid) -> Stepped:
+    found = Stepped()
+    step_us = grid.step_us
+    steps, last = steps_of(spans.begins, spans.ends, step_us)
+    within = steps == last
     for doubtful in (False, True):
         chosen = within & (spans.estimated == doubtful)
         groups = spans.groups[chosen]
-        starts = runs_of(groups, hours[chosen])
-        cells = zip(groups[starts].tolist(), (hours[chosen][starts] * HOUR_US).tolist(), strict=True)
+        starts = runs_of(groups, steps[chosen])
+        cells = zip(groups[starts].tolist(), (steps[chosen][starts] * step_us).tolist(), strict=True)
         for cell, amount in zip(cells, nano.sums(spans.whole[chosen], spans.rest[chosen], starts), strict=True):
             found.add(cell, amount, doubtful)
     for place in np.flatnonzero(~within):
         group, doubtful = int(spans.groups[place]), bool(spans.estimated[place])
         amount = int(spans.whole[place]) * NANO + int(spans.rest[place])
-        for hour_us, part in pieces(int(spans.begins[place]), int(spans.ends[place]), amount, start_us, end_us):
-            found.add((group, hour_us), part, doubtful)
+        begin_us, end_us = int(spans.begins[place]), int(spans.ends[place])
+        for at_us, part in pieces(begin_us, end_us, amount, grid.start_us, grid.end_us, step_us):
+            found.add((group, at_us), part, doubtful)
     return found

@@ -1,7 +1,7 @@
-"""One meter over a range of hours: a pure function of (meter, range, view), and so of (meter, range, journal position).
+"""One meter over a range of time: a pure function of (meter, range, view), and so of (meter, range, journal position).
 
 Everything that is booked or answered comes from here. Asked twice it gives the same; asked for a longer range it gives
-the same for the shorter one within.
+the same for the windows of the shorter one within.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
+from ledger.directory.making import Rounding
 from ledger.directory.meter import Meter
 from ledger.journal.view import View
-from ledger.metering.aggregations import AGGREGATIONS
+from ledger.metering.buckets import aggregated
+from ledger.metering.grid import Grid
+from ledger.metering.nano import round_half_even, rounded
 from ledger.metering.observation import Observation
 from ledger.metering.subjects import Key
+from ledger.metering.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -39,26 +44,50 @@ class Amount:
 
 
 NOTHING = Amount()
+_EXACT = Rounding()
 
-#: Amounts by key and start of the hour in microseconds.
+#: Amounts by key and start of the window in microseconds.
 Measured = Mapping[tuple[Key, int], Amount]
 
 
+def windows_of(meter: Meter) -> Windows:
+    """The windows that a meter's quantities are made for."""
+    return Windows(meter.window.unit, meter.window.zone, meter.window.anchor)
+
+
 def measure(view: View, meter: Meter, start_us: int, end_us: int) -> Measured:
-    """Amounts of the hours that begin in [start_us, end_us); both are whole hours."""
-    found = AGGREGATIONS[meter.aggregation].aggregate(view, meter, start_us, end_us)
-    amounts: dict[tuple[Key, int], Amount] = defaultdict(Amount)
+    """Amounts of the meter's windows that begin in [start_us, end_us); both are edges of such windows."""
+    return measure_grid(view, meter, Grid(start_us, end_us, windows_of(meter)))
+
+
+def measure_grid(view: View, meter: Meter, grid: Grid) -> Measured:
+    """Amounts of the windows of a grid, which need not be those of the meter."""
+    found = aggregated(view, meter, grid)
+    amounts: dict[tuple[Key, int], Amount] = {}
     sources: dict[tuple[Key, int], set[str]] = defaultdict(set)
-    for (group, hour_us), quantity in found.hourly.quantity.items():
-        if start_us <= hour_us < end_us:
-            cell = (found.key_of(group), hour_us)
-            amounts[cell] += Amount(quantity, found.hourly.estimated.get((group, hour_us), 0))
-            sources[cell].add(found.source_of(group))
+    for (place, start_us), quantity in found.quantity.items():
+        part = found.parts[place]
+        cell = (part.resource.key, start_us)
+        amounts[cell] = amounts.get(cell, NOTHING) + Amount(quantity, found.estimated.get((place, start_us), 0))
+        sources[cell].add(part.source)
     if not amounts:
         return {}
-    observation = Observation(view, start_us, end_us)
-    for (key, hour_us), behind in sources.items():
+    factor = meter.factor
+    amounts = {cell: _told(amount, factor, meter.rounding) for cell, amount in amounts.items()}
+    observation = Observation(view, grid.start_us, grid.end_us)
+    for (key, start_us), behind in sources.items():
         for source in behind:
-            observed_us, expected_us = observation.hour(source, hour_us)
-            amounts[key, hour_us] += Amount(0, 0, observed_us, expected_us)
-    return dict(amounts)
+            observed_us, expected_us = observation.window(source, *grid.bounds(start_us))
+            amounts[key, start_us] += Amount(0, 0, observed_us, expected_us)
+    return amounts
+
+
+def _told(amount: Amount, factor: Fraction, rounding: Rounding) -> Amount:
+    """An amount in the unit, and with the digits, that the meter tells it in."""
+    if factor == 1 and rounding == _EXACT:
+        return amount
+    converted = (
+        round_half_even(nano * factor.numerator, factor.denominator) for nano in (amount.quantity, amount.estimated)
+    )
+    quantity, estimated = (rounded(nano, rounding) for nano in converted)
+    return Amount(quantity, estimated)

@@ -7,10 +7,14 @@ rounding. Only per hour, where there are few numbers left, do they become Python
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ledger.directory.making import Rounding
 from ledger.journal.quantity import NANO
 
+_DIGITS = 9
 _LIMB_BITS = 31
 _LIMB_MASK = (1 << _LIMB_BITS) - 1
 _NANO = np.float64(NANO)
@@ -43,6 +47,14 @@ def _product_error(part: np.ndarray, scaled: np.ndarray) -> np.ndarray:
     return error
 
 
+def pairs(nanos: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Whole units and nano-units, both of the value's sign, of Python integers. Raises OverflowError from 2^63 units on."""
+    parts = [divmod(abs(nano), NANO) for nano in nanos]
+    signs = np.array([-1 if nano < 0 else 1 for nano in nanos], np.int64)
+    whole, rest = (np.array([part[place] for part in parts], np.int64) for place in (0, 1))
+    return whole * signs, rest * signs
+
+
 def sums(whole: np.ndarray, nano: np.ndarray, starts: np.ndarray) -> list[int]:
     """Nano-units of each group as Python integers; ``starts`` are the places at which the groups begin."""
     if len(starts) == 0:
@@ -73,3 +85,16 @@ def round_half_even(numerator: int, denominator: int) -> int:
     whole, rest = divmod(numerator, denominator)
     twice = 2 * rest
     return whole + (twice > denominator or (twice == denominator and whole % 2 == 1))
+
+
+def rounded(nano: int, rounding: Rounding) -> int:
+    """Nano-units rounded to the digits that are wanted."""
+    unit: int = 10 ** (_DIGITS - rounding.digits)
+    if unit == 1:
+        return nano
+    if rounding.mode == "half_even":
+        return round_half_even(nano, unit) * unit
+    # The others are as far from 0 on both sides of it.
+    sign, size = (-1, -nano) if nano < 0 else (1, nano)
+    extra = {"down": 0, "up": unit - 1, "half_up": unit // 2}[rounding.mode]
+    return sign * ((size + extra) // unit * unit)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ledger.journal.view import View
 from ledger.metering.subjects import EVER
-from meterbook.wire.instants import HOUR_US, SECOND_US
+from meterbook.wire.instants import SECOND_US
 
 #: Intervals that may pass without word before a source counts as silent, and microseconds at least: one that has more to give, or was
 #: late for a tick, is told of for less than its interval now and then.
@@ -82,18 +82,18 @@ class Observation:
     def __init__(self, view: View, start_us: int, end_us: int) -> None:
         self.records = view.coverage(start_us, end_us)
         self._accounts = Accounts(view)
-        self._cells: dict[tuple[str, int], tuple[int, int]] = {}
+        self._cells: dict[tuple[str, int, int], tuple[int, int]] = {}
 
     @property
     def sources(self) -> list[str]:
         """Every source that was ever accounted for."""
         return self._accounts.sources
 
-    def hour(self, source: str, hour_us: int) -> tuple[int, int]:
-        """(observed, expected) microseconds of a source in one hour."""
-        cell = (source, hour_us)
+    def window(self, source: str, start_us: int, end_us: int) -> tuple[int, int]:
+        """The same as ``between``, remembered: many quantities of a window stand on one source."""
+        cell = (source, start_us, end_us)
         if cell not in self._cells:
-            self._cells[cell] = self.between(source, hour_us, hour_us + HOUR_US)
+            self._cells[cell] = self.between(source, start_us, end_us)
         return self._cells[cell]
 
     def between(self, source: str, start_us: int, end_us: int) -> tuple[int, int]:

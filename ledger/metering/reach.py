@@ -12,7 +12,7 @@ kinds of news:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from ledger.directory.meter import Meter
 from ledger.journal.view import View
 from ledger.metering.increase import beginning
 from ledger.metering.observation import Accounts, Polls
-from ledger.metering.subjects import EVER, Subjects, reassigned, subjects
+from ledger.metering.subjects import COUNTED, EVER, Subjects, reassigned, subjects
 
 
 def series_reach(view: View, meter: Meter, after: int) -> int | None:
@@ -30,7 +30,7 @@ def series_reach(view: View, meter: Meter, after: int) -> int | None:
     assert meter.source.metric is not None
     definitions = view.series(meter.source.metric)
     chosen = subjects(definitions, meter)
-    counts = meter.aggregation == "increase"
+    counts = meter.aggregation in COUNTED
     polls = Polls(view) if counts else None
     found = [*_samples(view, chosen, polls, after)]
     if after:
@@ -39,6 +39,19 @@ def series_reach(view: View, meter: Meter, after: int) -> int | None:
             found += _definitions(view, subjects(older, meter), chosen, polls)
         found += _coverage(view, after, set(chosen.sources), counts)
     return min(found, default=None)
+
+
+def held_reach(reach: Callable[[View, Meter, int], int | None]) -> Callable[[View, Meter, int], int | None]:
+    """The same for what holds until something else is told: time alone adds to it."""
+
+    def reached(view: View, meter: Meter, after: int) -> int | None:
+        found = reach(view, meter, after)
+        if not after:
+            return found
+        then_us = View.at(view.tables, after).time_us
+        return then_us if found is None else min(found, then_us)
+
+    return reached
 
 
 def events_reach(view: View, meter: Meter, after: int) -> int | None:

@@ -10,18 +10,23 @@ agents define their series again whenever they begin a new epoch.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
 import pyarrow as pa
 
+from ledger.directory.matching import holds
 from ledger.directory.meter import Meter
 from meterbook.wire.series import canonical_json
 
 #: Where a series does not say when its incarnation began.
 UNKNOWN_START = np.iinfo(np.int64).min
+#: Aggregations of counters; all others are of gauges.
+COUNTED = frozenset({"increase", "rate"})
+#: The name of a resource that has none of the labels by which it would be told from others.
+NAMELESS = "{}"
 #: Before all times.
 EVER = -(1 << 62)
 
@@ -39,7 +44,8 @@ class Subjects:
     """The series of a meter.
 
     ``ids`` ascend; ``sources`` and ``starts_us`` run along them, and ``first`` gives the place of each one's first
-    assignment (with the end behind, so one longer). ``since_us`` and ``keys`` run along the assignments.
+    assignment (with the end behind, so one longer). ``since_us``, ``keys`` and ``names`` (by which a resource is told from others of
+    its key) run along the assignments.
     """
 
     ids: np.ndarray
@@ -48,6 +54,7 @@ class Subjects:
     first: np.ndarray
     since_us: np.ndarray
     keys: Sequence[Key]
+    names: Sequence[str]
 
     def assignments(self, codes: np.ndarray, times_us: np.ndarray) -> np.ndarray:
         """The assignment of each (place of a series in ``ids``, time); codes ascend.
@@ -74,17 +81,19 @@ class Subjects:
 
 def subjects(definitions: pa.Table, meter: Meter) -> Subjects:
     """The series among ``definitions`` (see ``View.series``) that ``meter`` reads: right kind, filter matched."""
-    kind = "counter" if meter.aggregation == "increase" else "gauge"
+    kind = "counter" if meter.aggregation in COUNTED else "gauge"
     ids: list[int] = []
     sources: list[str] = []
     starts: list[int] = []
     first: list[int] = []
     since: list[int] = []
     keys: list[Key] = []
+    names: list[str] = []
     for row in definitions.to_pylist():
         if row["kind"] != kind:
             continue
-        dimensions = dimensions_of(meter, row["attributes"], row["labels"])
+        told = told_by(row["attributes"], row["labels"])
+        dimensions = dimensions_of(meter, told)
         if dimensions is None:
             continue
         if not ids or ids[-1] != row["series_id"]:
@@ -96,13 +105,15 @@ def subjects(definitions: pa.Table, meter: Meter) -> Subjects:
             # Said again for the same time: the later definition corrects the earlier.
             since.pop()
             keys.pop()
-        key = Key(row["tenant"], dimensions)
-        if len(keys) == first[-1] or keys[-1] != key:
+            names.pop()
+        key, name = Key(row["tenant"], dimensions), resource_of(meter, told, row["series_id"])
+        if len(keys) == first[-1] or (keys[-1], names[-1]) != (key, name):
             since.append(row["since_us"])
             keys.append(key)
+            names.append(name)
     first.append(len(keys))
     as_int64 = [np.array(column, dtype=np.int64) for column in (ids, starts, first, since)]
-    return Subjects(as_int64[0], sources, as_int64[1], as_int64[2], as_int64[3], keys)
+    return Subjects(as_int64[0], sources, as_int64[1], as_int64[2], as_int64[3], keys, names)
 
 
 def reassigned(before: Subjects, after: Subjects) -> tuple[np.ndarray, int | None]:
@@ -124,14 +135,26 @@ def reassigned(before: Subjects, after: Subjects) -> tuple[np.ndarray, int | Non
     return np.array(ids, dtype=np.int64), min(since, default=None)
 
 
-def dimensions_of(meter: Meter, *documents: str) -> str | None:
-    """Dimensions (canonical JSON) under ``meter`` of something with these JSON objects; None where its filter refuses."""
+def told_by(*documents: str) -> dict[str, str]:
+    """What some JSON objects say together, as text; of a name that stands in several the last has it."""
     names: dict[str, str] = {}
     for document in documents:
         names.update(texts_of(document))
-    if any(names.get(name) not in accepted for name, accepted in meter.filter.items()):
+    return names
+
+
+def dimensions_of(meter: Meter, names: Mapping[str, str]) -> str | None:
+    """Dimensions (canonical JSON) under ``meter`` of something of which this is told; None where its filter refuses."""
+    if not holds(meter.filter, meter.any, names):
         return None
     return canonical_json({name: names[name] for name in meter.group_by if name in names})
+
+
+def resource_of(meter: Meter, names: Mapping[str, str], alone: object) -> str:
+    """By what a resource is told from others of the same key: the meter's labels, or else by being one ``alone``."""
+    if meter.per is None:
+        return str(alone)
+    return canonical_json({name: names[name] for name in meter.per if name in names})
 
 
 def texts_of(document: str) -> dict[str, str]:

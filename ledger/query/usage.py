@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+from ledger.directory.calendar import TOTAL, WINDOWS
 from ledger.directory.decimals import plain_text
+from ledger.directory.moments import known_zone
 from ledger.journal.journal import Journal
-from ledger.metering.answer import WINDOWS, UnknownMeter, usage
+from ledger.metering.answer import UnfitWindow, UnknownMeter, usage
 from ledger.metering.usage import Usage
 from ledger.query.questions import BadQuestion, Book, suggestion
 from meterbook.ledger.v1 import query_pb2
@@ -20,7 +22,7 @@ def answer_usage(
 
     Raises BadQuestion, JournalError.
     """
-    window = request.window or "total"
+    window = request.window or TOTAL
     if window not in WINDOWS:
         raise BadQuestion(f"window: {window!r} is not one of {', '.join(WINDOWS)}")
     book = Book.at(journal, request.as_of)
@@ -34,16 +36,27 @@ def answer_usage(
             meters=set(request.meters),
             tenants=book.tenants(request.tenants, seen),
             window=window,
+            zone=_zone(request.zone),
         )
+    except UnfitWindow as error:
+        raise BadQuestion(f"window: {window!r} does not fit: {error}") from error
     except UnknownMeter as error:
         unknown = str(error)
         # Names of meters may tell of other tenants.
         known = f"; {suggestion(unknown, book.catalog.names('meter'))}" if seen is None else ""
         raise BadQuestion(f"meters: there is no meter {unknown!r}{known}") from error
-    return query_pb2.UsageResponse(as_of=book.view.position, rows=[_row(row) for row in rows])
+    return query_pb2.UsageResponse(as_of=book.view.position, rows=[row_of(row) for row in rows])
 
 
-def _row(row: Usage) -> query_pb2.UsageRow:
+def _zone(name: str) -> str:
+    try:
+        return known_zone(name or "UTC")
+    except ValueError as error:
+        raise BadQuestion(f"zone: {error}") from error
+
+
+def row_of(row: Usage) -> query_pb2.UsageRow:
+    """A quantity as the wire gives it."""
     return query_pb2.UsageRow(
         meter=row.meter,
         tenant=row.tenant,

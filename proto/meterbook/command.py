@@ -28,6 +28,7 @@ _COMMANDS = {
     "keys": ("ledger.cli.proof", "keys", "List or rotate the keys that the ledger signs with."),
     "ledger": ("ledger.cli.serve", "ledger", "Run a ledger."),
     "margin": ("ledger.cli.money", "margin", "Set revenue against cost, per tenant."),
+    "meter": ("ledger.cli.meter", "meter", "Try a meter before it is written into the book."),
     "proof": ("ledger.cli.proof", "proof", "Prove that the ledger holds a batch, or check such a proof."),
     "usage": ("ledger.cli.usage", "usage", "Show metered usage."),
     "verify": ("ledger.cli.verify", "verify", "Check that the book says what was acknowledged."),

@@ -37,8 +37,8 @@ def _run(book: Book, version: MeterVersion, at_position: int, start_us: int, end
 
 def _compared(name: str, measured: Measured, standing: Measured) -> list[str]:
     faults = []
-    for (key, hour_us), amount in difference(measured, standing).items():
-        what = f"entries of meter {name}, tenant {key.tenant}, hour {instants.text(hour_us)}"
+    for (key, window_us), amount in difference(measured, standing).items():
+        what = f"entries of meter {name}, tenant {key.tenant}, window {instants.text(window_us)}"
         if amount.quantity:
             faults.append(f"{what} are off by {plain_text(to_decimal(amount.quantity))}")
         elif amount.estimated:

@@ -29,7 +29,7 @@ def minutes(
             journal.send(agent, content(coverage=records))
         observation = Observation(journal.view(), TEN, TEN + until * MINUTE)
         observed, expected = observation.between(source, TEN, TEN + until * MINUTE)
-        assert observation.hour(source, TEN) == observation.between(source, TEN, TEN + HOUR)
+        assert observation.window(source, TEN, TEN + HOUR) == observation.between(source, TEN, TEN + HOUR)
     return observed / MINUTE, expected / MINUTE
 
 

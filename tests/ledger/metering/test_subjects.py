@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ledger.directory.meter import Meter
-from ledger.metering.subjects import EVER, Key, Subjects, dimensions_of, reassigned, subjects, texts_of
+from ledger.metering.subjects import EVER, Key, Subjects, dimensions_of, reassigned, subjects, texts_of, told_by
 
 METER = Meter.model_validate(
     {
@@ -107,5 +107,5 @@ def test_texts_of_any_document(document: str, texts: dict[str, str]) -> None:
 
 
 def test_dimensions_are_sorted_by_name() -> None:
-    assert dimensions_of(METER, '{"pod":"q","code":"500"}', '{"code":"200","x":"y"}') == '{"code":"200","pod":"q"}'
-    assert dimensions_of(METER, "{}") is None
+    assert dimensions_of(METER, told_by('{"pod":"q","code":"500"}', '{"code":"200","x":"y"}')) == '{"code":"200","pod":"q"}'
+    assert dimensions_of(METER, {}) is None

@@ -173,7 +173,8 @@ def test_ranges_at_the_edges(shop: Running, asked: query_pb2.Range, rows: int) -
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(window="week")), "window: 'week' is not one of hour, day, total"),
+        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(window="age")), "window: 'age' is not one of total, own, minute, hour, day, week, month, quarter, year"),
+        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(window="day", zone="Mars")), "zone: 'Mars' is not an IANA time zone"),
         (lambda shop: shop.query.Usage(query_pb2.UsageRequest(meters=["request"])), "meters: there is no meter 'request'; did you mean 'requests'?"),
         (lambda shop: shop.query.Usage(query_pb2.UsageRequest(meters=["x"])), "meters: there is no meter 'x'; there are memory, requests, sales, unpriced"),
         (lambda shop: shop.query.Usage(query_pb2.UsageRequest(tenants=["acmee"])), "tenants: there is no tenant 'acmee'; did you mean 'acme'?"),

@@ -89,7 +89,7 @@ def test_progress_rises_to_the_verdict(book: Journal) -> None:
         ("INSERT INTO samples VALUES (1, TIMESTAMP '2026-03-10 10:01:00', 5, NULL)", "table samples holds 1 rows of no record"),
         ("UPDATE coverage SET status = 'complete'", "table coverage holds"),
         ("UPDATE entries SET quantity = quantity + 0.000000001 WHERE tenant = '@shared'", "are off by -0.000000001"),
-        ("DELETE FROM entries WHERE meter = 'sales'", "entries of meter sales, tenant acme, hour 2026-03-10T10:00:00Z are off by 2.5"),
+        ("DELETE FROM entries WHERE meter = 'sales'", "entries of meter sales, tenant acme, window 2026-03-10T10:00:00Z are off by 2.5"),
         ("UPDATE entries SET observed_us = 0 WHERE meter = 'memory'", "have another coverage than was measured"),
         ("DELETE FROM definitions WHERE kind = 'plan'", "table definitions holds"),
         ("UPDATE records SET hash = 'x' WHERE position = 1", "table records holds"),
@@ -136,7 +136,7 @@ def test_an_entry_that_no_measuring_gives_is_found(book: Journal) -> None:
     )
     extend(book, Kind.RUN, runs_chain("sales"), run.SerializeToString())
     (fault,) = verdict(book).faults
-    assert fault == "entries of meter sales, tenant acme, hour 2026-03-10T10:00:00Z are off by -0.000000001"
+    assert fault == "entries of meter sales, tenant acme, window 2026-03-10T10:00:00Z are off by -0.000000001"
 
 
 def test_parts_of_the_book_hold_and_show_only_their_own_faults(book: Journal) -> None:

@@ -109,7 +109,7 @@ class RunRecord(google.protobuf.message.Message):
     meter: builtins.str
     version: builtins.int
     start_us: builtins.int
-    """Event-time range that was measured, whole hours, end exclusive. Microseconds since the Unix epoch."""
+    """Event-time range that was measured, whole windows of the meter, end exclusive. Microseconds since the Unix epoch."""
     end_us: builtins.int
     at_position: builtins.int
     """Position of the journal that was read."""
@@ -131,7 +131,7 @@ global___RunRecord = RunRecord
 
 @typing.final
 class Entry(google.protobuf.message.Message):
-    """Entry is metered usage of one hour, or a correction of it."""
+    """Entry is metered usage of one window of a meter, or a correction of it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -146,7 +146,7 @@ class Entry(google.protobuf.message.Message):
     dimensions: builtins.str
     """Canonical JSON."""
     hour_us: builtins.int
-    """Start of the hour. Microseconds since the Unix epoch."""
+    """Start of the window. Microseconds since the Unix epoch."""
     quantity_nano: builtins.str
     """Quantity in units of 10^-9, as decimal text."""
     estimated_nano: builtins.str

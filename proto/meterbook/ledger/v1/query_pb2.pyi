@@ -50,9 +50,12 @@ class UsageRequest(google.protobuf.message.Message):
     METERS_FIELD_NUMBER: builtins.int
     TENANTS_FIELD_NUMBER: builtins.int
     WINDOW_FIELD_NUMBER: builtins.int
+    ZONE_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     window: builtins.str
-    """"hour", "day" or "total" (the default)."""
+    """"total" (the default: the sum of the meter's own windows), "own" (each of them), "minute", "hour", "day", "week", "month", "quarter" or "year"."""
+    zone: builtins.str
+    """IANA time zone in which days, and all that is longer, begin; UTC by default."""
     @property
     def range(self) -> global___Range: ...
     @property
@@ -71,9 +74,10 @@ class UsageRequest(google.protobuf.message.Message):
         meters: collections.abc.Iterable[builtins.str] | None = ...,
         tenants: collections.abc.Iterable[builtins.str] | None = ...,
         window: builtins.str = ...,
+        zone: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["range", b"range"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "meters", b"meters", "range", b"range", "tenants", b"tenants", "window", b"window"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "meters", b"meters", "range", b"range", "tenants", b"tenants", "window", b"window", "zone", b"zone"]) -> None: ...
 
 global___UsageRequest = UsageRequest
 
@@ -155,6 +159,69 @@ class UsageResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows"]) -> None: ...
 
 global___UsageResponse = UsageResponse
+
+@typing.final
+class TryMeterRequest(google.protobuf.message.Message):
+    """TryMeterRequest asks what a meter would give."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    RANGE_FIELD_NUMBER: builtins.int
+    DEFINITION_FIELD_NUMBER: builtins.int
+    TENANTS_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    definition: builtins.str
+    """One definition of a meter, as YAML."""
+    @property
+    def range(self) -> global___Range: ...
+    @property
+    def tenants(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Empty for all."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        range: global___Range | None = ...,
+        definition: builtins.str = ...,
+        tenants: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["range", b"range"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "definition", b"definition", "range", b"range", "tenants", b"tenants"]) -> None: ...
+
+global___TryMeterRequest = TryMeterRequest
+
+@typing.final
+class TryMeterResponse(google.protobuf.message.Message):
+    """TryMeterResponse holds a row for each window of the meter, sorted as usage is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    SERIES_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    series: builtins.int
+    """How many series the meter would read; none where it reads events."""
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___UsageRow]: ...
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What the quantities do not say: events of which the meter could make no value, and why."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        rows: collections.abc.Iterable[global___UsageRow] | None = ...,
+        series: builtins.int = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "notes", b"notes", "rows", b"rows", "series", b"series"]) -> None: ...
+
+global___TryMeterResponse = TryMeterResponse
 
 @typing.final
 class CostRequest(google.protobuf.message.Message):

@@ -40,6 +40,11 @@ class QueryStub(object):
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.UsageRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.UsageResponse.FromString,
                 _registered_method=True)
+        self.TryMeter = channel.unary_unary(
+                '/meterbook.ledger.v1.Query/TryMeter',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterResponse.FromString,
+                _registered_method=True)
         self.Cost = channel.unary_unary(
                 '/meterbook.ledger.v1.Query/Cost',
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CostRequest.SerializeToString,
@@ -98,6 +103,13 @@ class QueryServicer(object):
 
     def Usage(self, request, context):
         """Usage gives metered quantities per tenant, dimensions and window.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TryMeter(self, request, context):
+        """TryMeter shows what a meter would give, before anybody writes it into the book.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,6 +193,11 @@ def add_QueryServicer_to_server(servicer, server):
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.UsageRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.UsageResponse.SerializeToString,
             ),
+            'TryMeter': grpc.unary_unary_rpc_method_handler(
+                    servicer.TryMeter,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterResponse.SerializeToString,
+            ),
             'Cost': grpc.unary_unary_rpc_method_handler(
                     servicer.Cost,
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CostRequest.FromString,
@@ -260,6 +277,33 @@ class Query(object):
             '/meterbook.ledger.v1.Query/Usage',
             meterbook_dot_ledger_dot_v1_dot_query__pb2.UsageRequest.SerializeToString,
             meterbook_dot_ledger_dot_v1_dot_query__pb2.UsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TryMeter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Query/TryMeter',
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,12 @@ class QueryStub:
     ]
     """Usage gives metered quantities per tenant, dimensions and window."""
 
+    TryMeter: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.TryMeterRequest,
+        meterbook.ledger.v1.query_pb2.TryMeterResponse,
+    ]
+    """TryMeter shows what a meter would give, before anybody writes it into the book."""
+
     Cost: grpc.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.CostRequest,
         meterbook.ledger.v1.query_pb2.CostResponse,
@@ -100,6 +106,12 @@ class QueryAsyncStub:
         meterbook.ledger.v1.query_pb2.UsageResponse,
     ]
     """Usage gives metered quantities per tenant, dimensions and window."""
+
+    TryMeter: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.TryMeterRequest,
+        meterbook.ledger.v1.query_pb2.TryMeterResponse,
+    ]
+    """TryMeter shows what a meter would give, before anybody writes it into the book."""
 
     Cost: grpc.aio.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.CostRequest,
@@ -171,6 +183,14 @@ class QueryServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.query_pb2.UsageResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.UsageResponse]]:
         """Usage gives metered quantities per tenant, dimensions and window."""
+
+    @abc.abstractmethod
+    def TryMeter(
+        self,
+        request: meterbook.ledger.v1.query_pb2.TryMeterRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.query_pb2.TryMeterResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.TryMeterResponse]]:
+        """TryMeter shows what a meter would give, before anybody writes it into the book."""
 
     @abc.abstractmethod
     def Cost(

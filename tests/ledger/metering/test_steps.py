@@ -1,4 +1,4 @@
-"""A span that crosses hours is divided in proportion, and its parts add up to it."""
+"""A span that crosses steps is divided in proportion, and its parts add up to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.metering.hours import pieces
+from ledger.metering.steps import pieces
 from meterbook.wire.instants import HOUR_US
 
 FAR = 1 << 62
@@ -19,7 +19,7 @@ AMOUNTS = st.integers(0, 10**6) | st.integers(0, 2**62 * 10**9)
 @given(SPANS, AMOUNTS)
 def test_the_parts_sum_to_the_whole_and_each_is_in_proportion(span: tuple[int, int], amount: int) -> None:
     start, end = span
-    parts = list(pieces(start, end, amount, -FAR, FAR))
+    parts = list(pieces(start, end, amount, -FAR, FAR, HOUR_US))
     assert sum(part for _, part in parts) == amount
     assert [hour for hour, _ in parts] == list(range(start // HOUR_US * HOUR_US, end, HOUR_US))
     for hour, part in parts:
@@ -34,11 +34,11 @@ def test_a_range_gets_the_parts_that_it_has_in_the_whole(
 ) -> None:
     start, end = span
     low, high = low * HOUR_US, high * HOUR_US
-    whole = pieces(start, end, amount, -FAR, FAR)
-    assert list(pieces(start, end, amount, low, high)) == [piece for piece in whole if low <= piece[0] < high]
+    whole = pieces(start, end, amount, -FAR, FAR, HOUR_US)
+    assert list(pieces(start, end, amount, low, high, HOUR_US)) == [piece for piece in whole if low <= piece[0] < high]
 
 
 def test_a_span_of_ten_thousand_years_is_not_walked_through() -> None:
     start, end = -62_135_596_800_000_000, 253_402_300_800_000_000
-    (piece,) = pieces(start, end, 10**9, 0, HOUR_US)
+    (piece,) = pieces(start, end, 10**9, 0, HOUR_US, HOUR_US)
     assert piece == (0, 10**9 * (HOUR_US - start) // (end - start) - 10**9 * -start // (end - start))

@@ -1,0 +1,65 @@
+"""Quantities of shorter pieces of a window, made into one: the peak of the hours of a month, the mean of its days.
+
+Each bucket is aggregated by itself, as if it were the window. Then either the tenant's sums over all resources are combined, or
+what each resource has is combined first and summed afterwards: the highest hour of all machines together, or the sum of the
+highest hours of each.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ledger.directory.making import Buckets
+from ledger.directory.meter import Meter
+from ledger.journal.view import View
+from ledger.metering import nano
+from ledger.metering.aggregated import Aggregated, Cell, Resource, attributed, gathered
+from ledger.metering.aggregations import aggregation_of
+from ledger.metering.grid import Grid
+from ledger.metering.percentile import rank
+from ledger.metering.windows import Windows
+
+#: A quantity, and the estimated part of it.
+_Pair = tuple[int, int]
+
+
+def aggregated(view: View, meter: Meter, grid: Grid) -> Aggregated:
+    """Quantities of the windows of a grid, by way of the meter's buckets where it has some."""
+    aggregate = aggregation_of(meter).aggregate
+    if meter.buckets is None:
+        return aggregate(view, meter, grid)
+    inner = Windows(meter.buckets.unit, meter.window.zone, meter.window.anchor, meter.buckets.minutes)
+    found = aggregate(view, meter, Grid(grid.start_us, grid.end_us, inner))
+    whole = meter.buckets.of == "tenant"
+    resources, amounts, behind = gathered(found, lambda each: Resource(each.key, "") if whole else each)
+    windows: dict[Cell, list[_Pair]] = defaultdict(list)
+    sources: dict[Cell, set[str]] = defaultdict(set)
+    for (place, start_us), pair in amounts.items():
+        cell = (place, grid.start_of(start_us))
+        windows[cell].append(pair)
+        sources[cell].update(behind[place, start_us])
+    if meter.buckets.empty == "zero":
+        for (_, start_us), pairs in windows.items():
+            # What has not begun yet is not empty.
+            until_us = min(grid.bounds(start_us)[1], max(view.time_us, start_us + 1))
+            pairs += [(0, 0)] * (_count(inner, start_us, until_us) - len(pairs))
+    combined = {cell: _one_of(pairs, meter.buckets) for cell, pairs in windows.items()}
+    quantity, estimated = ({cell: pair[part] for cell, pair in combined.items()} for part in (0, 1))
+    return attributed(quantity, estimated, resources, sources)
+
+
+def _count(inner: Windows, start_us: int, end_us: int) -> int:
+    """How many buckets begin in [start, end)."""
+    return len(inner.edges(start_us, end_us)) - 1
+
+
+def _one_of(pairs: Sequence[_Pair], buckets: Buckets) -> _Pair:
+    if buckets.combine in ("sum", "average"):
+        count = len(pairs) if buckets.combine == "average" else 1
+        amount, doubtful = (nano.round_half_even(sum(column), count) for column in zip(*pairs, strict=True))
+        return amount, doubtful
+    ordered = sorted(pairs)
+    if buckets.percentile is not None:
+        return ordered[rank(buckets.percentile, len(ordered))]
+    return ordered[0] if buckets.combine == "min" else ordered[-1]
