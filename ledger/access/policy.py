@@ -69,6 +69,7 @@ RULES: Mapping[str, Rule] = {
     f"{_QUERY}Usage": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset(asked.tenants))),
     f"{_QUERY}Invoice": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset([asked.tenant]))),
     f"{_QUERY}Coverage": _rule("viewer", *_SEES_ALL),
+    f"{_QUERY}Trace": _rule(*_SEES_ALL),
     f"{_QUERY}TryMeter": _rule(*_SEES_ALL),
     f"{_QUERY}Cost": _rule(*_SEES_ALL),
     f"{_QUERY}Margin": _rule(*_SEES_ALL),

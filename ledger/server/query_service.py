@@ -20,7 +20,7 @@ from ledger.journal.journal import Journal
 from ledger.journal.overtaken import until_first
 from ledger.metering.booking import Booker
 from ledger.proof.errors import KeyRefused, NoSuchProof
-from ledger.query import billed, money, standing, trying, usage
+from ledger.query import billed, money, standing, tracing, trying, usage
 from ledger.query.applying import Applier
 from ledger.query.questions import BadQuestion
 from ledger.query.verify import kept_checkpoint, verify
@@ -73,6 +73,10 @@ class QueryService(query_pb2_grpc.QueryServicer):
     async def TryMeter(self, request: query_pb2.TryMeterRequest, context: Any) -> query_pb2.TryMeterResponse:
         """What a meter would give."""
         return await answered(context, trying.answer_try_meter, self._journal, request)
+
+    async def Trace(self, request: query_pb2.TraceRequest, context: Any) -> query_pb2.TraceResponse:
+        """What a quantity is made of."""
+        return await answered(context, tracing.answer_trace, self._journal, request)
 
     async def Cost(self, request: query_pb2.CostRequest, context: Any) -> query_pb2.CostResponse:
         """Cost to serve."""

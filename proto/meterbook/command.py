@@ -30,6 +30,7 @@ _COMMANDS = {
     "margin": ("ledger.cli.money", "margin", "Set revenue against cost, per tenant."),
     "meter": ("ledger.cli.meter", "meter", "Try a meter before it is written into the book."),
     "proof": ("ledger.cli.proof", "proof", "Prove that the ledger holds a batch, or check such a proof."),
+    "trace": ("ledger.cli.trace", "trace", "Lead from a quantity back to what was observed."),
     "usage": ("ledger.cli.usage", "usage", "Show metered usage."),
     "verify": ("ledger.cli.verify", "verify", "Check that the book says what was acknowledged."),
 }

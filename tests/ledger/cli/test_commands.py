@@ -60,6 +60,7 @@ def test_usage_as_json(shop: Running) -> None:
         ["margin", "--at", "2026-03-10"],
         ["invoice", "acme", "--at", "2026-03-10"],
         ["bills"],
+        ["trace", "requests", "acme", "--at", "2026-03-10T10:20:00Z", "--dimension", "pod=p-1"],
         ["charges", "--by", "ServiceName"],
         ["agents"],
         ["coverage"],
@@ -166,7 +167,7 @@ def test_a_mistake_is_told_in_one_sentence(shop: Running, command: list[str], me
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["usage", "--window", "week"], "'week' is not one of 'total', 'day', 'hour'"),
+        (["usage", "--window", "age"], "'age' is not one of 'total', 'own', 'minute', 'hour'"),
         (["usage", "--as-of", "0"], "0 is not in the range 1<=x"),
         (["usage", "--as-of", "x"], "'x' is not a valid integer range"),
         (["dead-letters", "--limit", "0"], "0 is not in the range 1<=x<=10000"),

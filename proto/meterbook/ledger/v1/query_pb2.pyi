@@ -224,6 +224,244 @@ class TryMeterResponse(google.protobuf.message.Message):
 global___TryMeterResponse = TryMeterResponse
 
 @typing.final
+class TraceRequest(google.protobuf.message.Message):
+    """TraceRequest names a quantity: that of a meter and a tenant in the meter's window that holds an instant."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class DimensionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    METER_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    DIMENSIONS_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    meter: builtins.str
+    tenant: builtins.str
+    at: builtins.str
+    @property
+    def dimensions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Only quantities with these dimensions; empty for all."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        meter: builtins.str = ...,
+        tenant: builtins.str = ...,
+        at: builtins.str = ...,
+        dimensions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "at", b"at", "dimensions", b"dimensions", "meter", b"meter", "tenant", b"tenant"]) -> None: ...
+
+global___TraceRequest = TraceRequest
+
+@typing.final
+class TracedEntry(google.protobuf.message.Message):
+    """TracedEntry is one entry of the window; the quantity is the sum of all of them once it is booked."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class DimensionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    DIMENSIONS_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    QUANTITY_FIELD_NUMBER: builtins.int
+    ESTIMATED_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    BOOKED_FIELD_NUMBER: builtins.int
+    version: builtins.int
+    quantity: builtins.str
+    estimated: builtins.str
+    position: builtins.int
+    booked: builtins.str
+    @property
+    def dimensions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        dimensions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        version: builtins.int = ...,
+        quantity: builtins.str = ...,
+        estimated: builtins.str = ...,
+        position: builtins.int = ...,
+        booked: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["booked", b"booked", "dimensions", b"dimensions", "estimated", b"estimated", "position", b"position", "quantity", b"quantity", "version", b"version"]) -> None: ...
+
+global___TracedEntry = TracedEntry
+
+@typing.final
+class TracedPart(google.protobuf.message.Message):
+    """TracedPart is what one resource has, as one source told of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class DimensionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    DIMENSIONS_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    QUANTITY_FIELD_NUMBER: builtins.int
+    ESTIMATED_FIELD_NUMBER: builtins.int
+    resource: builtins.str
+    """Labels of the series, or the labels or properties that tell resources apart."""
+    source: builtins.str
+    quantity: builtins.str
+    estimated: builtins.str
+    @property
+    def dimensions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        dimensions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        resource: builtins.str = ...,
+        source: builtins.str = ...,
+        quantity: builtins.str = ...,
+        estimated: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimensions", b"dimensions", "estimated", b"estimated", "quantity", b"quantity", "resource", b"resource", "source", b"source"]) -> None: ...
+
+global___TracedPart = TracedPart
+
+@typing.final
+class TracedBatch(google.protobuf.message.Message):
+    """TracedBatch is a batch that samples or events behind the quantity came in; Proof.Inclusion proves it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    SEQUENCE_FIELD_NUMBER: builtins.int
+    HASH_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    agent: builtins.str
+    epoch: builtins.int
+    sequence: builtins.int
+    hash: builtins.str
+    position: builtins.int
+    rows: builtins.int
+    """How many of them it has."""
+    def __init__(
+        self,
+        *,
+        agent: builtins.str = ...,
+        epoch: builtins.int = ...,
+        sequence: builtins.int = ...,
+        hash: builtins.str = ...,
+        position: builtins.int = ...,
+        rows: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "epoch", b"epoch", "hash", b"hash", "position", b"position", "rows", b"rows", "sequence", b"sequence"]) -> None: ...
+
+global___TracedBatch = TracedBatch
+
+@typing.final
+class TraceResponse(google.protobuf.message.Message):
+    """TraceResponse holds what a quantity is made of."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    START_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    QUANTITY_FIELD_NUMBER: builtins.int
+    BOOKED_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    ENTRIES_FIELD_NUMBER: builtins.int
+    PARTS_FIELD_NUMBER: builtins.int
+    PARTS_UNIT_FIELD_NUMBER: builtins.int
+    PARTS_TOTAL_FIELD_NUMBER: builtins.int
+    BATCHES_FIELD_NUMBER: builtins.int
+    BATCHES_TOTAL_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    version: builtins.int
+    """Version of the meter that holds in the window."""
+    start: builtins.str
+    """The window: start inclusive, end exclusive."""
+    end: builtins.str
+    quantity: builtins.str
+    """What the window comes to, and how much of that is booked: the sum of the entries."""
+    booked: builtins.str
+    unit: builtins.str
+    parts_unit: builtins.str
+    parts_total: builtins.int
+    batches_total: builtins.int
+    @property
+    def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TracedEntry]: ...
+    @property
+    def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TracedPart]:
+        """Their unit is that of the aggregation: they are neither converted nor rounded yet."""
+
+    @property
+    def batches(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TracedBatch]: ...
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        version: builtins.int = ...,
+        start: builtins.str = ...,
+        end: builtins.str = ...,
+        quantity: builtins.str = ...,
+        booked: builtins.str = ...,
+        unit: builtins.str = ...,
+        entries: collections.abc.Iterable[global___TracedEntry] | None = ...,
+        parts: collections.abc.Iterable[global___TracedPart] | None = ...,
+        parts_unit: builtins.str = ...,
+        parts_total: builtins.int = ...,
+        batches: collections.abc.Iterable[global___TracedBatch] | None = ...,
+        batches_total: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "batches", b"batches", "batches_total", b"batches_total", "booked", b"booked", "end", b"end", "entries", b"entries", "parts", b"parts", "parts_total", b"parts_total", "parts_unit", b"parts_unit", "quantity", b"quantity", "start", b"start", "unit", b"unit", "version", b"version"]) -> None: ...
+
+global___TraceResponse = TraceResponse
+
+@typing.final
 class CostRequest(google.protobuf.message.Message):
     """CostRequest selects cost."""
 

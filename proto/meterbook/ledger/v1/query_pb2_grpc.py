@@ -45,6 +45,11 @@ class QueryStub(object):
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterResponse.FromString,
                 _registered_method=True)
+        self.Trace = channel.unary_unary(
+                '/meterbook.ledger.v1.Query/Trace',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceResponse.FromString,
+                _registered_method=True)
         self.Cost = channel.unary_unary(
                 '/meterbook.ledger.v1.Query/Cost',
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CostRequest.SerializeToString,
@@ -110,6 +115,13 @@ class QueryServicer(object):
 
     def TryMeter(self, request, context):
         """TryMeter shows what a meter would give, before anybody writes it into the book.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Trace(self, request, context):
+        """Trace leads from the quantity of one window back to what was observed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,6 +209,11 @@ def add_QueryServicer_to_server(servicer, server):
                     servicer.TryMeter,
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterResponse.SerializeToString,
+            ),
+            'Trace': grpc.unary_unary_rpc_method_handler(
+                    servicer.Trace,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceResponse.SerializeToString,
             ),
             'Cost': grpc.unary_unary_rpc_method_handler(
                     servicer.Cost,
@@ -304,6 +321,33 @@ class Query(object):
             '/meterbook.ledger.v1.Query/TryMeter',
             meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterRequest.SerializeToString,
             meterbook_dot_ledger_dot_v1_dot_query__pb2.TryMeterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Trace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Query/Trace',
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceResponse.FromString,
             options,
             channel_credentials,
             insecure,

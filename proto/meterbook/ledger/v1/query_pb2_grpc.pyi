@@ -38,6 +38,12 @@ class QueryStub:
     ]
     """TryMeter shows what a meter would give, before anybody writes it into the book."""
 
+    Trace: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.TraceRequest,
+        meterbook.ledger.v1.query_pb2.TraceResponse,
+    ]
+    """Trace leads from the quantity of one window back to what was observed."""
+
     Cost: grpc.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.CostRequest,
         meterbook.ledger.v1.query_pb2.CostResponse,
@@ -112,6 +118,12 @@ class QueryAsyncStub:
         meterbook.ledger.v1.query_pb2.TryMeterResponse,
     ]
     """TryMeter shows what a meter would give, before anybody writes it into the book."""
+
+    Trace: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.TraceRequest,
+        meterbook.ledger.v1.query_pb2.TraceResponse,
+    ]
+    """Trace leads from the quantity of one window back to what was observed."""
 
     Cost: grpc.aio.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.CostRequest,
@@ -191,6 +203,14 @@ class QueryServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.query_pb2.TryMeterResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.TryMeterResponse]]:
         """TryMeter shows what a meter would give, before anybody writes it into the book."""
+
+    @abc.abstractmethod
+    def Trace(
+        self,
+        request: meterbook.ledger.v1.query_pb2.TraceRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.query_pb2.TraceResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.TraceResponse]]:
+        """Trace leads from the quantity of one window back to what was observed."""
 
     @abc.abstractmethod
     def Cost(
