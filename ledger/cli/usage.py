@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ledger.cli import exporting
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options
 from ledger.directory.calendar import TOTAL, WINDOWS
@@ -26,6 +27,13 @@ from meterbook.ledger.v1 import query_pb2
 @click.option(
     "--zone", default="UTC", show_default=True, help="IANA time zone in which days, and all that is longer, begin."
 )
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a file instead: .csv, .parquet or .arrow, by its name.",
+)
+@click.option("--plot", "as_plot", is_flag=True, help="Draw the quantities over time.")
 @range_options
 @as_of_option
 @as_json_option
@@ -35,6 +43,8 @@ def usage(
     tenants: tuple[str, ...],
     window: str,
     zone: str,
+    output: Path | None,
+    as_plot: bool,
     start: str,
     end: str,
     as_of: int | None,
@@ -43,6 +53,8 @@ def usage(
     ca_file: Path | None,
 ) -> None:
     """Show metered usage per meter, tenant and dimensions, with its coverage."""
+    if output is not None and output.suffix not in exporting.SUFFIXES:
+        raise click.UsageError(f"--output: {output} ends with none of {', '.join(exporting.SUFFIXES)}")
     request = query_pb2.UsageRequest(
         as_of=as_of or 0,
         range=query_pb2.Range(start=start, end=end),
@@ -53,8 +65,14 @@ def usage(
     )
     with connected(ledger, ca_file, "metering") as stubs:
         response = stubs.query.Usage(request)
+    if output is not None:
+        exporting.write(response, output)
+        return
     if as_json:
         print_json(response)
+        return
+    if as_plot:
+        exporting.plot(response.rows)
         return
     print_usage(response.rows, [f"as of position {response.as_of}"])
 

@@ -58,7 +58,7 @@ class Points:
     def firsts(self) -> list[tuple[int, int]]:
         """The rows of each resource that has any: first, and behind the last."""
         starts = np.flatnonzero(np.diff(self.groups, prepend=-1)).tolist()
-        return list(zip(starts, [*starts[1:], len(self.groups)], strict=True))
+        return list(zip(starts, [*starts, len(self.groups)][1:], strict=True))
 
 
 @dataclass(frozen=True)

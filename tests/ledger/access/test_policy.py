@@ -36,6 +36,8 @@ ALL_TENANTS = OWN | {
     "Definitions",
     "Verify",
     "Inclusion",
+    "Trace",
+    "TryMeter",
     "Apply",
     "Book",
 }
