@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -56,7 +57,9 @@ def write(response: query_pb2.UsageResponse, path: Path) -> None:
         fresh.replace(path)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise click.ClickException(f"{path} cannot be written: {error.strerror or error}") from error
+        # What Arrow says names the file that nobody asked for.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise click.ClickException(f"{path} cannot be written: {reason}") from error
     click.echo(f"{table.num_rows} rows in {path}, as of position {response.as_of}")
 
 
