@@ -60,8 +60,12 @@ def coverage(
         return
     note = f"as of position {response.as_of}"
     if gaps:
-        listed = [[row.source, gap.start, gap.end, gap.status, gap.reason] for row in response.rows for gap in row.gaps]
-        print_table(["source", "start", "end", "status", "reason"], listed, note=note)
+        listed = [
+            [row.source, gap.start, gap.end, gap.status, gap.agent, gap.reason, gap.outlook]
+            for row in response.rows
+            for gap in row.gaps
+        ]
+        print_table(["source", "start", "end", "status", "agent", "reason", "outlook"], listed, note=note)
         return
     rows = [
         [row.source, row.observed_s, row.expected_s, percent(row.coverage), str(len(row.gaps))] for row in response.rows

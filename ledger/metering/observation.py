@@ -8,7 +8,9 @@ taken out of service, and nothing is expected any more.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -64,6 +66,10 @@ class Accounts:
         """Every source that was ever accounted for."""
         return sorted(self._accounts)
 
+    def agent(self, source: str) -> str:
+        """Who was the last to account for a source."""
+        return str(self._accounts[source]["agent"])
+
     def expected(self, source: str) -> tuple[int, int] | None:
         """Since when and until when a source is expected to be observed; None where it was never heard of."""
         account = self._accounts.get(source)
@@ -107,11 +113,39 @@ class Observation:
         union = self._unions.get(source)
         return (0 if union is None else union.within(start_us, end_us)), end_us - start_us
 
+    def silences(self, source: str, start_us: int, end_us: int) -> list[tuple[int, int]]:
+        """The parts of [start, end) in which a source is expected to be observed, and of which no record tells anything."""
+        expected = self._accounts.expected(source)
+        if expected is None:
+            return []
+        start_us, end_us = max(start_us, expected[0]), min(end_us, expected[1])
+        told = self._told.get(source)
+        if end_us <= start_us:
+            return []
+        return [(start_us, end_us)] if told is None else told.missing(start_us, end_us)
+
+    def agent(self, source: str) -> str:
+        """Who was the last to account for a source."""
+        return self._accounts.agent(source)
+
+    def troubles(self, source: str) -> Sequence[Mapping[str, Any]]:
+        """The records of a source that do not tell of an interval wholly observed, as rows of ``View.coverage``."""
+        return self._troubles.get(source, ())
+
+    @cached_property
+    def _troubles(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self.records.filter(pc.not_equal(self.records["status"], "complete")).to_pylist():
+            found.setdefault(row["source"], []).append(row)
+        return found
+
     @cached_property
     def _unions(self) -> dict[str, _Union]:
-        complete = self.records.filter(pc.equal(self.records["status"], "complete"))
-        starts, ends = _by_source(complete, "start_us"), _by_source(complete, "end_us")
-        return {source: _Union(starts[source], ends[source]) for source in starts}
+        return _unions(self.records.filter(pc.equal(self.records["status"], "complete")))
+
+    @cached_property
+    def _told(self) -> dict[str, _Union]:
+        return _unions(self.records)
 
 
 class _Union:
@@ -129,12 +163,23 @@ class _Union:
         """Length of the union in [start, end)."""
         return self._until(end_us) - self._until(start_us)
 
+    def missing(self, start_us: int, end_us: int) -> list[tuple[int, int]]:
+        """The parts of [start, end) that are not in the union."""
+        begins = np.concatenate(([start_us], np.maximum(self._ends, start_us)))
+        ends = np.concatenate((np.minimum(self._starts, end_us), [end_us]))
+        return [(begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True) if begin < end]
+
     def _until(self, time_us: int) -> int:
         place = int(np.searchsorted(self._starts, time_us))
         if place == 0:
             return 0
         over = max(0, int(self._ends[place - 1]) - time_us)
         return int(self._before[place]) - over
+
+
+def _unions(records: pa.Table) -> dict[str, _Union]:
+    starts, ends = _by_source(records, "start_us"), _by_source(records, "end_us")
+    return {source: _Union(starts[source], ends[source]) for source in starts}
 
 
 def _by_source(table: pa.Table, column: str) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from ledger.directory.decimals import plain_text, portion
 from ledger.directory.documents import KINDS
 from ledger.journal.journal import Journal
+from ledger.metering.holes import Hole, holes
 from ledger.metering.observation import Observation
 from ledger.query.questions import BadQuestion, Book, suggestion
 from ledger.query.scope import sources_of
@@ -50,16 +51,6 @@ def answer_coverage(
     if unknown:
         known = suggestion(unknown[0], sorted(sources))
         raise BadQuestion(f"sources: there is no source {unknown[0]!r}; {known}")
-    gaps: dict[str, list[query_pb2.CoverageGap]] = {}
-    for row in observation.records.to_pylist():
-        if row["status"] != "complete":
-            gap = query_pb2.CoverageGap(
-                start=instants.text(row["start_us"]),
-                end=instants.text(row["end_us"]),
-                status=row["status"],
-                reason=row["reason"] if seen is None else "",
-            )
-            gaps.setdefault(row["source"], []).append(gap)
     rows = []
     for source in sorted(set(request.sources)) or sorted(sources):
         observed_us, expected_us = observation.between(source, start_us, end_us)
@@ -70,10 +61,21 @@ def answer_coverage(
                 observed_s=plain_text(observed_us / _SECOND),
                 expected_s=plain_text(expected_us / _SECOND),
                 coverage="" if share is None else plain_text(share),
-                gaps=gaps.get(source, []),
+                gaps=[_gap(hole, seen is None) for hole in holes(observation, source, start_us, end_us)],
             )
         )
     return query_pb2.CoverageResponse(as_of=book.view.position, rows=rows)
+
+
+def _gap(hole: Hole, is_open: bool) -> query_pb2.CoverageGap:
+    return query_pb2.CoverageGap(
+        start=instants.text(hole.start_us),
+        end=instants.text(hole.end_us),
+        status=hole.status,
+        reason=hole.reason if is_open else "",
+        agent=hole.agent if is_open else "",
+        outlook=hole.outlook,
+    )
 
 
 def answer_dead_letters(journal: Journal, request: query_pb2.DeadLettersRequest) -> query_pb2.DeadLettersResponse:

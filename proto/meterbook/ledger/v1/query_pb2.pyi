@@ -1115,10 +1115,16 @@ class CoverageGap(google.protobuf.message.Message):
     END_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    AGENT_FIELD_NUMBER: builtins.int
+    OUTLOOK_FIELD_NUMBER: builtins.int
     start: builtins.str
     end: builtins.str
     status: builtins.str
+    """"partial", "failed", "throttled" or "lost", as an agent told; "silent" where nobody told anything."""
     reason: builtins.str
+    agent: builtins.str
+    outlook: builtins.str
+    """Whether it can still be filled, in one sentence."""
     def __init__(
         self,
         *,
@@ -1126,8 +1132,10 @@ class CoverageGap(google.protobuf.message.Message):
         end: builtins.str = ...,
         status: builtins.str = ...,
         reason: builtins.str = ...,
+        agent: builtins.str = ...,
+        outlook: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["end", b"end", "reason", b"reason", "start", b"start", "status", b"status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "end", b"end", "outlook", b"outlook", "reason", b"reason", "start", b"start", "status", b"status"]) -> None: ...
 
 global___CoverageGap = CoverageGap
 
