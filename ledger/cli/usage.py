@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ledger.cli import exporting
-from ledger.cli.client import asks_ledger, connected
+from ledger.cli.client import Stubs, asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options
 from ledger.directory.calendar import TOTAL, WINDOWS
 from meterbook.ledger.v1 import query_pb2
@@ -64,7 +64,7 @@ def usage(
         zone=zone,
     )
     with connected(ledger, ca_file, "metering") as stubs:
-        response = stubs.query.Usage(request)
+        response = _all_pages(stubs, request)
     if output is not None:
         exporting.write(response, output)
         return
@@ -75,6 +75,15 @@ def usage(
         exporting.plot(response.rows)
         return
     print_usage(response.rows, [f"as of position {response.as_of}"])
+
+
+def _all_pages(stubs: Stubs, request: query_pb2.UsageRequest) -> query_pb2.UsageResponse:
+    """All rows, as of the position of the first page."""
+    response = stubs.query.Usage(request)
+    while len(response.rows) < response.rows_total:
+        request.as_of, request.offset = response.as_of, len(response.rows)
+        response.rows.extend(stubs.query.Usage(request).rows)
+    return response
 
 
 def print_usage(rows: Iterable[query_pb2.UsageRow], notes: Sequence[str]) -> None:

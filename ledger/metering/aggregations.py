@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ledger.directory.making import Buckets
 from ledger.directory.meter import Meter
 from ledger.journal.view import View
 from ledger.metering import events, nano, series
 from ledger.metering.aggregated import Aggregated
 from ledger.metering.extreme import greatest, least
-from ledger.metering.grid import Grid
+from ledger.metering.grid import Grid, floor_us
 from ledger.metering.held import held, present
 from ledger.metering.latest import last_known, latest
 from ledger.metering.mean import mean
@@ -23,6 +24,7 @@ from ledger.metering.percentile import percentile
 from ledger.metering.points import Points
 from ledger.metering.reach import events_reach, held_reach, series_reach
 from ledger.metering.total import summed, total
+from ledger.metering.windows import Windows
 from meterbook.wire.instants import SECOND_US
 
 Aggregate = Callable[[View, Meter, Grid], Aggregated]
@@ -77,7 +79,7 @@ def _per_second(aggregate: Aggregate) -> Aggregate:
 
 
 def _length_us(grid: Grid, start_us: int) -> int:
-    start_us, end_us = grid.bounds(start_us)
+    start_us, end_us = grid.within(start_us)
     return end_us - start_us
 
 
@@ -137,9 +139,25 @@ AGGREGATIONS = {"metric": _OF_METRICS, "event": _OF_EVENTS}
 
 
 def aggregation_of(meter: Meter) -> Aggregation:
-    """How a meter aggregates."""
+    """How a meter aggregates, of its windows or of each of its buckets."""
     found = AGGREGATIONS[meter.source.kind][meter.aggregation]
-    if meter.buckets is not None and meter.buckets.empty == "zero":
-        # A bucket that passes without anything is told by time alone.
-        return replace(found, reach=held_reach(found.reach))
-    return found
+    if meter.buckets is None:
+        return found
+    # With empty ones, a bucket that passes without anything is told by time alone.
+    reach = held_reach(found.reach) if meter.buckets.empty == "zero" else found.reach
+    return replace(found, reach=_whole(reach, buckets_of(meter, meter.buckets)))
+
+
+def buckets_of(meter: Meter, buckets: Buckets) -> Windows:
+    """The buckets of a meter."""
+    return Windows(buckets.unit, meter.window.zone, meter.window.anchor, buckets.minutes)
+
+
+def _whole(reach: Reach, buckets: Windows) -> Reach:
+    """News of a bucket are news of all of it, which may belong to the window before."""
+
+    def reached(view: View, meter: Meter, after: int) -> int | None:
+        found = reach(view, meter, after)
+        return None if found is None else floor_us(buckets, found)
+
+    return reached

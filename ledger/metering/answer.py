@@ -18,7 +18,7 @@ from ledger.directory.meter import Meter
 from ledger.journal.quantity import to_decimal
 from ledger.journal.view import View
 from ledger.metering.booking import MeterVersion, booked, meter_versions, unbooked_from
-from ledger.metering.grid import Grid, ceil_us
+from ledger.metering.grid import Grid, ceil_us, floor_us
 from ledger.metering.measure import NOTHING, Amount, Measured, measure, measure_grid, windows_of
 from ledger.metering.subjects import Key
 from ledger.metering.usage import Usage
@@ -61,7 +61,7 @@ def usage(
         for measured in _parts(view, catalog, name, start_us, end_us, asked):
             for (key, at_us), amount in measured.items():
                 if not tenants or key.tenant in tenants:
-                    at = None if window == TOTAL else at_us if asked is None else asked.start(at_us)
+                    at = None if window == TOTAL else at_us if asked is None else floor_us(asked, at_us)
                     sums[key, at] += amount
         # What was booked and taken back in full is like what never was.
         found = ((cell, amount) for cell, amount in sums.items() if amount != NOTHING)

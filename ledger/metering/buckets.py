@@ -15,8 +15,8 @@ from ledger.directory.meter import Meter
 from ledger.journal.view import View
 from ledger.metering import nano
 from ledger.metering.aggregated import Aggregated, Cell, Resource, attributed, gathered
-from ledger.metering.aggregations import aggregation_of
-from ledger.metering.grid import Grid
+from ledger.metering.aggregations import aggregation_of, buckets_of
+from ledger.metering.grid import Grid, ceil_us
 from ledger.metering.percentile import rank
 from ledger.metering.windows import Windows
 
@@ -29,29 +29,33 @@ def aggregated(view: View, meter: Meter, grid: Grid) -> Aggregated:
     aggregate = aggregation_of(meter).aggregate
     if meter.buckets is None:
         return aggregate(view, meter, grid)
-    inner = Windows(meter.buckets.unit, meter.window.zone, meter.window.anchor, meter.buckets.minutes)
-    found = aggregate(view, meter, Grid(grid.start_us, grid.end_us, inner))
+    inner = buckets_of(meter, meter.buckets)
+    # A bucket belongs to the window in which it begins, and is never cut: days need not begin with an hour.
+    starts_us = ceil_us(inner, grid.start_us), ceil_us(inner, grid.end_us)
+    found = aggregate(view, meter, Grid(*starts_us, inner))
     whole = meter.buckets.of == "tenant"
     resources, amounts, behind = gathered(found, lambda each: Resource(each.key, "") if whole else each)
-    windows: dict[Cell, list[_Pair]] = defaultdict(list)
+    windows: dict[Cell, dict[int, _Pair]] = defaultdict(dict)
     sources: dict[Cell, set[str]] = defaultdict(set)
     for (place, start_us), pair in amounts.items():
         cell = (place, grid.start_of(start_us))
-        windows[cell].append(pair)
+        windows[cell][start_us] = pair
         sources[cell].update(behind[place, start_us])
+    told = {cell: list(pairs.values()) for cell, pairs in windows.items()}
     if meter.buckets.empty == "zero":
-        for (_, start_us), pairs in windows.items():
+        for cell, pairs in windows.items():
+            first_us, last_us = grid.within(cell[1])
             # What has not begun yet is not empty.
-            until_us = min(grid.bounds(start_us)[1], max(view.time_us, start_us + 1))
-            pairs += [(0, 0)] * (_count(inner, start_us, until_us) - len(pairs))
-    combined = {cell: _one_of(pairs, meter.buckets) for cell, pairs in windows.items()}
+            begun = _begun(inner, first_us, min(last_us, view.time_us))
+            told[cell] += [(0, 0)] * (begun - sum(start_us < view.time_us for start_us in pairs))
+    combined = {cell: _one_of(pairs, meter.buckets) for cell, pairs in told.items()}
     quantity, estimated = ({cell: pair[part] for cell, pair in combined.items()} for part in (0, 1))
     return attributed(quantity, estimated, resources, sources)
 
 
-def _count(inner: Windows, start_us: int, end_us: int) -> int:
+def _begun(inner: Windows, start_us: int, end_us: int) -> int:
     """How many buckets begin in [start, end)."""
-    return len(inner.edges(start_us, end_us)) - 1
+    return max(0, len(inner.edges(ceil_us(inner, start_us), end_us)) - 1)
 
 
 def _one_of(pairs: Sequence[_Pair], buckets: Buckets) -> _Pair:

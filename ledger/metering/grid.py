@@ -42,11 +42,18 @@ class Grid:
 
     def start_of(self, at_us: int) -> int:
         """The start of the window that holds an instant of the range."""
-        return self.start_us if self.windows is None else self.windows.start(at_us)
+        return self.start_us if self.windows is None else floor_us(self.windows, at_us)
 
     def bounds(self, start_us: int) -> tuple[int, int]:
         """Start and end of the window that begins at an instant."""
-        return (self.start_us, self.end_us) if self.windows is None else self.windows.bounds(start_us)
+        if self.windows is None:
+            return self.start_us, self.end_us
+        return start_us, ceil_us(self.windows, start_us + 1)
+
+    def within(self, start_us: int) -> tuple[int, int]:
+        """Start and end of what lies in the range of the window that begins at an instant."""
+        start_us, end_us = self.bounds(start_us)
+        return max(start_us, self.start_us), min(end_us, self.end_us)
 
     def walk(self, since_us: int, until_us: int) -> Iterator[tuple[int, int]]:
         """Start and end of the windows of the grid, from the one that holds ``since_us`` on, that begin before ``until_us``."""
@@ -62,7 +69,7 @@ class Grid:
         if (length_us := self.windows.step_us) is not None:
             return times_us // length_us * length_us
         steps, places = np.unique(times_us // self.step_us * self.step_us, return_inverse=True)
-        starts = np.array([self.windows.start(step_us) for step_us in steps.tolist()], np.int64)
+        starts = np.array([floor_us(self.windows, step_us) for step_us in steps.tolist()], np.int64)
         found: np.ndarray = starts[places]
         return found
 

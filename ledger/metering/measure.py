@@ -77,7 +77,7 @@ def measure_grid(view: View, meter: Meter, grid: Grid) -> Measured:
     observation = Observation(view, grid.start_us, grid.end_us)
     for (key, start_us), behind in sources.items():
         for source in behind:
-            observed_us, expected_us = observation.window(source, *grid.bounds(start_us))
+            observed_us, expected_us = observation.window(source, *grid.within(start_us))
             amounts[key, start_us] += Amount(0, 0, observed_us, expected_us)
     return amounts
 

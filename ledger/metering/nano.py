@@ -19,6 +19,7 @@ _LIMB_BITS = 31
 _LIMB_MASK = (1 << _LIMB_BITS) - 1
 _NANO = np.float64(NANO)
 _HALF = 0.5
+_INT64_END = 1 << 63
 #: Cuts the 53 bits of a float64 into two halves (Veltkamp).
 _SPLITTER = np.float64((1 << 27) + 1)
 
@@ -48,11 +49,16 @@ def _product_error(part: np.ndarray, scaled: np.ndarray) -> np.ndarray:
 
 
 def pairs(nanos: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Whole units and nano-units, both of the value's sign, of Python integers. Raises OverflowError from 2^63 units on."""
+    """Whole units and nano-units, both of the value's sign, of Python integers.
+
+    Where one has 2^63 units or more the whole units are a column of Python integers: sums of many events may be as large as that.
+    """
     parts = [divmod(abs(nano), NANO) for nano in nanos]
-    signs = np.array([-1 if nano < 0 else 1 for nano in nanos], np.int64)
-    whole, rest = (np.array([part[place] for part in parts], np.int64) for place in (0, 1))
-    return whole * signs, rest * signs
+    wholes, rests = (
+        [-part[place] if nano < 0 else part[place] for part, nano in zip(parts, nanos, strict=True)] for place in (0, 1)
+    )
+    fits = all(-_INT64_END <= whole < _INT64_END for whole in wholes)
+    return np.array(wholes, np.int64 if fits else object), np.array(rests, np.int64)
 
 
 def sums(whole: np.ndarray, nano: np.ndarray, starts: np.ndarray) -> list[int]:

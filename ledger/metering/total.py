@@ -20,7 +20,5 @@ def total(points: Points, grid: Grid, now_us: int) -> Aggregated:
 
 def summed(points: Points) -> Points:
     """Points that say what was added, as points that say what there is."""
-    whole, rest = points.whole.copy(), points.rest.copy()
-    for first, last in points.firsts():
-        whole[first:last], rest[first:last] = nano.pairs(list(accumulate(points.nano(np.arange(first, last)))))
-    return points.valued(whole, rest)
+    values = [value for first, last in points.firsts() for value in accumulate(points.nano(np.arange(first, last)))]
+    return points.valued(*nano.pairs(values))

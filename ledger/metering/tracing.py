@@ -15,7 +15,7 @@ from ledger.journal.view import View
 from ledger.metering.answer import UnknownMeter
 from ledger.metering.booking import MeterVersion, meter_versions
 from ledger.metering.buckets import aggregated
-from ledger.metering.grid import Grid, floor_us
+from ledger.metering.grid import Grid, ceil_us, floor_us
 from ledger.metering.measure import measure_grid
 from ledger.metering.series import read_by
 from ledger.metering.subjects import Key, texts_of
@@ -55,7 +55,7 @@ def trace(view: View, catalog: Catalog, name: str, tenant: str, at_us: int, want
     Raises UnknownMeter for a meter that is not defined, or does not hold then, and ValueError for a time that no window holds.
     """
     version = _version_at(catalog, name, at_us)
-    start_us, end_us = version.windows.bounds(at_us)
+    start_us, end_us = floor_us(version.windows, at_us), ceil_us(version.windows, at_us + 1)
     grid = Grid(start_us, end_us, version.windows)
     found = aggregated(view, version.meter, grid)
     quantity = sum(

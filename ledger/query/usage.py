@@ -14,6 +14,8 @@ from ledger.query.questions import BadQuestion, Book, suggestion
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 
+_ROWS_MAX = 100_000
+
 
 def answer_usage(
     journal: Journal, request: query_pb2.UsageRequest, seen: frozenset[str] | None = None
@@ -25,6 +27,11 @@ def answer_usage(
     window = request.window or TOTAL
     if window not in WINDOWS:
         raise BadQuestion(f"window: {window!r} is not one of {', '.join(WINDOWS)}")
+    limit = request.limit or _ROWS_MAX
+    if not 0 < limit <= _ROWS_MAX:
+        raise BadQuestion(f"limit: {limit} is not between 1 and {_ROWS_MAX}")
+    if request.offset < 0:
+        raise BadQuestion(f"offset: {request.offset} is less than 0")
     book = Book.at(journal, request.as_of)
     start_us, end_us = book.hours(request.range)
     try:
@@ -45,7 +52,11 @@ def answer_usage(
         # Names of meters may tell of other tenants.
         known = f"; {suggestion(unknown, book.catalog.names('meter'))}" if seen is None else ""
         raise BadQuestion(f"meters: there is no meter {unknown!r}{known}") from error
-    return query_pb2.UsageResponse(as_of=book.view.position, rows=[row_of(row) for row in rows])
+    return query_pb2.UsageResponse(
+        as_of=book.view.position,
+        rows=[row_of(row) for row in rows[request.offset : request.offset + limit]],
+        rows_total=len(rows),
+    )
 
 
 def _zone(name: str) -> str:

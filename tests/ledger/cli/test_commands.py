@@ -49,6 +49,7 @@ def test_usage_as_json(shop: Running) -> None:
                 "coverage": "1",
             }
         ],
+        "rows_total": 1,
     }
 
 

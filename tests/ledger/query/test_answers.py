@@ -78,6 +78,29 @@ def test_hours_sum_to_days_and_days_to_the_total(shop: Running) -> None:
     assert {row.window for row in by_window["hour"]} == {"2026-03-10T10:00:00Z", "2026-03-10T11:00:00Z"}
 
 
+def test_pages_are_parts_of_the_whole(shop: Running) -> None:
+    whole = shop.query.Usage(query_pb2.UsageRequest(window="hour"))
+    assert whole.rows_total == len(whole.rows) > 5
+    pages = [
+        shop.query.Usage(query_pb2.UsageRequest(as_of=whole.as_of, window="hour", limit=3, offset=offset))
+        for offset in range(0, len(whole.rows), 3)
+    ]
+    assert [row for page in pages for row in page.rows] == list(whole.rows)
+    assert {page.rows_total for page in pages} == {whole.rows_total}
+    assert not shop.query.Usage(query_pb2.UsageRequest(offset=1_000)).rows
+
+
+@pytest.mark.parametrize("window", ["minute", "day", "week", "month", "quarter", "year"])
+def test_windows_of_a_zone_sum_to_the_total_over_all_time(shop: Running, window: str) -> None:
+    # From the first year to the last: what stands there is a mistake, and no window is too far.
+    ever = query_pb2.Range(start="0001-01-01", end="9999-12-31T23:59:59Z")
+    asked = {"meters": ["requests", "sales"], "range": ever, "zone": "Asia/Kolkata"}
+    total = quantities(shop.query.Usage(query_pb2.UsageRequest(**asked)).rows, "meter", "tenant")  # type: ignore[arg-type]
+    rows = shop.query.Usage(query_pb2.UsageRequest(window=window, **asked)).rows  # type: ignore[arg-type]
+    assert quantities(rows, "meter", "tenant") == total
+    assert all(row.window for row in rows)
+
+
 def test_tenants_sum_to_all(shop: Running) -> None:
     everybody = shop.query.Usage(query_pb2.UsageRequest()).rows
     alone = [
@@ -174,6 +197,8 @@ def test_ranges_at_the_edges(shop: Running, asked: query_pb2.Range, rows: int) -
     ("ask", "message"),
     [
         (lambda shop: shop.query.Usage(query_pb2.UsageRequest(window="age")), "window: 'age' is not one of total, own, minute, hour, day, week, month, quarter, year"),
+        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(limit=-1)), "limit: -1 is not between 1 and 100000"),
+        (lambda shop: shop.query.Usage(query_pb2.UsageRequest(offset=-1)), "offset: -1 is less than 0"),
         (lambda shop: shop.query.Usage(query_pb2.UsageRequest(window="day", zone="Mars")), "zone: 'Mars' is not an IANA time zone"),
         (lambda shop: shop.query.Usage(query_pb2.UsageRequest(meters=["request"])), "meters: there is no meter 'request'; did you mean 'requests'?"),
         (lambda shop: shop.query.Usage(query_pb2.UsageRequest(meters=["x"])), "meters: there is no meter 'x'; there are memory, requests, sales, unpriced"),

@@ -51,11 +51,16 @@ class UsageRequest(google.protobuf.message.Message):
     TENANTS_FIELD_NUMBER: builtins.int
     WINDOW_FIELD_NUMBER: builtins.int
     ZONE_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     window: builtins.str
     """"total" (the default: the sum of the meter's own windows), "own" (each of them), "minute", "hour", "day", "week", "month", "quarter" or "year"."""
     zone: builtins.str
     """IANA time zone in which days, and all that is longer, begin; UTC by default."""
+    limit: builtins.int
+    """Most rows to give, 0 for 100,000, and how many to pass over first. Who pages on gives the as_of of the first answer."""
+    offset: builtins.int
     @property
     def range(self) -> global___Range: ...
     @property
@@ -75,9 +80,11 @@ class UsageRequest(google.protobuf.message.Message):
         tenants: collections.abc.Iterable[builtins.str] | None = ...,
         window: builtins.str = ...,
         zone: builtins.str = ...,
+        limit: builtins.int = ...,
+        offset: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["range", b"range"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "meters", b"meters", "range", b"range", "tenants", b"tenants", "window", b"window", "zone", b"zone"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "limit", b"limit", "meters", b"meters", "offset", b"offset", "range", b"range", "tenants", b"tenants", "window", b"window", "zone", b"zone"]) -> None: ...
 
 global___UsageRequest = UsageRequest
 
@@ -147,7 +154,10 @@ class UsageResponse(google.protobuf.message.Message):
 
     AS_OF_FIELD_NUMBER: builtins.int
     ROWS_FIELD_NUMBER: builtins.int
+    ROWS_TOTAL_FIELD_NUMBER: builtins.int
     as_of: builtins.int
+    rows_total: builtins.int
+    """How many rows there are in all."""
     @property
     def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___UsageRow]: ...
     def __init__(
@@ -155,8 +165,9 @@ class UsageResponse(google.protobuf.message.Message):
         *,
         as_of: builtins.int = ...,
         rows: collections.abc.Iterable[global___UsageRow] | None = ...,
+        rows_total: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows", "rows_total", b"rows_total"]) -> None: ...
 
 global___UsageResponse = UsageResponse
 
