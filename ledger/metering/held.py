@@ -17,11 +17,27 @@ from ledger.metering.points import Points
 
 def held(points: Points, grid: Grid, now_us: int) -> Aggregated:
     """Value x seconds per resource and window; ``points`` are those before the grid, too."""
-    count = len(points.times)
-    same = np.append(points.groups[1:] == points.groups[:-1], False)[:count]
-    end_us = min(now_us, grid.end_us)
-    until = np.where(same, np.append(points.times[1:], 0)[:count], end_us)
-    begins, ends = np.maximum(points.times, grid.start_us), np.minimum(until, end_us)
+    return _held(points, np.where(_is_followed(points), _next(points), now_us), grid)
+
+
+def held_until_told(points: Points, grid: Grid, max_gap_us: int) -> Aggregated:
+    """The same for samples: each holds until the next of its resource, ``max_gap_us`` at most, and the last for nothing."""
+    until = np.minimum(_next(points), points.times + max_gap_us)
+    return _held(points, np.where(_is_followed(points), until, points.times), grid)
+
+
+def _is_followed(points: Points) -> np.ndarray:
+    """Of which points there is a later one of the same resource."""
+    return np.append(points.groups[1:] == points.groups[:-1], False)[: len(points.times)]
+
+
+def _next(points: Points) -> np.ndarray:
+    """The time of the next point, whosever it is."""
+    return np.append(points.times[1:], 0)[: len(points.times)]
+
+
+def _held(points: Points, until: np.ndarray, grid: Grid) -> Aggregated:
+    begins, ends = np.maximum(points.times, grid.start_us), np.minimum(until, grid.end_us)
     lasting = ends > begins
     # Time belongs to the source that told of what is held meanwhile.
     tellers, places = np.unique(np.stack((points.groups, points.origins)), axis=1, return_inverse=True)

@@ -11,7 +11,7 @@ Points at the same moment are put into an order that does not depend on how they
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from ledger.metering.steps import runs_of
 class Points:
     """Columns of equal length, sorted by ``groups`` (places in ``resources``) and then by time; times in microseconds.
 
-    ``origins`` are places in ``sources``: who told of a point.
+    ``origins`` are places in ``sources``: who told of a point. ``threads`` are numbers of what told one thing after the other,
+    such as a series, which may be of one resource first and then of another; None where that is the resource itself.
     """
 
     groups: np.ndarray
@@ -35,16 +36,18 @@ class Points:
     origins: np.ndarray
     resources: list[Resource]
     sources: list[str]
+    threads: np.ndarray | None = None
 
     def chosen(self, rows: np.ndarray) -> Points:
         """Those of some rows: a mask, or places."""
         columns = (self.groups, self.times, self.whole, self.rest, self.origins)
         groups, times, whole, rest, origins = (column[rows] for column in columns)
-        return Points(groups, times, whole, rest, origins, self.resources, self.sources)
+        threads = None if self.threads is None else self.threads[rows]
+        return Points(groups, times, whole, rest, origins, self.resources, self.sources, threads)
 
     def valued(self, whole: np.ndarray, rest: np.ndarray) -> Points:
         """The same points with other values."""
-        return Points(self.groups, self.times, whole, rest, self.origins, self.resources, self.sources)
+        return replace(self, whole=whole, rest=rest)
 
     def between(self, start_us: int, end_us: int) -> Points:
         """Those of [start, end)."""
@@ -59,6 +62,14 @@ class Points:
         """The rows of each resource that has any: first, and behind the last."""
         starts = np.flatnonzero(np.diff(self.groups, prepend=-1)).tolist()
         return list(zip(starts, [*starts, len(self.groups)][1:], strict=True))
+
+    def by_thread(self) -> list[np.ndarray]:
+        """The rows of each thread that has any, in the order of its points."""
+        threads = self.groups if self.threads is None else self.threads
+        if len(threads) == 0:
+            return []
+        order = np.lexsort((self.times, threads))
+        return np.split(order, np.flatnonzero(np.diff(threads[order])) + 1)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ledger.journal.view import View
 from ledger.metering.increase import beginning
 from ledger.metering.observation import Accounts, Polls
 from ledger.metering.subjects import COUNTED, EVER, Subjects, reassigned, subjects
+from meterbook.wire.instants import SECOND_US
 
 
 def series_reach(view: View, meter: Meter, after: int) -> int | None:
@@ -32,7 +33,9 @@ def series_reach(view: View, meter: Meter, after: int) -> int | None:
     chosen = subjects(definitions, meter)
     counts = meter.aggregation in COUNTED
     polls = Polls(view) if counts else None
-    found = [*_samples(view, chosen, polls, after)]
+    # Another series of the resource may have been held until now for nothing, and is held until a fresh sample from now on.
+    before_us = 0 if meter.per is None else meter.max_gap_s * SECOND_US
+    found = [time_us - before_us for time_us in _samples(view, chosen, polls, after)]
     if after:
         older = definitions.filter(pc.less_equal(definitions["position"], after))
         if older.num_rows < definitions.num_rows:

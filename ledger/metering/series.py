@@ -9,6 +9,7 @@ from ledger.journal.view import View
 from ledger.metering import nano
 from ledger.metering.aggregated import Aggregated, Part, Resource, folded
 from ledger.metering.grid import Grid
+from ledger.metering.held import held_until_told, present
 from ledger.metering.increase import RENAMED_US, UNSEEN_US, Columns, Sighted, increase
 from ledger.metering.integral import integral
 from ledger.metering.latest import latest
@@ -39,6 +40,11 @@ def increased(view: View, meter: Meter, grid: Grid) -> Aggregated:
 
 def integrated(view: View, meter: Meter, grid: Grid) -> Aggregated:
     """Value x seconds of gauges (see ``integral``); of ``active`` ones the seconds in which they were not 0."""
+    if meter.per is not None:
+        # Whichever series tells of a resource, it has one value at a time.
+        points = sampled(view, meter, grid)
+        told = present(points) if meter.aggregation == "active" else points
+        return held_until_told(told, grid, meter.max_gap_s * SECOND_US)
     chosen = read_by(view, meter)
     codes, times, values = _distinct(_samples(view, chosen, grid, ends=True))
     if meter.aggregation == "active":
@@ -59,7 +65,7 @@ def sampled(view: View, meter: Meter, grid: Grid) -> Points:
     origins, sources = numbered(part.source for part in assigned)
     assignments = chosen.assignments(codes, times)
     whole, rest = nano.split(values)
-    points = Points(of[assignments], times, whole, rest, origins[assignments], list(places), sources)
+    points = Points(of[assignments], times, whole, rest, origins[assignments], list(places), sources, codes)
     # Two series may be of one resource. Of what they say at the same moment the greater comes last.
     return points.chosen(np.lexsort((points.origins, rest, whole, times, points.groups)))
 

@@ -7,7 +7,7 @@ the reference as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
@@ -25,11 +25,14 @@ from meterbook.wire import instants
 from meterbook.wire.sections import SCHEMAS, STALE
 from tests.fakes.journal import MemoryJournal
 from tests.ledger.batches import content
-from tests.ledger.metering.reference import HOUR, Accepted, Cells, measured
+from tests.ledger.metering.readings import HOUR, Accepted
+from tests.ledger.metering.reference import Cells, measured
 
-#: The histories happen in these six hours, some time ago; no booked hour depends on the real clock.
+#: The histories happen in these hours, some time ago; no booked hour depends on the real clock. A day begins in them in
+#: Berlin (after two hours), in UTC, and in St. John's (after six and a half).
+HOURS = 7
 BASE = instants.parse("2026-03-01T21:00:00Z")
-END = BASE + 6 * HOUR
+END = BASE + HOURS * HOUR
 SOURCES, AGENTS, TENANTS = ("kube/a", "kube/b"), ("one", "two"), ("acme", "blue", "@shared")
 #: Series by number: source, metric, kind, code, pod.
 SERIES = (
@@ -38,6 +41,7 @@ SERIES = (
     ("kube/b", "requests", "counter", "200", "q"),
     ("kube/a", "memory", "gauge", "200", "p"),
     ("kube/b", "memory", "gauge", "200", "q"),
+    ("kube/b", "memory", "gauge", "500", "p"),
 )
 METERS = {
     "memory": "{source: {metric: memory}, aggregation: integral, unit: byte-seconds, max_gap_s: 1800}",
@@ -54,6 +58,79 @@ CHANGED = {
     ),
     "revenue": ("{source: {event: nothing}, aggregation: sum, unit: EUR}",),
     "sales": ("{source: {event: sale}, aggregation: count, unit: sales}",),
+}
+_BERLIN, _ST_JOHNS = "zone: Europe/Berlin", "zone: America/St_Johns"
+_OF_COUNTERS = {
+    "rate": "aggregation: rate, window: minute, max_gap_s: 1200",
+    "rate of a day": f"aggregation: rate, window: {{unit: day, {_BERLIN}}}, max_gap_s: 1200, group_by: [code]",
+    "increase of a month": f"aggregation: increase, window: {{unit: month, {_BERLIN}, anchor: 2}}",
+    "increase of an odd day": f"aggregation: increase, window: {{unit: day, {_ST_JOHNS}}}",
+    "peak hour": "aggregation: increase, window: day, buckets: {unit: hour, combine: max}",
+    "peak rate": (
+        f"aggregation: rate, window: {{unit: day, {_BERLIN}}}, rounding: {{digits: 3, mode: up}},"
+        " buckets: {unit: minute, minutes: 20, combine: percentile, percentile: 90, empty: zero, of: resource}"
+    ),
+}
+_OF_GAUGES = {
+    "memory of a day": f"aggregation: integral, window: {{unit: day, {_ST_JOHNS}}}, max_gap_s: 1800",
+    "average": f"aggregation: average, window: {{unit: day, {_BERLIN}}}, rounding: {{digits: 3, mode: half_up}}",
+    "average hour": "aggregation: average, max_gap_s: 1800, group_by: [pod]",
+    "active": "aggregation: active, max_gap_s: 1800, filter: {pod: {not: q}}",
+    "min": "aggregation: min, per: [pod], rounding: {digits: 0, mode: up}",
+    "max": f"aggregation: max, per: [pod], group_by: [code], window: {{unit: day, {_BERLIN}}}",
+    "mean": f"aggregation: mean, window: {{unit: month, {_BERLIN}, anchor: 2}}, per: []",
+    "percentile": f"aggregation: percentile, percentile: 75, per: [pod], window: {{unit: day, {_ST_JOHNS}}}",
+    "latest": "aggregation: latest, per: [pod], rounding: {digits: -1, mode: half_even}",
+    "known": "aggregation: last_known",
+    "known of a day": f"aggregation: last_known, per: [pod], window: {{unit: day, {_BERLIN}}}, any: [{{code: '200'}}, {{pod: q}}]",
+    "pods": "aggregation: unique, of: pod, window: day",
+    "busiest": "aggregation: max, window: week, per: [pod], buckets: {unit: hour, combine: max}",
+    "sum of peaks": "aggregation: max, window: day, per: [pod], buckets: {unit: hour, combine: max, of: resource}",
+    "quietest": f"aggregation: integral, window: {{unit: day, {_BERLIN}}}, buckets: {{unit: hour, combine: min, empty: zero}}",
+    "odd peaks": f"aggregation: max, window: {{unit: day, {_ST_JOHNS}}}, buckets: {{unit: hour, combine: max, of: resource}}",
+    "odd averages": (
+        f"aggregation: integral, window: {{unit: day, {_ST_JOHNS}}}, max_gap_s: 1800,"
+        " buckets: {unit: minute, minutes: 20, combine: average, empty: zero}"
+    ),
+    "pods of the hours": "aggregation: unique, of: pod, window: day, buckets: {unit: hour, combine: average}",
+    "known in hours": "aggregation: last_known, window: month, buckets: {unit: hour, combine: sum}, per: [pod]",
+    "mean of days": f"aggregation: mean, window: {{unit: month, {_ST_JOHNS}, anchor: 2}}, buckets: {{unit: day, combine: average}}",
+}
+_OF_EVENTS = {
+    "weighed": "aggregation: sum, value: 'max(value, -1) * weight', group_by: [shop], rounding: {digits: 2, mode: down}",
+    "sales of a day": f"aggregation: count, window: {{unit: day, {_ST_JOHNS}}}, filter: {{weight: {{at_least: 2}}}}",
+    "total": "aggregation: total, group_by: [shop]",
+    "total of a month": f"aggregation: total, window: {{unit: month, {_BERLIN}, anchor: 2}}, value: value / 3, per: [size]",
+    "seats": "aggregation: integral, changes: true, per: [shop]",
+    "states": f"aggregation: average, per: [shop], window: {{unit: day, {_BERLIN}}}",
+    "running": "aggregation: active, changes: true, group_by: [size], window: minute",
+    "active shops": f"aggregation: active, per: [shop], window: {{unit: day, {_ST_JOHNS}}}",
+    "least change": "aggregation: min, per: [shop]",
+    "most seats": "aggregation: max, changes: true, window: day",
+    "mean sale": f"aggregation: mean, window: {{unit: quarter, {_BERLIN}, anchor: 2}}, filter: {{shop: {{exists: true}}}}",
+    "median": "aggregation: percentile, percentile: 50, window: day, group_by: [size]",
+    "latest sale": f"aggregation: latest, window: {{unit: day, {_BERLIN}}}, per: [shop]",
+    "last sale": "aggregation: last_known, per: [shop], value: weight - value",
+    "last seats": f"aggregation: last_known, changes: true, window: {{unit: day, {_BERLIN}}}",
+    "shops": "aggregation: unique, of: shop, group_by: [size]",
+    "shops at once": f"aggregation: unique, of: shop, window: {{unit: day, {_BERLIN}}}, buckets: {{unit: hour, combine: max}}",
+    "sales an hour": f"aggregation: count, window: {{unit: day, {_BERLIN}}}, buckets: {{unit: hour, combine: average, empty: zero}}",
+    "odd hours": f"aggregation: count, window: {{unit: day, {_ST_JOHNS}}}, buckets: {{unit: hour, combine: max, empty: zero}}",
+    "odd seats": f"aggregation: integral, changes: true, window: {{unit: day, {_ST_JOHNS}}}, buckets: {{unit: hour, combine: min}}",
+    "seats at once": (
+        "aggregation: average, changes: true, per: [shop], window: day, buckets: {unit: hour, combine: max, of: resource}"
+    ),
+    "stored": "aggregation: total, window: day, buckets: {unit: hour, combine: percentile, percentile: 95}",
+}
+#: Every way to make a quantity, by the words of its definition.
+MADE = {
+    name: f"{{source: {source}, unit: each, {rest}}}"
+    for source, each in (
+        ("{metric: requests}", _OF_COUNTERS),
+        ("{metric: memory}", _OF_GAUGES),
+        ("{event: sale}", _OF_EVENTS),
+    )
+    for name, rest in each.items()
 }
 
 
@@ -85,8 +162,8 @@ class Redefinition:
 Step = Batch | Booking | Redefinition
 
 MOMENTS = st.one_of(
-    st.integers(0, 36).map(lambda tens: BASE + tens * HOUR // 6),
-    st.integers(0, 6).map(lambda hours: BASE + hours * HOUR),
+    st.integers(0, 6 * HOURS).map(lambda tens: BASE + tens * HOUR // 6),
+    st.integers(0, HOURS).map(lambda hours: BASE + hours * HOUR),
     st.integers(BASE, END),
 )
 VALUES = st.one_of(
@@ -98,6 +175,13 @@ _LATER = st.sampled_from([0, 1, HOUR // 60, HOUR, 24 * HOUR])
 _STATUSES = st.sampled_from(["complete", "complete", "complete", "partial", "failed", "lost"])
 _SIGNED = st.tuples(VALUES, st.sampled_from([1.0, 1.0, -1.0])).map(lambda pair: pair[0] * pair[1])
 _MONEY = st.integers(-(10**12), 10**12).map(lambda unscaled: Decimal(unscaled).scaleb(-9))
+_PROPERTIES = (
+    "{}",
+    '{"shop":"x"}',
+    '{"shop":"x","size":"s","weight":"2.5"}',
+    '{"shop":"y","size":"xl","weight":"0.000000003"}',
+    '{"shop":"z","size":"s","weight":"heavy"}',
+)
 
 
 def series_row(number: int, tenant: str, since: int, start: int | None) -> tuple[Any, ...]:
@@ -120,7 +204,7 @@ def batches(draw: st.DrawFn, numbers: list[int], starts: tuple[int | None, ...],
             series.append(series_row(number, draw(st.sampled_from(TENANTS)), draw(MOMENTS), starts[number]))
             known.add(number)
     for _ in range(draw(st.integers(0, 3))):
-        names = draw(st.sampled_from(["{}", '{"shop":"x"}', '{"shop":"y","size":"xl"}', '{"shop":"z","size":"s"}']))
+        names = draw(st.sampled_from(_PROPERTIES))
         kind, ident = draw(st.sampled_from(["sale", "sale", "visit"])), draw(st.sampled_from("abcdef"))
         whose, origin = draw(st.sampled_from(TENANTS)), draw(st.sampled_from(SOURCES))
         events.append((origin, "shop", ident, kind, "", whose, draw(MOMENTS), draw(_MONEY), names))
@@ -148,7 +232,7 @@ def histories(draw: st.DrawFn, *, booked: bool) -> list[Step]:
     for _ in range(draw(st.integers(1, 10))):
         kind = draw(st.integers(0, 9)) if booked else 9
         if kind < 4:
-            hours = draw(st.none() | st.integers(0, 7))
+            hours = draw(st.none() | st.integers(0, HOURS + 1))
             steps.append(Booking(None if hours is None else BASE + hours * HOUR))
         elif kind == 4:
             name = draw(st.sampled_from(sorted(CHANGED)))
@@ -165,13 +249,15 @@ class Player:
     """Plays steps into a journal and keeps the rows for the reference."""
 
     journal: MemoryJournal
+    meters: Mapping[str, str] = field(default_factory=lambda: METERS)
     accepted: Accepted = field(default_factory=Accepted)
     versions: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.journal.now_us = END
-        self.journal.define("---\n".join(f"kind: meter\nname: {name}\nspec: {METERS[name]}\n" for name in METERS))
-        self.versions = dict.fromkeys(METERS, 1)
+        texts = (f"kind: meter\nname: {name}\nspec: {spec}\n" for name, spec in self.meters.items())
+        self.journal.define("---\n".join(texts))
+        self.versions = dict.fromkeys(self.meters, 1)
         self.booker = Booker(self.journal)  # type: ignore[arg-type]
 
     def play(self, step: Step) -> None:

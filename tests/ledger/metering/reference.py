@@ -1,228 +1,268 @@
 """Metering said again, row by row, in plain Python: slow, obvious, and independent of what it is compared with.
 
 It takes the rows that agents sent, in the order in which they were accepted, and gives what a meter measures in every
-hour. Nothing is shared with the ledger but the documents of the meters.
+window. Nothing is shared with the ledger but the documents of the meters. What single rows say is read in ``readings``.
 """
 
 from __future__ import annotations
 
-import json
-import math
+from bisect import bisect_left
+from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Context, Decimal
 from fractions import Fraction
-from itertools import pairwise
-from typing import Any
+from functools import lru_cache, partial
+from zoneinfo import ZoneInfo
 
+from ledger.directory.making import Buckets
 from ledger.directory.meter import Meter
+from tests.ledger.metering.readings import (
+    HOUR,
+    MINUTE,
+    NANO,
+    SECOND,
+    Accepted,
+    Addend,
+    Point,
+    Resource,
+    coverage,
+    events_of,
+    lasting,
+    samples_of,
+    spans_of,
+)
 
-HOUR = 3_600_000_000
-SECOND = 1_000_000
-NANO = 10**9
-
-#: (tenant, dimensions, hour) -> quantity, estimated (nano-units), observed, expected (microseconds).
+#: (tenant, dimensions, start of the window) -> quantity, estimated (nano-units), observed, expected (microseconds).
 Cells = dict[tuple[str, str, int], tuple[int, int, int, int]]
+#: Start and end of the window that holds a time.
+Tiling = Callable[[int], tuple[int, int]]
+#: Quantity and estimated part, in nano-units.
+Pair = tuple[int, int]
+#: By resource and start of the window: how much, and who told of it.
+Amounts = dict[tuple[Resource, int], tuple[Pair, set[str]]]
 
-
-@dataclass
-class Accepted:
-    """Rows of all batches so far; every row is a dict of its section's columns, with times in microseconds."""
-
-    series: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
-    coverage: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One addend: so many nano-units (or a fraction of them) of one hour, to one tenant, from one source."""
-
-    owner: tuple[int, int]  # series and assignment
-    tenant: str
-    dimensions: str
-    source: str
-    hour: int
-    amount: Fraction
-    estimated: bool = False
+_MODES = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "up": ROUND_UP, "down": ROUND_DOWN}
+_MONTHS = {"month": range(1, 13), "quarter": (1, 4, 7, 10), "year": (1,)}
 
 
 def measured(accepted: Accepted, meter: Meter, now: int) -> Cells:
     """All cells of a meter, when the clock of the book says ``now``."""
-    parts = [*_events(accepted, meter), *_spans(accepted, meter)]
-    quantities: dict[Any, int] = defaultdict(int)
-    estimates: dict[Any, int] = defaultdict(int)
-    sources: dict[Any, set[str]] = defaultdict(set)
-    rounded: dict[Any, Fraction] = defaultdict(Fraction)
-    for part in parts:
-        rounded[part.owner, part.tenant, part.dimensions, part.hour, part.estimated] += part.amount
-        sources[part.tenant, part.dimensions, part.hour].add(part.source)
-    for (_, tenant, dimensions, hour, is_estimated), amount in rounded.items():
-        whole = round(amount)  # half-even
-        quantities[tenant, dimensions, hour] += whole
-        estimates[tenant, dimensions, hour] += whole if is_estimated else 0
+    own = windows_of(meter)
+    if meter.buckets is not None:
+        found = _combined(accepted, meter, meter.buckets, now)
+    else:
+        found = _aggregated(accepted, meter, own, step_of(meter.window.unit, meter.window.zone), now)
+    sums: dict[tuple[str, str, int], Pair] = defaultdict(lambda: (0, 0))
+    sources: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+    for (resource, start), (pair, behind) in found.items():
+        cell = (resource.tenant, resource.dimensions, start)
+        sums[cell] = _plus(sums[cell], pair)
+        sources[cell] |= behind
     cells: Cells = {}
     for cell, behind in sources.items():
-        seen = [coverage(accepted, source, cell[2], cell[2] + HOUR, now) for source in behind]
-        cells[cell] = (quantities[cell], estimates[cell], sum(o for o, _ in seen), sum(e for _, e in seen))
+        seen = [coverage(accepted, source, *own(cell[2]), now) for source in behind]
+        quantity, estimated = (_rounded(part, meter) for part in sums[cell])
+        cells[cell] = (quantity, estimated, sum(o for o, _ in seen), sum(e for _, e in seen))
     return cells
 
 
-def coverage(accepted: Accepted, source: str, start: int, end: int, now: int) -> tuple[int, int]:
-    """Observed and expected microseconds of a source in [start, end)."""
-    records = [row for row in accepted.coverage if row["source"] == source]
-    if not records:
-        return 0, 0
-    first, last = min(row["start"] for row in records), max(row["end"] for row in records)
-    newest = [row for row in records if row["end"] == last]
-    agent = max(row["agent"] for row in newest)
-    patience = max(3 * max(row["end"] - row["start"] for row in newest), 60 * SECOND)
-    # Of the agent only what it was the last to account for tells that it is alive.
-    others = {row["source"] for row in accepted.coverage}
-    heard = max(end for each in others for end in [_account(accepted, each)] if _agent(accepted, each) == agent)
-    retired = heard > last + patience
-    until = last if retired or now <= last + patience else now
-    start, end = max(start, first), min(end, until)
-    if start >= end:
-        return 0, 0
-    seen = sorted((max(row["start"], start), min(row["end"], end)) for row in records if row["status"] == "complete")
-    observed, reached = 0, start
-    for begin, finish in seen:
-        observed += max(0, finish - max(begin, reached))
-        reached = max(reached, finish)
-    return observed, end - start
+def windows_of(meter: Meter) -> Tiling:
+    """The windows of a meter."""
+    return partial(window, meter.window.unit, meter.window.zone, meter.window.anchor, 1)
 
 
-def _account(accepted: Accepted, source: str) -> int:
-    return max(row["end"] for row in accepted.coverage if row["source"] == source)
+@lru_cache(maxsize=100_000)
+def window(unit: str, zone: str, anchor: int, minutes: int, at: int) -> tuple[int, int]:
+    """Start and end of the window that holds a time, found by walking from day to day."""
+    if unit in ("minute", "hour"):
+        length = minutes * MINUTE if unit == "minute" else HOUR
+        return at // length * length, at // length * length + length
+    day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).date() + timedelta(days=2)
+    while not _begins(unit, anchor, day) or _midnight(day, zone) > at:
+        day -= timedelta(days=1)
+    following = day + timedelta(days=1)
+    while not _begins(unit, anchor, following):
+        following += timedelta(days=1)
+    return _midnight(day, zone), _midnight(following, zone)
 
 
-def _agent(accepted: Accepted, source: str) -> str:
-    last = _account(accepted, source)
-    return max(row["agent"] for row in accepted.coverage if row["source"] == source and row["end"] == last)
+def _begins(unit: str, anchor: int, day: date) -> bool:
+    if unit == "day":
+        return True
+    if unit == "week":
+        return day.isoweekday() == anchor
+    return day.month in _MONTHS[unit] and day.day == min(anchor, monthrange(day.year, day.month)[1])
 
 
-def nano(value: float) -> int:
-    """A sample in nano-units, to the nearest, of two equally near ones the even one."""
-    return round(Fraction(value) * NANO)
+def _midnight(day: date, zone: str) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp()) * SECOND
 
 
-def _spans(accepted: Accepted, meter: Meter) -> Iterator[Part]:
-    if meter.source.metric is None:
-        return
-    kind = "counter" if meter.aggregation == "increase" else "gauge"
-    for series_id in sorted({row["series_id"] for row in accepted.series if row["metric"] == meter.source.metric}):
-        rows = [row for row in accepted.series if row["series_id"] == series_id]
-        dimensions = _dimensions(meter, rows[0]["attributes"], rows[0]["labels"])
-        if rows[0]["kind"] != kind or dimensions is None:
-            continue
-        values: dict[int, float] = {}
-        # Of one instant the first accepted, and a marker only where there is nothing else.
-        for row in sorted(accepted.samples, key=lambda row: math.isnan(row["value"])):
-            if row["series_id"] == series_id and not (kind == "counter" and math.isnan(row["value"])):
-                values.setdefault(row["time"], row["value"])
-        history = _assignments(rows)
-        times = sorted(values)
-        if kind == "gauge":
-            spans = _held(times, values, meter.max_gap_s * SECOND)
-        else:
-            spans = _added(accepted, rows[0], times, values, meter.max_gap_s * SECOND)
-        for at, hour, amount, is_estimated in spans:
-            number = max((n for n, (since, _) in enumerate(history) if since <= at), default=0)
-            yield Part(
-                (series_id, number), history[number][1], dimensions, rows[0]["source"], hour, amount, is_estimated
+def step_of(unit: str, zone: str, minutes: int = 1) -> int:
+    """What amounts are divided into: hours, or less where windows do not begin at whole hours of UTC."""
+    if unit == "minute":
+        return minutes * MINUTE
+    is_odd = unit != "hour" and any(_midnight(date(2026, month, 1), zone) % HOUR for month in (1, 7))
+    return HOUR // 4 if is_odd else HOUR
+
+
+def _aggregated(accepted: Accepted, meter: Meter, windows: Tiling, step: int, now: int) -> Amounts:
+    """What each resource has in each window."""
+    name = meter.aggregation
+    if name == "unique":
+        meter = meter.model_copy(update={"per": (meter.of,)})
+    if meter.source.kind == "metric":
+        if name in ("increase", "rate", "integral", "average", "active"):
+            return _added(spans_of(accepted, meter, step), windows, per_second=name in ("rate", "average"))
+        points = sorted(samples_of(accepted, meter), key=lambda point: (point.time, point.order))
+    else:
+        points = sorted(events_of(accepted, meter), key=lambda point: (point.time, point.order))
+        if name in ("count", "sum"):
+            ones = (
+                Addend(at, at.resource, at.source, at.time, Fraction(NANO if name == "count" else at.value))
+                for at in points
             )
+            return _added(ones, windows, per_second=False)
+        if name == "total" or meter.changes:
+            points = _running(points)
+        if name in ("integral", "average", "active"):
+            return _added(_held(points, step, now, name == "active"), windows, per_second=name == "average")
+    if name in ("last_known", "total"):
+        return _known(points, windows, now)
+    by_window: dict[tuple[Resource, int], list[Point]] = defaultdict(list)
+    for point in points:
+        by_window[point.resource, windows(point.time)[0]].append(point)
+    return {
+        cell: ((_one_of(meter, [point.value for point in inside]), 0), {point.source for point in inside})
+        for cell, inside in by_window.items()
+        if name != "unique" or cell[0].name != "{}"
+    }
 
 
-def _assignments(rows: list[dict[str, Any]]) -> list[tuple[int, str]]:
-    """Since when a series has belonged to whom: the last word for each time, and only where it changes."""
-    told: dict[int, str] = {}
-    for row in rows:
-        told[row["since"]] = row["tenant"]
-    history: list[tuple[int, str]] = []
-    for since in sorted(told):
-        if not history or history[-1][1] != told[since]:
-            history.append((since, told[since]))
-    return history
+def _one_of(meter: Meter, values: list[int]) -> int:
+    """What the values of a window, in their order, become."""
+    if meter.aggregation == "mean":
+        return round(Fraction(sum(values), len(values)))
+    if meter.percentile is not None:
+        return nearest(meter.percentile, values)
+    if meter.aggregation == "unique":
+        return NANO
+    return {"min": min(values), "max": max(values), "latest": values[-1]}[meter.aggregation]
 
 
-def _added(
-    accepted: Accepted, row: dict[str, Any], times: list[int], values: dict[int, float], max_gap: int
-) -> Iterator[tuple[int, int, Fraction, bool]]:
-    """(time that decides the owner, hour, nano-units, estimated) of a counter."""
-    own = [each for each in accepted.samples if each["series_id"] == row["series_id"]]
-    marked = {(each["time"], each["agent"]) for each in own if math.isnan(each["value"])}
-    given = {(each["time"], each["agent"]) for each in own if not math.isnan(each["value"])}
-    for place, time in enumerate(times):
-        # A marker says what one reader knows: another that gave the sample without one knows better.
-        readers = {agent for at, agent in given if at == time}
-        is_vouched = any(not {(time - 1, agent), (time - 2, agent)} & marked for agent in readers)
-        ends = set() if is_vouched else {at for at, _ in marked}
-        if time - 2 in ends:
-            continue
-        if place == 0:
-            begin = None if time - 1 in ends else _beginning(accepted, row, time)
-            amount = nano(values[time])
-            if begin is None:
-                continue
-        else:
-            begin = times[place - 1]
-            fell = values[time] < values[begin]
-            amount = nano(values[time]) if fell else nano(values[time]) - nano(values[begin])
-        for hour, part in divided(begin, time, amount):
-            yield time, hour, Fraction(part), time - begin > max_gap
+def nearest(percent: Decimal, values: list[int] | list[Pair]) -> int | Pair:
+    """The first of the values, from the least on, up to which there are so many percent of them."""
+    ordered = sorted(values)
+    return next(
+        value for count, value in enumerate(ordered, 1) if Fraction(count, len(ordered)) >= Fraction(percent) / 100
+    )
 
 
-def divided(begin: int, end: int, amount: int) -> Iterator[tuple[int, int]]:
-    """An amount divided among the hours in proportion: each hour gets what the running total, cut off, grows by."""
-    if begin == end:
-        yield (end - 1) // HOUR * HOUR, amount
-        return
-    given = 0
-    for hour in range(begin // HOUR * HOUR, end, HOUR):
-        total = Fraction(amount * (min(hour + HOUR, end) - begin), end - begin).__floor__()
-        yield hour, total - given
-        given = total
+def _added(addends: Iterable[Addend], windows: Tiling, *, per_second: bool) -> Amounts:
+    steps: dict[tuple[object, Resource, str, int, bool], Fraction] = defaultdict(Fraction)
+    for each in addends:
+        steps[each.owner, each.resource, each.source, each.step, each.estimated] += each.amount
+    owned: dict[tuple[object, Resource, str, int], Pair] = defaultdict(lambda: (0, 0))
+    for (owner, resource, source, step, is_estimated), amount in steps.items():
+        cell = (owner, resource, source, windows(step)[0])
+        owned[cell] = _plus(owned[cell], (round(amount), round(amount) if is_estimated else 0))
+    found: Amounts = {}
+    for (_, resource, source, start), pair in owned.items():
+        if per_second:
+            length = windows(start)[1] - start
+            pair = (round(Fraction(pair[0] * SECOND, length)), round(Fraction(pair[1] * SECOND, length)))
+        before, behind = found.get((resource, start), ((0, 0), set()))
+        found[resource, start] = (_plus(before, pair), behind | {source})
+    return found
 
 
-def _beginning(accepted: Accepted, row: dict[str, Any], first: int) -> int | None:
-    records = [each for each in accepted.coverage if each["source"] == row["source"]]
-    seen_before = [each["end"] for each in records if each["status"] == "complete" and each["end"] < first]
-    began = row["start"]
-    is_known = began is not None and bool(records) and min(each["start"] for each in records) <= began <= first
-    candidates = ([began] if is_known else []) + ([max(seen_before)] if seen_before else [])
-    return max(candidates, default=None)
+def _running(points: list[Point]) -> list[Point]:
+    """Changes as what there is after each."""
+    levels: dict[Resource, int] = defaultdict(int)
+    found = []
+    for at in points:
+        levels[at.resource] += at.value
+        found.append(Point(at.time, levels[at.resource], at.resource, at.source, at.thread, at.order))
+    return found
 
 
-def _held(times: list[int], values: dict[int, float], max_gap: int) -> Iterator[tuple[int, int, Fraction, bool]]:
-    for begin, following in pairwise(times):
-        if math.isnan(values[begin]):
-            continue
-        end = min(following, begin + max_gap)
-        for hour in range(begin // HOUR * HOUR, end, HOUR):
-            length = min(end, hour + HOUR) - max(begin, hour)
-            yield begin, hour, Fraction(nano(values[begin]) * length, SECOND), False
+def _held(points: list[Point], step: int, now: int, is_active: bool) -> Iterator[Addend]:
+    """Each value until the next one of its resource, and until now."""
+    by_resource: dict[Resource, list[Point]] = defaultdict(list)
+    for point in points:
+        by_resource[point.resource].append(point)
+    for resource, told in by_resource.items():
+        for at, end in zip(told, [*(point.time for point in told[1:]), now], strict=True):
+            value = NANO * (at.value != 0) if is_active else at.value
+            for start, amount in lasting(value, at.time, min(end, now), step):
+                yield Addend((resource, at.source), resource, at.source, start, amount)
 
 
-def _events(accepted: Accepted, meter: Meter) -> Iterator[Part]:
-    first: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in accepted.events:
-        first.setdefault((row["source"], row["id"]), row)
-    for row in first.values():
-        dimensions = _dimensions(meter, row["properties"])
-        if row["type"] != meter.source.event or dimensions is None:
-            continue
-        amount = Fraction(row["value"]) * NANO if meter.aggregation == "sum" else Fraction(NANO)
-        yield Part((0, 0), row["tenant"], dimensions, row["origin"], row["time"] // HOUR * HOUR, amount)
+def _known(points: list[Point], windows: Tiling, now: int) -> Amounts:
+    """What each thread told last before the end of each window, of the windows that have begun."""
+    threads: dict[object, list[Point]] = defaultdict(list)
+    for point in points:
+        threads[point.thread].append(point)
+    found: Amounts = {}
+    start, end = windows(points[0].time) if points else (now, now)
+    while start < now:
+        places = [(told, bisect_left(told, end, key=lambda point: point.time)) for told in threads.values()]
+        last = [told[place - 1] for told, place in places if place]
+        # Of several threads about one resource the one that spoke last.
+        for point in sorted(last, key=lambda point: (point.time, point.order)):
+            found[point.resource, start] = ((point.value, 0), {point.source})
+        start, end = windows(end)
+    return found
 
 
-def _dimensions(meter: Meter, *documents: str) -> str | None:
-    names: dict[str, str] = {}
-    for document in documents:
-        names |= json.loads(document)
-    for name, accepted in meter.filter.items():
-        if names.get(name) not in accepted:
-            return None
-    kept = {name: names[name] for name in meter.group_by if name in names}
-    return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def _combined(accepted: Accepted, meter: Meter, buckets: Buckets, now: int) -> Amounts:
+    """What the buckets of each window become; a bucket belongs to the window in which it begins."""
+    own, zone = windows_of(meter), meter.window.zone
+    inner = partial(window, buckets.unit, zone, meter.window.anchor, buckets.minutes)
+    step = step_of(buckets.unit, zone, buckets.minutes)
+    pairs: dict[tuple[Resource, int], dict[int, Pair]] = defaultdict(lambda: defaultdict(lambda: (0, 0)))
+    sources: dict[tuple[Resource, int], set[str]] = defaultdict(set)
+    for (resource, start), (pair, behind) in _aggregated(accepted, meter, inner, step, now).items():
+        whole = Resource(resource.tenant, resource.dimensions, "") if buckets.of == "tenant" else resource
+        cell = (whole, own(start)[0])
+        pairs[cell][start] = _plus(pairs[cell][start], pair)
+        sources[cell] |= behind
+    found: Amounts = {}
+    for cell, by_bucket in pairs.items():
+        if buckets.empty == "zero":
+            for start in _begun(inner, *own(cell[1]), now):
+                by_bucket.setdefault(start, (0, 0))
+        found[cell] = (_combination(buckets, list(by_bucket.values())), sources[cell])
+    return found
+
+
+def _begun(inner: Tiling, start: int, end: int, now: int) -> Iterator[int]:
+    at, following = inner(start)
+    while at < min(end, now):
+        if at >= start:
+            yield at
+        at, following = inner(following)
+
+
+def _combination(buckets: Buckets, pairs: list[Pair]) -> Pair:
+    if buckets.percentile is not None:
+        return nearest(buckets.percentile, pairs)
+    if buckets.combine in ("min", "max"):
+        return min(pairs) if buckets.combine == "min" else max(pairs)
+    count = len(pairs) if buckets.combine == "average" else 1
+    quantity, estimated = (round(Fraction(sum(column), count)) for column in zip(*pairs, strict=True))
+    return quantity, estimated
+
+
+def _plus(one: Pair, other: Pair) -> Pair:
+    return one[0] + other[0], one[1] + other[1]
+
+
+def _rounded(amount: int, meter: Meter) -> int:
+    last = Decimal(1).scaleb(-meter.rounding.digits)
+    rounded = (
+        Decimal(amount).scaleb(-9, Context(prec=100)).quantize(last, _MODES[meter.rounding.mode], Context(prec=100))
+    )
+    return int(rounded.scaleb(9, Context(prec=100)))

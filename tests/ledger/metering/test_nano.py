@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Context, Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.directory.making import Rounding
 from ledger.metering import nano
 
 LIMIT = 2.0**62
@@ -85,3 +87,51 @@ def test_round_half_even(numerator: int, denominator: int) -> None:
 
 def test_round_half_even_of_halves() -> None:
     assert [nano.round_half_even(n, 2) for n in (-5, -3, -1, 1, 3, 5)] == [-2, -2, 0, 0, 2, 2]
+
+
+@given(st.lists(st.integers(-(10**40), 10**40) | st.integers(-(2**63) * 10**9, 2**63 * 10**9), max_size=8))
+def test_pairs_hold_integers_of_every_size(nanos: list[int]) -> None:
+    whole, rest = nano.pairs(nanos)
+    pairs = list(zip(whole.tolist(), rest.tolist(), strict=True))
+    assert [one * nano.NANO + other for one, other in pairs] == nanos
+    # Both parts have the value's sign.
+    assert all(abs(other) < nano.NANO and one * other >= 0 for one, other in pairs)
+    starts = np.array([0] if nanos else [], np.int64)
+    assert nano.sums(whole, rest, starts) == [sum(nanos)] * len(starts)
+    assert nano.weighted_sums(whole, rest, np.full(len(nanos), 7), starts) == [7 * sum(nanos)] * len(starts)
+
+
+def test_pairs_are_int64_as_long_as_they_can_be() -> None:
+    for limit in (2**63 - 1, -(2**63)):
+        assert nano.pairs([limit * nano.NANO])[0].dtype == np.int64
+    assert nano.pairs([2**63 * nano.NANO])[0].tolist() == [2**63]
+
+
+MODES = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "up": ROUND_UP, "down": ROUND_DOWN}
+
+
+@given(
+    st.integers(-(10**38), 10**38) | st.integers(-40, 40).map(lambda halves: halves * 5 * 10**8),
+    st.integers(-18, 9),
+    st.sampled_from(sorted(MODES)),
+)
+def test_rounded_is_what_decimals_round_to(nanos: int, digits: int, mode: str) -> None:
+    exact = Context(prec=100)
+    expected = Decimal(nanos).scaleb(-9, exact).quantize(Decimal(1).scaleb(-digits), MODES[mode], exact)
+    rounding = Rounding.model_validate({"digits": digits, "mode": mode})
+    assert nano.rounded(nanos, rounding) == int(expected.scaleb(9, exact))
+
+
+@pytest.mark.parametrize(
+    ("mode", "rounded"),
+    [
+        ("half_even", [-2, -2, 0, 0, 2, 2]),
+        ("half_up", [-3, -2, -1, 1, 2, 3]),
+        ("up", [-3, -2, -1, 1, 2, 3]),
+        ("down", [-2, -1, 0, 0, 1, 2]),
+    ],
+)
+def test_rounded_halves(mode: str, rounded: list[int]) -> None:
+    rounding = Rounding.model_validate({"digits": 0, "mode": mode})
+    halves = [halves * nano.NANO // 2 for halves in (-5, -3, -1, 1, 3, 5)]
+    assert [nano.rounded(each, rounding) // nano.NANO for each in halves] == rounded

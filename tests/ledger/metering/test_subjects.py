@@ -107,5 +107,8 @@ def test_texts_of_any_document(document: str, texts: dict[str, str]) -> None:
 
 
 def test_dimensions_are_sorted_by_name() -> None:
-    assert dimensions_of(METER, told_by('{"pod":"q","code":"500"}', '{"code":"200","x":"y"}')) == '{"code":"200","pod":"q"}'
+    assert (
+        dimensions_of(METER, told_by('{"pod":"q","code":"500"}', '{"code":"200","x":"y"}'))
+        == '{"code":"200","pod":"q"}'
+    )
     assert dimensions_of(METER, {}) is None
