@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from meterbook.wire.instants import HOUR_US
+
 #: A text this short has no brackets so deep that a reader gives up.
 _SURE_LENGTH_MAX = 900
 
@@ -39,7 +41,7 @@ _COUNTED = (
 )
 
 
-def sql(names: Sequence[str], step_us: int, *, by_value: bool = False) -> tuple[str, list[str]]:
+def sql(names: Sequence[str], step_us: int = HOUR_US, *, by_value: bool = False) -> tuple[str, list[str]]:
     """The question, and the parameters behind position, start, end (microseconds) and type: for events with properties ``names``.
 
     It names a table ``many`` of what :data:`REPEATED` gives for the same position, start and end. Columns of the answer: origin,

@@ -50,6 +50,7 @@ def standing(spine: Spine, source: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["source"] == source and row["state"] == "stands"]
 
 
+@pytest.mark.slow
 def test_a_bill_is_what_the_export_says_through_refreshes_and_kills(spine: Spine, bucket: UsageBucket) -> None:
     export = Export(bucket.put, bucket.name, chunk_rows=700)
     first, second = focus_rows(1_500), focus_rows(6_000, seed=8)

@@ -122,6 +122,7 @@ def test_a_node_that_is_lost(tmp_path: Path) -> None:
             assert counted <= told.running_s + 40
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @every(story=histories(nodes_max=2, pods_max=5, length_us=5 * MINUTE), draw=st.randoms(use_true_random=False))
 def test_any_history(story: Scenario, draw: random.Random, tmp_path_factory: pytest.TempPathFactory) -> None:

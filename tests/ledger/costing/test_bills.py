@@ -156,6 +156,7 @@ def _sum(version: str) -> Decimal:
     return sum((Decimal(cost) for cost in COSTS[: LINES[version]]), Decimal(0))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(PARTS, st.sampled_from(["a", "b"])), max_size=8))
 def test_parts_in_any_order_give_the_newest_whole_version(parts: list[tuple[Part, str]]) -> None:
     told: defaultdict[str, set[int]] = defaultdict(set)

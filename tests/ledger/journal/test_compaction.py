@@ -79,6 +79,7 @@ def test_many_files_become_few(tmp_path: Path) -> None:
         assert journal.view(5).count("samples") == past
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("a_file_for_every_commit")
 def test_the_materialiser_has_it_done_by_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "COMMITS_BETWEEN", 4)
@@ -92,6 +93,7 @@ def test_the_materialiser_has_it_done_by_a_child(tmp_path: Path, monkeypatch: py
         assert journal.materialiser.trouble is None
 
 
+@pytest.mark.slow
 def test_a_view_that_is_held_reads_the_same_throughout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "COMMITS_BETWEEN", 2)
     with opened(tmp_path) as journal:

@@ -189,6 +189,7 @@ def leaf_of(each: Record) -> bytes:
     return module_leaf(draft.kind, each.time_us, draft.chain, draft.sequence, draft.hash)
 
 
+@pytest.mark.slow
 @given(st.lists(ANY_SECTIONS, min_size=1, max_size=4))
 def test_the_same_records_give_the_same_rows(contents: list[Sections]) -> None:
     once, twice = initial_state(), initial_state()

@@ -133,6 +133,7 @@ def test_few_records_are_derived_here(book: Callable[..., Book]) -> None:
     assert found.deriving._child is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LOGS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CONTENTS)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ledger.directory.meter import Meter
 from ledger.journal import eventsums
-from ledger.metering.subjects import dimensions_of
+from ledger.metering.subjects import dimensions_of, told_by
 
 HOUR_US = 3_600_000_000
 NAMES = ["region", "a/b~c", 'say "hi"', "$.x", "é"]
@@ -77,17 +77,18 @@ events: st.SearchStrategy[list[Event]] = st.lists(
 def test_one_event(properties: str, names: list[str]) -> None:
     (found,) = asked([(1, "a", "1", "sale", 0, 10**9, properties)], names, 1, 0, HOUR_US)
     meter = metering(names)
-    assert dimensions_of(meter, found["told"]) == dimensions_of(meter, properties)
-    assert (found["hour_us"], found["value"], found["events"]) == (0, 1, 1)
+    assert dimensions_of(meter, told_by(found["told"])) == dimensions_of(meter, told_by(properties))
+    assert (found["step_us"], found["value"], found["events"]) == (0, 1, 1)
 
 
+@pytest.mark.slow
 @given(events=events, names=st.lists(st.sampled_from(NAMES), unique=True, max_size=3), hours=st.integers(0, 3))
 def test_as_one_by_one(events: list[Event], names: list[str], hours: int) -> None:
     last, end_us = 3, hours * HOUR_US
     meter = metering(names)
     amounts: dict[tuple[str, str | None, int], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
     for row in asked(events, names, last, -HOUR_US, end_us):
-        cell = amounts[row["tenant"], dimensions_of(meter, row["told"]), row["hour_us"]]
+        cell = amounts[row["tenant"], dimensions_of(meter, told_by(row["told"])), row["step_us"]]
         cell[0] += row["value"]
         cell[1] += row["events"]
     first: dict[tuple[str, str], Event] = {}
@@ -98,7 +99,7 @@ def test_as_one_by_one(events: list[Event], names: list[str], hours: int) -> Non
     wanted: dict[tuple[str, str | None, int], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
     for _, source, _, type_, time_us, nano, properties in first.values():
         if type_ == "sale" and -HOUR_US <= time_us < end_us:
-            cell = wanted[f"t{source}", dimensions_of(meter, properties), time_us // HOUR_US * HOUR_US]
+            cell = wanted[f"t{source}", dimensions_of(meter, told_by(properties)), time_us // HOUR_US * HOUR_US]
             cell[0] += Decimal(nano).scaleb(-9)
             cell[1] += 1
     assert amounts == wanted

@@ -160,6 +160,7 @@ def test_tables_that_were_deleted_are_made_again(tmp_path: Path) -> None:
         assert everything(journal) == expected
 
 
+@pytest.mark.slow
 def test_a_rebuild_in_any_grouping_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(tmp_path) as journal:
         append(journal, *batches(6))
@@ -248,6 +249,7 @@ def test_events_come_through_files_as_they_are(
     assert sorted(map(repr, found)) == sorted(map(repr, [*kept.to_pylist(), *kept.to_pylist()]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows_min", [1, 10_000])
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(contents=st.lists(ANY_SECTIONS, min_size=1, max_size=3))

@@ -35,6 +35,7 @@ print(int(peak.split()[1]) >> 10)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [100_000, 1_000_000])
 def test_the_heap_does_not_grow_with_what_was_freed(rows: int) -> None:
     command = [sys.executable, "-c", DERIVING, str(rows)]

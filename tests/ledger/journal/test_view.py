@@ -185,7 +185,7 @@ def test_events_count_once_by_source_and_id(journal: Journal) -> None:
     def sales(position: int | None = None, since_us: int = 0, until_us: int = FOREVER) -> list[tuple[Any, ...]]:
         view = journal.view() if position is None else journal.view(position)
         found = view.events("sale", [], since_us, until_us)
-        return cells(found, "origin", "tenant", "hour_us", "value", "events")
+        return cells(found, "origin", "tenant", "step_us", "value", "events")
 
     hour_us = DAY // HOUR_US * HOUR_US
     assert sales() == [

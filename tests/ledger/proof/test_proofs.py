@@ -192,6 +192,7 @@ def test_a_rotation_and_proofs_across_it(book: Signing) -> None:
         book.proofs.checkpoint(50)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=12), min_size=1, max_size=6), st.randoms(use_true_random=False))
 def test_every_proof_of_any_history_holds(

@@ -222,6 +222,7 @@ def test_a_bad_question_is_told_what_is_wrong(shop: Running, ask: Callable[[Runn
     assert refused(lambda: ask(shop)) == (grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
+@pytest.mark.slow
 def test_a_position_answers_the_same_for_ever(tmp_path: Path) -> None:
     with serving(tmp_path / "store") as running:
         filled(running, tmp_path)

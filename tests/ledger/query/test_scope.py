@@ -62,6 +62,7 @@ def odd(shared: Running) -> Viewer:
     return Viewer(shared, ODD)
 
 
+@pytest.mark.slow
 def test_usage_is_what_an_operator_sees_of_these_tenants(shared: Running, acme: Viewer, odd: Viewer) -> None:
     for window in ("total", "hour", "day"):
         whole = shared.query.Usage(query_pb2.UsageRequest(window=window)).rows

@@ -139,6 +139,7 @@ def test_an_entry_that_no_measuring_gives_is_found(book: Journal) -> None:
     assert fault == "entries of meter sales, tenant acme, window 2026-03-10T10:00:00Z are off by -0.000000001"
 
 
+@pytest.mark.slow
 def test_parts_of_the_book_hold_and_show_only_their_own_faults(book: Journal) -> None:
     end = book.view().position
     whole = verdict(book)

@@ -205,6 +205,7 @@ def test_closed_hours_are_booked_by_themselves(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_many_ask_and_book_while_the_book_grows(tmp_path: Path) -> None:
     def grow(running: Running, agent: str) -> None:
         for number in range(5):

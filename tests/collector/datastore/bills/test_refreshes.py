@@ -308,6 +308,7 @@ def test_what_is_in_an_archive_is_waited_for(server: TimedS3Server, agent: Calla
 ACTS = st.lists(st.sampled_from(["write", "write", "collect", "lose", "die"]), max_size=30)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(ACTS, st.booleans(), st.booleans(), st.integers(1, 12))
 def test_whatever_happens_only_whole_bills_stand_and_at_the_end_the_last_one(

@@ -114,6 +114,7 @@ def test_a_bucket_that_is_not_there_is_told(bucket: UsageBucket, agent: Callable
     assert "s3://no-such-bucket-anywhere/: ListObjectsV2 answers NoSuchBucket" in one.coverage[0].reason
 
 
+@pytest.mark.slow
 def test_many_keys_are_walked_over_page_by_page(bucket: UsageBucket, agent: Callable[..., Agent]) -> None:
     ids = [f"{number:04}" for number in range(1_050)]
     with ThreadPoolExecutor(16) as threads:
@@ -124,6 +125,7 @@ def test_many_keys_are_walked_over_page_by_page(bucket: UsageBucket, agent: Call
     assert one.tick() == ["last"]
 
 
+@pytest.mark.slow
 @given(
     sizes=st.lists(st.integers(0, 400), min_size=1, max_size=6),
     forms=st.lists(

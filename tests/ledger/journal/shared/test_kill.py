@@ -27,6 +27,7 @@ def started(text: str, said: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=output)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_replicas_that_are_killed(place: SharedPlace, database: Database, bucket: Bucket, tmp_path: Path) -> None:
     said = tmp_path / "said"
