@@ -61,8 +61,7 @@ def usage(
         for measured in _parts(view, catalog, name, start_us, end_us, asked):
             for (key, at_us), amount in measured.items():
                 if not tenants or key.tenant in tenants:
-                    at = None if window == TOTAL else at_us if asked is None else floor_us(asked, at_us)
-                    sums[key, at] += amount
+                    sums[key, None if window == TOTAL else at_us] += amount
         # What was booked and taken back in full is like what never was.
         found = ((cell, amount) for cell, amount in sums.items() if amount != NOTHING)
         unit = meter_versions(catalog, name)[-1].meter.unit
@@ -98,10 +97,23 @@ def _parts(
         low, high = max(start_us, version.start_us), min(end_us, version.end_us)
         if low >= high:
             continue
-        if asked is not None and not _consist(asked, version.windows, version.meter):
-            yield measure_grid(view, version.meter, Grid(low, high, asked))
-            continue
-        yield from _own(view, version, low, high)
+        if asked is None or asked == version.windows:
+            yield from _own(view, version, low, high)
+        elif _consist(asked, version.windows, version.meter):
+            for measured in _own(view, version, low, high):
+                yield _gathered(measured, asked)
+        else:
+            found = measure_grid(view, version.meter, Grid(low, high, asked))
+            # A window in which another version takes over has a quantity of each: two peaks are no sum.
+            yield {(key, max(at_us, version.start_us)): amount for (key, at_us), amount in found.items()}
+
+
+def _gathered(measured: Measured, asked: Windows) -> Measured:
+    """Sums of shorter windows by the ones asked for in which they begin."""
+    found: dict[tuple[Key, int], Amount] = defaultdict(lambda: NOTHING)
+    for (key, at_us), amount in measured.items():
+        found[key, floor_us(asked, at_us)] += amount
+    return found
 
 
 def _own(view: View, version: MeterVersion, low: int, high: int) -> Iterator[Measured]:
@@ -116,10 +128,8 @@ def _own(view: View, version: MeterVersion, low: int, high: int) -> Iterator[Mea
 
 def _consist(asked: Windows, own: Windows, meter: Meter) -> bool:
     """Whether the windows asked for are sums of those of the meter."""
-    if asked == own:
-        return True
     if meter.buckets is not None and UNITS.index(meter.buckets.unit) >= UNITS.index(asked.unit):
-        raise UnfitWindow(f"quantities are made of a {meter.buckets.unit} each: ask for longer windows than that")
+        raise UnfitWindow(f"quantities are made of buckets of one {meter.buckets.unit}: ask for longer windows")
     if not meter.is_additive or own.unit == "week" or UNITS.index(own.unit) > UNITS.index(asked.unit):
         return False
     if own.unit in ("minute", "hour"):
