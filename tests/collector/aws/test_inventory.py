@@ -179,6 +179,7 @@ def test_without_credentials_the_source_has_failed(
     assert (coverage.status, "no AWS credentials are found" in coverage.reason) == ("failed", True)
 
 
+@pytest.mark.slow
 def test_pages_are_put_together(account: SimulatedAws, inventory: Make, window: Window) -> None:
     account.tables(101)
     collector, asked = inventory(services=["dynamodb"]), []

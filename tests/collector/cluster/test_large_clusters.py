@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.collector.cluster.conftest import pod
 from tests.fakes.kubernetes_api import FakeKubernetesApi
 from tests.fakes.kubernetes_storage import resource
@@ -46,6 +48,7 @@ print(json.dumps({"pods": count.present, "growth_bytes": peak() - before}))
 """
 
 
+@pytest.mark.slow
 def test_ten_thousand_pods_are_known_within_a_few_pages_of_memory(server: FakeKubernetesApi) -> None:
     # As long as real ones, with metadata.managedFields as most of what there is to parse.
     fields = {f"f:name-{name}": {} for name in range(200)}

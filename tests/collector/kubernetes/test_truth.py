@@ -105,6 +105,7 @@ def test_named_histories(name: str, tmp_path: Path) -> None:
         assert {(each.status, each.reason) for each in observed.coverage} == {("complete", "")}
 
 
+@pytest.mark.slow
 def test_a_node_that_is_lost(tmp_path: Path) -> None:
     """What nobody tells is not counted on for ever, and is marked."""
     story = scenario.node_loss()

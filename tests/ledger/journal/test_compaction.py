@@ -46,6 +46,7 @@ def a_file_for_every_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.journal.lake.INLINED_ROWS_MAX", 0)
 
 
+@pytest.mark.slow
 def test_what_stood_in_the_catalog_becomes_a_file(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         filled(journal, 12)
@@ -62,6 +63,7 @@ def test_what_stood_in_the_catalog_becomes_a_file(tmp_path: Path) -> None:
         assert everything(journal) == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("a_file_for_every_commit")
 def test_many_files_become_few(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
@@ -199,6 +201,7 @@ def test_opening_a_store_removes_what_a_killed_process_left(tmp_path: Path) -> N
     assert young.exists()
 
 
+@pytest.mark.slow
 def test_the_watermark_stays_in_one_file(tmp_path: Path) -> None:
     """It is rewritten by every commit: what it was before must not pile up."""
     tables = Tables(tmp_path)

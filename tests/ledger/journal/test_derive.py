@@ -164,6 +164,7 @@ def records_of(contents: Sequence[Sections | Kind], minutes: Sequence[int]) -> l
     return found
 
 
+@pytest.mark.slow
 @given(RECORDS, st.lists(st.integers(-9, 9), min_size=7, max_size=7).map(sorted), st.sets(st.integers(1, 6)))
 def test_it_does_not_matter_how_records_are_grouped(
     contents: list[Sections | Kind], minutes: list[int], cuts: set[int]

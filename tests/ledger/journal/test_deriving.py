@@ -259,6 +259,7 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
     assert "the process that derives their rows failed" in caplog.text
 
 
+@pytest.mark.slow
 def test_after_one_that_failed_rows_are_derived_here_for_a_while(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,6 +188,7 @@ def test_what_the_tables_have_can_still_be_read(log: Log) -> None:
         assert records_of(log, position) == found[position:]
 
 
+@pytest.mark.slow
 def test_reading_while_writing(log: Log) -> None:
     seen: list[Record] = []
     reader = log.reader()

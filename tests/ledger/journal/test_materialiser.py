@@ -48,6 +48,7 @@ def test_rows_appear_once_over_restarts(tmp_path: Path) -> None:
         assert len(found["series"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_while_applying(moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(tmp_path / "whole") as journal:

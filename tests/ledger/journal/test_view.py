@@ -125,6 +125,7 @@ def test_a_view_has_the_time_of_its_position(journal: Journal) -> None:
     assert times == [record.time_us for record in records_of(journal.log)]
 
 
+@pytest.mark.slow
 def test_no_view_shows_a_later_row(journal: Journal) -> None:
     for position in range(1, 10):
         view = journal.view(position)

@@ -107,6 +107,7 @@ def test_a_change_of_the_tables_is_found(book: Journal, sql: str, fault: str) ->
     assert any(fault in each for each in found.faults), found.faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_rows_missing_doubled_or_made_up_are_found_in_every_table(book: Journal, table: str) -> None:
     if not book.view().count(table):
@@ -212,6 +213,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         yield found
 
 
+@pytest.mark.slow
 def test_verify_while_the_book_grows(running: Running, tmp_path: Path) -> None:
     running.apply(tmp_path, DEFINITIONS)
     stop = threading.Event()

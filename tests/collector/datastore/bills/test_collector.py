@@ -129,6 +129,7 @@ def test_a_bill_without_charges_stands_too(bucket: UsageBucket, agent: Callable[
     assert [bill["charges"] for bill in one.book.bills.values()] == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "overwrites"), WAYS)
 def test_from_every_checkpoint_the_same_bill_is_read(
     bucket: UsageBucket, agent: Callable[..., Agent], form: Any, overwrites: bool

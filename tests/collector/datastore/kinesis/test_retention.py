@@ -205,6 +205,7 @@ def test_records_that_expire_between_two_answers_are_lost(kinesis: FakeKinesis, 
     assert first <= 100 / HOUR <= last < 200 / HOUR
 
 
+@pytest.mark.slow
 @given(
     acts=st.lists(
         st.one_of(

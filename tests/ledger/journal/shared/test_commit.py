@@ -130,6 +130,7 @@ def test_an_outcome_that_cannot_be_found_out_is_said_and_a_repeat_is_harmless(
             assert log.end == 2
 
 
+@pytest.mark.slow
 def test_sessions_that_are_terminated_at_any_moment_lose_and_double_nothing(
     place: SharedPlace, database: Database
 ) -> None:

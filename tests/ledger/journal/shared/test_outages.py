@@ -48,11 +48,13 @@ def check_outage(place: SharedPlace, server: ServerProcess, what: str, end: Call
         assert [record.draft for record in records_of(log, stored=True)] == [first, second]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["hangs", "is gone"])
 def test_s3(what: str, place: SharedPlace, bucket: Bucket) -> None:
     check_outage(place, bucket.server, what, bucket.server.pause if what == "hangs" else bucket.server.kill)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["hangs", "is gone"])
 def test_postgresql(what: str, place: SharedPlace, database: Database) -> None:
     check_outage(place, database.server, what, database.server.pause if what == "hangs" else database.server.kill)

@@ -62,6 +62,7 @@ def test_one_has_it_until_it_passes_it_on_or_loses_its_session(
     store.close()
 
 
+@pytest.mark.slow
 def test_only_one_of_several_replicas_fills_the_tables(place: SharedPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     applied: list[Tables] = []
     apply = Tables.apply
