@@ -16,10 +16,11 @@ from ledger.journal.journal import Journal
 from ledger.journal.view import View
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
-from meterbook.wire.instants import HOUR_US
+from meterbook.wire.instants import DAY_US, EARLIEST_US, HOUR_US
 from meterbook.wire.series import SHARED, UNASSIGNED, UNRESOLVED
 
 _NAMES_SHOWN = 20
+_LONGEST_US = 367 * DAY_US
 _MONTHS_FROM_US, _MONTHS_UNTIL_US = instants.parse("0002-01-01"), instants.parse("9999-01-01")
 
 
@@ -59,7 +60,8 @@ class Book:
             end_us = max(self.view.time_us, start_us or 0)
         if start_us is None:
             beginning = self.view.beginning()
-            start_us = end_us if beginning is None else min(beginning, end_us)
+            # The window in which the book begins may be a year, and has begun before it.
+            start_us = end_us if beginning is None else max(min(beginning, end_us) - _LONGEST_US, EARLIEST_US)
         return start_us // HOUR_US * HOUR_US, -(-end_us // HOUR_US) * HOUR_US
 
     def month(self, asked: str) -> int:

@@ -198,6 +198,20 @@ def test_an_address_that_is_none() -> None:
     assert result.stderr == "Error: --ledger '' is not host:port, such as 127.0.0.1:9460\n"
 
 
+def test_a_meter_is_tried(shop: Running, tmp_path: Path) -> None:
+    file = tmp_path / "meter.yaml"
+    file.write_text(
+        "kind: meter\nname: m\nspec: {source: {event: sale}, aggregation: sum, unit: u, value: size, window: day}\n"
+    )
+    lines = shop.cli("meter", "try", str(file), "--tenant", "acme").splitlines()
+    assert lines[1].split()[:5] == ["m", "acme", "2026-03-10T00:00:00Z", "3", "u"]
+    note = " ".join(lines[2:])
+    assert note.endswith("as of position 8; nothing was written")
+    assert "1 events count for nothing: " in note
+    file.write_text(METER + METER)
+    assert shop.error("meter", "try", str(file)).startswith("definition: give one definition of a meter")
+
+
 def test_apply_is_all_or_nothing_and_idempotent(own: Running, tmp_path: Path) -> None:
     folder = tmp_path / "definitions"
     folder.mkdir()

@@ -28,6 +28,12 @@ def test_it_gives_what_the_book_would_give(shop: Running) -> None:
     assert (found.series, list(found.notes)) == (2, [])
 
 
+@pytest.mark.parametrize("window", ["day", "month", "year"])
+def test_the_window_in_which_the_book_begins_is_one_of_them(shop: Running, window: str) -> None:
+    found = tried(shop, meter("event: sale", "count", f"window: {window}"), "acme")
+    assert [row.quantity for row in found.rows] == ["2"]
+
+
 def test_nothing_is_written(shop: Running) -> None:
     before = shop.query.Usage(query_pb2.UsageRequest()).as_of
     assert tried(shop, meter("event: sale", "max", "window: month")).as_of == before
