@@ -205,7 +205,7 @@ def test_a_meter_is_tried(shop: Running, tmp_path: Path) -> None:
     )
     lines = shop.cli("meter", "try", str(file), "--tenant", "acme").splitlines()
     assert lines[1].split()[:5] == ["m", "acme", "2026-03-10T00:00:00Z", "3", "u"]
-    note = " ".join(lines[2:])
+    note = " ".join(" ".join(lines[2:]).split())
     assert note.endswith("as of position 8; nothing was written")
     assert "1 events count for nothing: " in note
     file.write_text(METER + METER)
