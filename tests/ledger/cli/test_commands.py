@@ -208,7 +208,7 @@ def test_a_meter_is_tried(shop: Running, tmp_path: Path) -> None:
     note = " ".join(" ".join(lines[2:]).split())
     assert note.endswith("as of position 8; nothing was written")
     assert "1 events count for nothing: " in note
-    file.write_text(METER + METER)
+    file.write_text("kind: tenant\nname: t\nspec: {}\n")
     assert shop.error("meter", "try", str(file)).startswith("definition: give one definition of a meter")
 
 
