@@ -50,9 +50,7 @@ def _of_events(kernel: Callable[[Points, Grid], Aggregated]) -> Aggregation:
 
 def _told(view: View, meter: Meter, grid: Grid) -> Points:
     """Events of the grid as points that say what there is."""
-    if meter.changes:
-        return summed(events.told_points(view, meter, grid, since_ever=True))
-    return events.told_points(view, meter, grid)
+    return _history(view, meter, grid) if meter.changes else events.told_points(view, meter, grid)
 
 
 def _history(view: View, meter: Meter, grid: Grid) -> Points:

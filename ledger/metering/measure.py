@@ -14,6 +14,7 @@ from fractions import Fraction
 from ledger.directory.making import Rounding
 from ledger.directory.meter import Meter
 from ledger.journal.view import View
+from ledger.metering.aggregated import Aggregated
 from ledger.metering.buckets import aggregated
 from ledger.metering.grid import Grid
 from ledger.metering.nano import round_half_even, rounded
@@ -63,23 +64,29 @@ def measure(view: View, meter: Meter, start_us: int, end_us: int) -> Measured:
 def measure_grid(view: View, meter: Meter, grid: Grid) -> Measured:
     """Amounts of the windows of a grid, which need not be those of the meter."""
     found = aggregated(view, meter, grid)
-    amounts: dict[tuple[Key, int], Amount] = {}
-    sources: dict[tuple[Key, int], set[str]] = defaultdict(set)
-    for (place, start_us), quantity in found.quantity.items():
-        part = found.parts[place]
-        cell = (part.resource.key, start_us)
-        amounts[cell] = amounts.get(cell, NOTHING) + Amount(quantity, found.estimated.get((place, start_us), 0))
-        sources[cell].add(part.source)
+    amounts = quantities(found, meter)
     if not amounts:
         return {}
-    factor = meter.factor
-    amounts = {cell: _told(amount, factor, meter.rounding) for cell, amount in amounts.items()}
+    sources: dict[tuple[Key, int], set[str]] = defaultdict(set)
+    for place, start_us in found.quantity:
+        part = found.parts[place]
+        sources[part.resource.key, start_us].add(part.source)
     observation = Observation(view, grid.start_us, grid.end_us)
     for (key, start_us), behind in sources.items():
         for source in behind:
             observed_us, expected_us = observation.window(source, *grid.within(start_us))
             amounts[key, start_us] += Amount(0, 0, observed_us, expected_us)
     return amounts
+
+
+def quantities(found: Aggregated, meter: Meter) -> dict[tuple[Key, int], Amount]:
+    """What an aggregation gives, summed by key and window, in the unit of the meter; nothing is said of coverage."""
+    sums: dict[tuple[Key, int], Amount] = {}
+    for (place, start_us), quantity in found.quantity.items():
+        cell = (found.parts[place].resource.key, start_us)
+        sums[cell] = sums.get(cell, NOTHING) + Amount(quantity, found.estimated.get((place, start_us), 0))
+    factor = meter.factor
+    return {cell: _told(amount, factor, meter.rounding) for cell, amount in sums.items()}
 
 
 def _told(amount: Amount, factor: Fraction, rounding: Rounding) -> Amount:

@@ -16,7 +16,7 @@ from ledger.metering.answer import UnknownMeter
 from ledger.metering.booking import MeterVersion, meter_versions
 from ledger.metering.buckets import aggregated
 from ledger.metering.grid import Grid, ceil_us, floor_us
-from ledger.metering.measure import measure_grid
+from ledger.metering.measure import quantities
 from ledger.metering.series import read_by
 from ledger.metering.subjects import Key, texts_of
 
@@ -56,12 +56,9 @@ def trace(view: View, catalog: Catalog, name: str, tenant: str, at_us: int, want
     """
     version = _version_at(catalog, name, at_us)
     start_us, end_us = floor_us(version.windows, at_us), ceil_us(version.windows, at_us + 1)
-    grid = Grid(start_us, end_us, version.windows)
-    found = aggregated(view, version.meter, grid)
+    found = aggregated(view, version.meter, Grid(start_us, end_us, version.windows))
     quantity = sum(
-        amount.quantity
-        for (key, _), amount in measure_grid(view, version.meter, grid).items()
-        if _agrees(key, tenant, wanted)
+        amount.quantity for (key, _), amount in quantities(found, version.meter).items() if _agrees(key, tenant, wanted)
     )
     series = _labels(view, version.meter)
     parts = [
