@@ -60,8 +60,6 @@ class Reflector(Generic[T]):
     ) -> None:
         #: Set once the collection has been listed as a whole.
         self.synced = threading.Event()
-        #: When the view was last known to be current, in microseconds: by a list (its beginning), an event, a bookmark.
-        self.fresh_us = 0
         self._api = api
         self._config = api.config
         self._path = path
@@ -71,6 +69,7 @@ class Reflector(Generic[T]):
         self._values: dict[str, T] = {}
         self._version = ""  # of what has been told; empty: must be listed
         self._problem: tuple[str, int] | None = None
+        self._refused = False  # the last watch: the list is taken anew, and that mends nothing
         self._fruitless = 0
         self._silent = 0
         self._over = threading.Event()
@@ -134,10 +133,6 @@ class Reflector(Generic[T]):
         since_us = now_us() if self._problem is None else self._problem[1]
         self._problem = (reason, since_us)
 
-    def _current(self, at_us: int) -> None:
-        self.fresh_us = at_us
-        self._problem = None
-
     def _list(self) -> bool:
         """Take the collection anew; False if it was to end in the middle."""
         for _ in range(EXPIRED_LISTS_MAX):
@@ -148,7 +143,6 @@ class Reflector(Generic[T]):
         return self._list_by(0)
 
     def _list_by(self, limit: int) -> bool:
-        begun_us = now_us()
         values: dict[str, T] = {}
         parameters = {"limit": str(limit)} if limit else {}
 
@@ -164,7 +158,8 @@ class Reflector(Generic[T]):
             if not found.next_page:
                 self._take(values)
                 self._version = found.version
-                self._current(begun_us)
+                if not self._refused:
+                    self._problem = None
                 self.synced.set()
                 return True
             parameters["continue"] = found.next_page
@@ -185,7 +180,7 @@ class Reflector(Generic[T]):
             "resourceVersion": self._version,
             "timeoutSeconds": str(seconds),
         }
-        with self._api.watch(self._path, parameters) as watch:
+        with self._open(parameters) as watch:
             self._silent += 1
             self._watching = watch
             if self._over.is_set():  # set before the watch could be closed
@@ -199,6 +194,17 @@ class Reflector(Generic[T]):
                     self._silent = 0
                     self._version = ""
 
+    def _open(self, parameters: dict[str, str]) -> Watch:
+        try:
+            watch = self._api.watch(self._path, parameters)
+        except PermanentError:
+            # What is listed again and again but never watched is not current, however often the list succeeds.
+            self._refused = True
+            raise
+        if self._refused:
+            self._refused, self._problem = False, None
+        return watch
+
     def _follow(self, watch: Watch, found: Event) -> None:
         if found.kind == "ERROR":
             error = watch.refused(found.document)
@@ -208,7 +214,7 @@ class Reflector(Generic[T]):
             self._tell(found)
         self._version = reached
         self._fruitless = self._silent = 0
-        self._current(now_us())
+        self._problem = None
 
     def _tell(self, found: Event) -> None:
         uid = identity(self._place, found.document)

@@ -10,7 +10,6 @@ import pytest
 
 from collector.cluster import reflector as reflecting
 from collector.cluster.reflector import Reflector
-from meterbook.wire.instants import now_us
 from tests.collector.cluster.conftest import PODS, Connect, Notes, parse, pod
 from tests.fakes.kubernetes_api import FakeKubernetesApi
 
@@ -35,7 +34,6 @@ def settled(server: FakeKubernetesApi, notes: Notes) -> None:
 def test_a_list_by_pages_and_then_a_watch(server: FakeKubernetesApi, connected: Connect, reflect: Reflect) -> None:
     for number in range(7):
         server.put("pods", pod(f"pod-{number}"))
-    before_us = now_us()
     reflector, notes = reflect(connected(page_limit=3))
     settled(server, notes)
     assert asked(server) == ["list", "list", "list", "watch"]
@@ -44,7 +42,7 @@ def test_a_list_by_pages_and_then_a_watch(server: FakeKubernetesApi, connected: 
     watch = server.requests[-1].parameters
     assert watch["allowWatchBookmarks"] == "true" and watch["resourceVersion"] == "1007"
     assert 300 <= int(watch["timeoutSeconds"]) <= 600
-    assert reflector.synced.is_set() and reflector.problem == "" and before_us <= reflector.fresh_us <= now_us()
+    assert reflector.synced.is_set() and reflector.problem == ""
 
 
 def test_changes_as_they_come(server: FakeKubernetesApi, connected: Connect, reflect: Reflect) -> None:
@@ -106,8 +104,7 @@ def test_a_bookmark_is_a_place_to_go_on_from(server: FakeKubernetesApi, connecte
     reflector, notes = reflect(connected())
     settled(server, notes)
     server.put("nodes", {"metadata": {"name": "node-a"}})
-    fresh_us = reflector.fresh_us
-    notes.wait(lambda: reflector._version == "1001" and reflector.fresh_us > fresh_us)
+    notes.wait(lambda: reflector._version == "1001")
     server.compact()
     server.drop_watches()
     server.put("pods", pod("a"))
@@ -223,6 +220,11 @@ def test_a_problem_is_told_with_its_beginning_until_it_is_over(
     assert "our role lacks list on pods" in first and "(since 20" in first and not reflector.synced.is_set()
     server.allow([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}])
     notes.wait(lambda: "our role lacks watch on pods" in reflector.problem)
+    refused = reflector.problem
+    before = asked(server).count("list")
+    while asked(server).count("list") < before + 3:
+        # However often it is listed: without a watch it is not current, and has not been since.
+        assert reflector.problem == refused
     server.allow([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}])
     server.put("pods", pod("a"))
     settled(server, notes)
