@@ -17,7 +17,7 @@ from meterbook.wire.series import SHARED, UNASSIGNED, UNRESOLVED
 
 _INTAKE, _QUERY = "/meterbook.intake.v1.Intake/", "/meterbook.ledger.v1.Query/"
 _ADMIN, _ACCESS = "/meterbook.ledger.v1.Admin/", "/meterbook.ledger.v1.Access/"
-_PROOF = "/meterbook.ledger.v1.Proof/"
+_PROOF, _COSTING = "/meterbook.ledger.v1.Proof/", "/meterbook.ledger.v1.Costing/"
 #: Services of gRPC itself: whoever asks is told of health, and whoever is known, what can be called.
 _OPEN, _KNOWN = "/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/"
 
@@ -69,20 +69,33 @@ RULES: Mapping[str, Rule] = {
     f"{_QUERY}Usage": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset(asked.tenants))),
     f"{_QUERY}Invoice": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset([asked.tenant]))),
     f"{_QUERY}Coverage": _rule("viewer", *_SEES_ALL),
-    f"{_QUERY}Trace": _rule(*_SEES_ALL),
+    f"{_QUERY}Trace": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset([asked.tenant]))),
+    f"{_QUERY}Corrections": _rule(*_SEES_ALL),
+    f"{_QUERY}Event": _rule(*_SEES_ALL),
+    # Not for tenants: whoever writes the meter chooses which labels and attributes are shown, and the operator has chosen which of
+    # them tenants see, by the meters that there are. Nodes, for one, would tell who else is there.
     f"{_QUERY}TryMeter": _rule(*_SEES_ALL),
     f"{_QUERY}Cost": _rule(*_SEES_ALL),
     f"{_QUERY}Margin": _rule(*_SEES_ALL),
     f"{_QUERY}Bills": _rule(*_SEES_ALL),
     f"{_QUERY}Charges": _rule(*_SEES_ALL),
+    f"{_QUERY}Periods": _rule(*_SEES_ALL),
+    f"{_QUERY}Period": _rule(*_SEES_ALL),
     f"{_QUERY}Agents": _rule(*_SEES_ALL),
     f"{_QUERY}DeadLetters": _rule(*_SEES_ALL),
     f"{_QUERY}Definitions": _rule(*_SEES_ALL),
     f"{_QUERY}Verify": _rule(*_SEES_ALL),
+    f"{_COSTING}Reconcile": _rule(*_SEES_ALL),
+    f"{_COSTING}Allocation": _rule(*_SEES_ALL),
+    f"{_COSTING}ExplainCost": _rule(*_SEES_ALL),
     f"{_ADMIN}Apply": _rule(*_SEES_ALL),
     f"{_ADMIN}Book": _rule(*_SEES_ALL),
+    f"{_ADMIN}AmendEvent": _rule(*_SEES_ALL),
+    f"{_ADMIN}ClosePeriod": _rule(*_SEES_ALL),
     f"{_PROOF}Checkpoint": _rule("viewer", *_SEES_ALL),
     f"{_PROOF}Inclusion": _rule(*_SEES_ALL),
+    # Hashes of leaves only, as the paths of Consistency have them, too.
+    f"{_PROOF}Leaf": _rule("viewer", *_SEES_ALL),
     f"{_PROOF}Consistency": _rule("viewer", *_SEES_ALL),
     f"{_PROOF}Keys": _rule("viewer", *_SEES_ALL),
     f"{_PROOF}RotateKey": _rule(*_RULES_ACCESS),

@@ -6,25 +6,22 @@ is to say goes to standard error.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, print_json, print_table, shown
+from ledger.directory.duration import duration_s
 from meterbook.ledger.v1 import access_pb2
-
-_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DURATION = re.compile(r"(\d{1,9})([smhd])\Z")
 
 
 def duration(text: str) -> int:
     """Seconds of a number with a unit: 90s, 15m, 1h, 30d."""
-    found = _DURATION.match(text)
-    if found is None:
-        raise click.BadParameter(f"{text!r} is not a number with one of the units s, m, h, d, such as 1h")
-    return int(found[1]) * _UNITS_S[found[2]]
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def names(text: str) -> list[str]:

@@ -34,7 +34,7 @@ def apply(
     """Write definitions from YAML files: all of them or, where one is wrong, none."""
     request = admin_pb2.ApplyRequest(
         manifests=[_manifest(file) for path in paths for file in _files(path)],
-        author=author or _user(),
+        author=author or user(),
         dry_run=dry_run,
     )
     with connected(ledger, ca_file, "applying") as stubs:
@@ -78,7 +78,8 @@ def _manifest(file: Path) -> admin_pb2.Manifest:
         raise click.ClickException(f"{file}: not UTF-8 text at byte {error.start}") from error
 
 
-def _user() -> str:
+def user() -> str:
+    """Who runs the command, by the name on this machine."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from ledger.cli.console import waiting
 from meterbook.health import split_address
 from meterbook.ledger.v1.access_pb2_grpc import AccessStub
 from meterbook.ledger.v1.admin_pb2_grpc import AdminStub
+from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
 from meterbook.ledger.v1.proof_pb2_grpc import ProofStub
 from meterbook.ledger.v1.query_pb2_grpc import QueryStub
 
@@ -29,7 +31,7 @@ Function = TypeVar("Function", bound=Callable[..., None])
 TOKEN_VARIABLE = "METERBOOK_TOKEN"  # noqa: S105 - where it is, not what it is
 
 _OPTIONS = [("grpc.max_receive_message_length", 1 << 30)]
-_IDENTITY = "meterbook.identity"
+_IDENTITY, _TIMEOUT = "meterbook.identity", "meterbook.timeout"
 
 #: What gRPC says of a connection that something listens at, and what the person is told.
 _SIGNS = (
@@ -80,6 +82,7 @@ class Stubs:
     admin: AdminStub
     access: AccessStub
     proof: ProofStub
+    costing: CostingStub
 
 
 def asks_ledger(function: Function) -> Function:
@@ -112,6 +115,14 @@ def asks_ledger(function: Function) -> Function:
         callback=_remember,
         help="Send the token in plain text even to another machine.",
     )(function)
+    function = click.option(
+        "--timeout-s",
+        type=click.FloatRange(min=0, min_open=True),
+        envvar="METERBOOK_TIMEOUT_S",
+        expose_value=False,
+        callback=_limit,
+        help="Seconds after which the command gives up, and the ledger with it; without it the ledger's own limit holds.",
+    )(function)
     return click.option(
         "--ca-file",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -124,16 +135,26 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
     context.meta.setdefault(_IDENTITY, {})[parameter.name] = value
 
 
+def _limit(context: click.Context, _: click.Parameter, value: float | None) -> None:
+    context.meta[_TIMEOUT] = value
+
+
 @contextmanager
 def connected(ledger: str, ca_file: Path | None, doing: str) -> Iterator[Stubs]:
     """The services of a ledger; errors end the command with one sentence. ``doing`` is shown when it takes long."""
-    address, identity = Address(ledger, ca_file), Identity(**click.get_current_context().meta.get(_IDENTITY, {}))
+    said = click.get_current_context().meta
+    address, identity = Address(ledger, ca_file), Identity(**said.get(_IDENTITY, {}))
+    timeout_s: float | None = said.get(_TIMEOUT)
     with waiting(doing), _channel(address, identity) as plain:
         channel = _bearing(plain, address, identity)
+        if timeout_s is not None:
+            channel = grpc.intercept_channel(channel, _Deadline(timeout_s))
         try:
-            yield Stubs(QueryStub(channel), AdminStub(channel), AccessStub(channel), ProofStub(channel))
+            yield Stubs(
+                QueryStub(channel), AdminStub(channel), AccessStub(channel), ProofStub(channel), CostingStub(channel)
+            )
         except grpc.RpcError as error:
-            raise click.ClickException(_sentence(error, address)) from error
+            raise click.ClickException(_sentence(error, address, timeout_s)) from error
 
 
 def _channel(address: Address, identity: Identity) -> grpc.Channel:
@@ -164,20 +185,37 @@ def _bearing(channel: grpc.Channel, address: Address, identity: Identity) -> grp
     return grpc.intercept_channel(channel, _Bearer(token))
 
 
-class _Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+class _Detailing(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Makes every call with details of its own."""
+
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(self._detailed(client_call_details), request)
+
+    def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(self._detailed(client_call_details), request)
+
+    def _detailed(self, details: Any) -> Any:
+        raise NotImplementedError
+
+
+class _Bearer(_Detailing):
     """Adds the authorization header."""
 
     def __init__(self, token: str) -> None:
         self._metadata = ("authorization", f"Bearer {token}")
 
-    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return continuation(self._with_token(client_call_details), request)
-
-    def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return continuation(self._with_token(client_call_details), request)
-
-    def _with_token(self, details: Any) -> Any:
+    def _detailed(self, details: Any) -> Any:
         return details._replace(metadata=[*(details.metadata or ()), self._metadata])
+
+
+class _Deadline(_Detailing):
+    """Gives all calls together so much time."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._ends_s = time.monotonic() + timeout_s
+
+    def _detailed(self, details: Any) -> Any:
+        return details._replace(timeout=max(0.0, self._ends_s - time.monotonic()))
 
 
 def _read(path: Path, option: str) -> bytes:
@@ -196,12 +234,14 @@ def _is_here(target: str) -> bool:
         return False
 
 
-def _sentence(error: grpc.RpcError, address: Address) -> str:
+def _sentence(error: grpc.RpcError, address: Address, timeout_s: float | None) -> str:
     code = getattr(error, "code", lambda: None)()
     details = getattr(error, "details", lambda: "")() or str(error)
     ledger = address.target
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"{ledger} is no ledger, or one of another version"
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and details == "Deadline Exceeded":
+        return f"{ledger} gave no answer within --timeout-s {timeout_s:g}: give it more time, or ask for less"
     if "Failed to create channel" in details:
         return f"--ledger {ledger!r} is not host:port, such as 127.0.0.1:9460"
     # These texts are gRPC's own; what a ledger says is passed on as it is.

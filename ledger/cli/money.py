@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ledger.cli.allocated import allocated, explain
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options, shown
 from meterbook.ledger.v1 import query_pb2
@@ -13,7 +14,7 @@ from meterbook.ledger.v1 import query_pb2
 _AT = click.option("--at", default="", metavar="TIME", help="Any time of the billing period; now by default.")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--tenant", "tenants", multiple=True, help="Only this tenant; may be given again.")
 @range_options
 @as_of_option
@@ -22,7 +23,9 @@ _AT = click.option("--at", default="", metavar="TIME", help="Any time of the bil
 def cost(
     tenants: tuple[str, ...], start: str, end: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None
 ) -> None:
-    """Show what serving each tenant cost, by price sheet and meter."""
+    """Show what serving each tenant cost, by price sheet and meter; by a command, what it cost by the bills."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     asked = query_pb2.Range(start=start, end=end)
     with connected(ledger, ca_file, "costing") as stubs:
         response = stubs.query.Cost(query_pb2.CostRequest(as_of=as_of or 0, range=asked, tenants=tenants))
@@ -41,6 +44,10 @@ def cost(
         right=["quantity", "unit price", "cost"],
         note="; ".join([*note, f"as of position {response.as_of}"]),
     )
+
+
+cost.add_command(allocated)
+cost.add_command(explain)
 
 
 @click.command()

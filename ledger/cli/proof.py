@@ -13,6 +13,7 @@ import click
 from ledger.cli.access import duration
 from ledger.cli.client import Stubs, asks_ledger, connected
 from ledger.cli.console import as_json_option, print_json, print_table
+from ledger.cli.leaf import leaf
 from meterbook.ledger.v1 import proof_pb2
 from meterbook.proof.bundle import Bundle, path_text
 from meterbook.proof.checkpoint import Checkpoint
@@ -40,9 +41,12 @@ class _ProofGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_ProofGroup, subcommand_metavar="AGENT SEQUENCE | check FILE")
+@click.group(cls=_ProofGroup, subcommand_metavar="AGENT SEQUENCE | check FILE | leaf POSITION")
 def proof() -> None:
-    """Prove that the ledger holds a batch: AGENT SEQUENCE writes a proof, check FILE checks one."""
+    """Prove that the ledger holds a batch: AGENT SEQUENCE writes a proof, check FILE checks one, leaf POSITION tells nothing of it."""
+
+
+proof.add_command(leaf)
 
 
 @proof.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -51,14 +52,17 @@ def coverage(
     ledger: str,
     ca_file: Path | None,
 ) -> None:
-    """Show how much of the time each source was observed."""
+    """Show how much of the time each source was observed, and until when it is accounted for (its watermark).
+
+    Below stand the events that a meter selects and makes no value of.
+    """
     asked = query_pb2.Range(start=start, end=end)
     with connected(ledger, ca_file, "reading") as stubs:
         response = stubs.query.Coverage(query_pb2.CoverageRequest(as_of=as_of or 0, range=asked, sources=sources))
     if as_json:
         print_json(response)
         return
-    note = f"as of position {response.as_of}"
+    note = f"as of position {response.as_of}, {response.time}" if response.time else f"as of position {response.as_of}"
     if gaps:
         listed = [
             [row.source, gap.start, gap.end, gap.status, gap.agent, gap.reason, gap.outlook]
@@ -68,14 +72,32 @@ def coverage(
         print_table(["source", "start", "end", "status", "agent", "reason", "outlook"], listed, note=note)
         return
     rows = [
-        [row.source, row.observed_s, row.expected_s, percent(row.coverage), str(len(row.gaps))] for row in response.rows
+        [
+            row.source,
+            row.observed_s,
+            row.expected_s,
+            percent(row.coverage),
+            str(len(row.gaps)),
+            row.watermark,
+            row.late_s,
+            row.state,
+        ]
+        for row in response.rows
     ]
     print_table(
-        ["source", "observed s", "expected s", "coverage", "gaps"],
+        ["source", "observed s", "expected s", "coverage", "gaps", "watermark", "late s", "state"],
         rows,
-        right=["observed s", "expected s", "coverage", "gaps"],
-        note=note,
+        right=["observed s", "expected s", "coverage", "gaps", "late s"],
+        note="" if response.uncounted else note,
     )
+    if response.uncounted:
+        click.echo()
+        _print_uncounted(response.uncounted, f"events that a meter selects and makes no value of; {note}")
+
+
+def _print_uncounted(found: Iterable[query_pb2.UncountedEvents], note: str) -> None:
+    rows = [[row.meter, str(row.events), row.since, row.origin, f"{row.source} {row.id}", row.reason] for row in found]
+    print_table(["meter", "events", "since", "collected by", "such as", "reason"], rows, right=["events"], note=note)
 
 
 @click.command()

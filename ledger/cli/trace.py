@@ -9,6 +9,7 @@ import click
 
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, print_json, print_table
+from ledger.cli.event import print_amendments
 from meterbook.ledger.v1 import query_pb2
 
 
@@ -38,7 +39,7 @@ def trace(
 ) -> None:
     """Show what the quantity of METER and TENANT in one window is made of: entries, parts, and the batches behind them.
 
-    ``meterbook proof AGENT SEQUENCE`` proves each batch.
+    ``meterbook proof AGENT SEQUENCE`` proves each batch, and ``meterbook proof leaf POSITION`` to whoever may not see whose else it is.
     """
     wanted = dict(each.partition("=")[::2] for each in dimensions)
     request = query_pb2.TraceRequest(as_of=as_of or 0, meter=meter, tenant=tenant, at=at, dimensions=wanted)
@@ -52,15 +53,17 @@ def trace(
         f" {response.booked} of it booked, by version {response.version}"
     )
     entries = [
-        [_told(each.dimensions), each.quantity, each.estimated, each.booked, str(each.position)]
+        [_told(each.dimensions), each.quantity, each.estimated, each.booked, str(each.position), ", ".join(each.causes)]
         for each in response.entries
     ]
     print_table(
-        ["dimensions", "quantity", "estimated", "booked", "position"],
+        ["dimensions", "quantity", "estimated", "booked", "position", "why"],
         entries,
         right=["quantity", "estimated", "position"],
         note="their sum is what is booked",
     )
+    if response.amendments:
+        print_amendments(response.amendments, "amended by operators; 'meterbook event show' has all of one event")
     parts = [
         [_told(each.dimensions), each.resource, each.source, each.quantity, each.estimated] for each in response.parts
     ]
@@ -73,11 +76,13 @@ def trace(
         ),
     )
     batches = [
-        [each.agent, str(each.epoch), str(each.sequence), str(each.position), str(each.rows), each.hash[:16]]
+        [each.agent, str(each.epoch), str(each.sequence), str(each.position), str(each.rows), each.leaf]
+        if each.agent
+        else ["", "", "", str(each.position), str(each.rows), each.leaf]
         for each in response.batches
     ]
     print_table(
-        ["agent", "epoch", "sequence", "position", "rows", "hash"],
+        ["agent", "epoch", "sequence", "position", "rows", "leaf"],
         batches,
         right=["epoch", "sequence", "position", "rows"],
         note=_more(response.batches_total - len(response.batches), f"as of position {response.as_of}"),

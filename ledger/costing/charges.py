@@ -1,35 +1,18 @@
 """What the bills that stand add up to, by any column of FOCUS.
 
-A question is one statement to the tables. Columns that every charge has are columns there; all others, and tags, leave the documents in
-which they stand. Currencies are never added to each other.
+A question is one statement to the tables. Currencies are never added to each other.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from ledger.costing.bills import Bill, lines_of
+from ledger.costing.columns import TEXTS, TIMES, NoSuchColumn, told
 from ledger.journal.view import View
-from meterbook.wire.sections import CHARGES, COSTS
-
-#: What a charge can be grouped by besides the columns of FOCUS, and how it is told.
-_TIMES = {
-    "day": "strftime(\"ChargePeriodStart\", '%Y-%m-%d')",
-    "month": "strftime(\"ChargePeriodStart\", '%Y-%m')",
-    "BillingPeriodStart": "strftime(period, '%Y-%m-%dT%H:%M:%SZ')",
-    "ChargePeriodStart": "strftime(\"ChargePeriodStart\", '%Y-%m-%dT%H:%M:%SZ')",
-    "ChargePeriodEnd": "strftime(\"ChargePeriodEnd\", '%Y-%m-%dT%H:%M:%SZ')",
-}
-_COLUMNS = ("source", *(name for name in CHARGES.names if name[0].isupper() and CHARGES.field(name).type == "string"))
-_COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
-_TAG = re.compile(r"Tags\.(.{1,256})", re.DOTALL)
-
-
-class NoSuchColumn(ValueError):
-    """Something that no charge can be grouped by; the message names it and what there is."""
+from meterbook.wire.sections import COSTS
 
 
 @dataclass(frozen=True)
@@ -57,7 +40,7 @@ def charge_sums(
 
     A column that a charge does not have is "", like one that is empty. One that is no charge's in that range is refused: it is misspelt.
     """
-    groups = [_told(name, 5 + place) for place, name in enumerate(by)]
+    groups = [told(name, 5 + place) for place, name in enumerate(by)]
     keys = "".join(f"coalesce({expression}, '') AS by_{place}, " for place, (expression, _) in enumerate(groups))
     has = "".join(f", count({expression}) AS has_{place}" for place, (expression, _) in enumerate(groups))
     had = "".join(f", max(has_{place}) OVER () AS had_{place}" for place in range(len(groups)))
@@ -75,7 +58,7 @@ def charge_sums(
     ).to_pylist()
     for place, name in enumerate(by):
         if rows and not rows[0][f"had_{place}"]:
-            raise NoSuchColumn(f"no charge here has {name!r}; every one has {', '.join([*_COLUMNS, *_TIMES])}")
+            raise NoSuchColumn(f"no charge here has {name!r}; every one has {', '.join([*TEXTS, *TIMES])}")
     found = [
         ChargeSum(
             {name: row[f"by_{place}"] for place, name in enumerate(by)},
@@ -86,20 +69,3 @@ def charge_sums(
         for row in rows
     ]
     return ChargeSums(found, rows[0]["sums_total"] if rows else 0)
-
-
-def _told(name: str, place: int) -> tuple[str, str]:
-    """How a group is told, and its parameter, which every one has: a JSON pointer (RFC 6901), or a text that adds nothing."""
-    if name in _TIMES:
-        return f"{_TIMES[name]} || ${place}", ""
-    if name in _COLUMNS:
-        return f'"{name}" || ${place}', ""
-    if tag := _TAG.fullmatch(name):
-        return f'json_extract_string("Tags", ${place})', _pointer(tag[1])
-    if _COLUMN.fullmatch(name):
-        return f"json_extract_string(others, ${place})", _pointer(name)
-    raise NoSuchColumn(f"{name!r} is no column: give one of FOCUS, Tags.<key>, day or month")
-
-
-def _pointer(key: str) -> str:
-    return "/" + key.replace("~", "~0").replace("/", "~1")

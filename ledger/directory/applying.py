@@ -6,7 +6,7 @@ effective date has the same canonical text. Anything else becomes a new version,
 The documents are checked together with what stands already, because they may refer to each other in any order.
 What is checked is the state after the apply: every name that is referred to exists; a subscription's plan has a
 price from the subscription's first moment on; what must be the same for all dates of a name is; and no tenant
-has two subscriptions at one time, since both would be charged for the same usage.
+has two subscriptions at one time, since both would be charged for the same usage; and allocation rules go in no circle (``pools``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from itertools import pairwise
 from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
 from ledger.directory.moments import instant_of
+from ledger.directory.pools import allocation_faults
+from ledger.directory.reassignment import Reassignment
 from ledger.directory.spec import Reference, canonical
 from ledger.directory.subscription import Subscription
 from ledger.directory.tenant import Tenant
@@ -43,7 +45,11 @@ def plan_changes(catalog: Catalog, documents: Sequence[Document]) -> Application
     draft = _Draft(catalog)
     faults = [fault for document in documents if (fault := draft.add(document)) is not None]
     if not faults:
-        faults = [fault for check in (_references, _settled, _overlaps) for fault in check(draft.after(), documents)]
+        faults = [
+            fault
+            for check in (_references, _settled, _ends, _overlaps, allocation_faults)
+            for fault in check(draft.after(), documents)
+        ]
     if faults:
         return Application(faults=tuple(faults))
     return Application(tuple(draft.versions), tuple(draft.changes))
@@ -62,13 +68,14 @@ class _Draft:
 
     def add(self, document: Document) -> Fault | None:
         kind, name, since_us = document.kind, document.name, document.effective_from_us
-        earlier = self._seen.setdefault((kind, name, since_us), document)
+        replaces = document.spec.replaces
+        earlier = self._seen.setdefault((kind, name, 0 if replaces else since_us), document)
         if earlier is not document:
-            return document.fault(
-                ("name",),
-                f"{kind} {name!r} is defined twice for the same effective date, first at {earlier.place}",
-            )
+            when = "" if replaces else " for the same effective date"
+            return document.fault(("name",), f"{kind} {name!r} is defined twice{when}, first at {earlier.place}")
         standing = self.catalog.versions(kind, name)
+        if replaces:
+            standing = tuple(sorted(standing, key=lambda each: each.version))[-1:]
         same_date = [each for each in standing if each.effective_from_us == since_us]
         if same_date and canonical(same_date[-1].spec) == canonical(document.spec):
             self.changes.append(Change(kind, name, same_date[-1].version, "unchanged"))
@@ -126,6 +133,14 @@ def _settled(after: Catalog, documents: Sequence[Document]) -> Iterator[Fault]:
                         f"{_told(mine)} differs from {_told(other)}, which {document.kind} {document.name!r} has from {since} on: "
                         f"the {settled} must be the same for all dates",
                     )
+
+
+def _ends(_: Catalog, documents: Sequence[Document]) -> Iterator[Fault]:
+    for document in documents:
+        if isinstance(document.spec, Reassignment):
+            message = document.spec.ends_before(document.effective_from_us)
+            if message:
+                yield document.fault(("spec", "until"), message)
 
 
 def _told(value: object) -> str:

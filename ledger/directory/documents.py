@@ -8,17 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ledger.directory.allocation import Allocation
 from ledger.directory.meter import Meter
 from ledger.directory.plan import Plan
 from ledger.directory.pricesheet import PriceSheet
+from ledger.directory.reassignment import Reassignment
 from ledger.directory.spec import Path, Spec
 from ledger.directory.subscription import Subscription
 from ledger.directory.tenant import Tenant
 
 KINDS: Mapping[str, type[Spec]] = {
+    "allocation": Allocation,
     "meter": Meter,
     "plan": Plan,
     "price-sheet": PriceSheet,
+    "reassignment": Reassignment,
     "subscription": Subscription,
     "tenant": Tenant,
 }

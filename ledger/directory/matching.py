@@ -52,7 +52,8 @@ def _bound(value: object) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
+def compiled(pattern: str) -> Any:
+    """The expression of RE2, in which a dot is any character, line ends included. Raises ValueError saying what is wrong with it."""
     options = re2.Options()
     options.dot_nl, options.log_errors = True, False
     try:
@@ -64,7 +65,7 @@ def _compiled(pattern: str) -> Any:
 
 
 def _checked_pattern(pattern: str) -> str:
-    _compiled(pattern)
+    compiled(pattern)
     return pattern
 
 
@@ -153,7 +154,7 @@ class Matcher(Part):
             and (self.not_ is None or value not in self.not_)
             and (self.begins is None or value.startswith(self.begins))
             and (self.ends is None or value.endswith(self.ends))
-            and (self.matches is None or _compiled(self.matches).fullmatch(value) is not None)
+            and (self.matches is None or compiled(self.matches).fullmatch(value) is not None)
             and self._in_range(value)
         )
 

@@ -21,6 +21,8 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ledger.directory.calendar import UNITS
+from ledger.directory.decimals import PlainDecimal
+from ledger.directory.duration import Duration, duration_s
 from ledger.directory.expression import ExpressionText
 from ledger.directory.making import Buckets, Percentile, Rounding, Window
 from ledger.directory.matching import Alternatives, Matchers, Text
@@ -28,6 +30,7 @@ from ledger.directory.spec import Part, Spec
 from ledger.directory.units import factor
 
 MAX_GAP_S_DEFAULT = 300
+_LATENESS_S_MAX = 366 * 86_400
 
 #: What a counter, what values at moments, and what events can be metered by.
 OfCounters = Literal["increase", "rate"]
@@ -52,6 +55,16 @@ def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
     if "tenant" in names:
         raise ValueError("'tenant' is always kept apart and is not a dimension")
     return names
+
+
+def _within_a_year(lateness: str) -> str:
+    if duration_s(lateness) > _LATENESS_S_MAX:
+        raise ValueError(f"{lateness} is more than 366d: give the time that data are late at the most, such as 2d")
+    return lateness
+
+
+#: A part of a whole, exact: 0 to 1.
+Share = Annotated[PlainDecimal, Field(le=1)]
 
 
 def _as_window(value: object) -> object:
@@ -116,6 +129,11 @@ class Meter(Spec):
     of: Text | None = Field(
         default=None, description="Label or property whose different values count; for aggregation: unique."
     )
+    approximate: bool = Field(
+        default=False,
+        description="Whether different values are counted by HyperLogLog, with a standard error of 1.04 / sqrt(2^14), 0.8 %; for "
+        "aggregation: unique; exactly by default.",
+    )
     percentile: Percentile | None = Field(
         default=None, description="Which percentile, by nearest rank, such as 95; for aggregation: percentile."
     )
@@ -133,6 +151,25 @@ class Meter(Spec):
         le=2_592_000,
         description="Seconds, 300 by default; what stands on a longer interval between samples counts as estimated.",
     )
+    lateness: Annotated[Duration, AfterValidator(_within_a_year)] | None = Field(
+        default=None,
+        description="How long after its end a window waits for sources that have not told of all of it, such as 90s, 15m, 6h or 2d; "
+        "by default as long as the ledger's lateness_s says.",
+    )
+    gate: Share | None = Field(
+        default=None,
+        description="Least part of the expected time that must have been observed, 0 to 1, of every tenant, for a period to be closed; "
+        "none by default.",
+    )
+    estimated_max: Share | None = Field(
+        default=None,
+        description="Greatest part of a tenant's quantity that may be estimated, 0 to 1, for a period to be closed; any by default.",
+    )
+
+    @property
+    def lateness_s(self) -> int | None:
+        """Seconds that a window waits after its end; None where the ledger says it."""
+        return None if self.lateness is None else duration_s(self.lateness)
 
     @property
     def is_additive(self) -> bool:
@@ -169,6 +206,8 @@ class Meter(Spec):
         ):
             if given != (self.aggregation == wanting):
                 raise ValueError(f"{name!r} goes with 'aggregation: {wanting}', and only with that")
+        if self.approximate and self.aggregation != "unique":
+            raise ValueError("'approximate' goes with 'aggregation: unique', and only with that: all else is exact")
         if self.value is not None and (self.source.kind != "event" or self.aggregation in ("count", "unique")):
             raise ValueError("'value' is for events, and what is made of their values")
         if self.changes and self.source.kind != "event":

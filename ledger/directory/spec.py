@@ -47,6 +47,8 @@ class Spec(Part):
     settled: ClassVar[tuple[str, ...]] = ()
     #: Whether ``effective_from`` applies; a subscription carries its own dates instead.
     dated: ClassVar[bool] = True
+    #: Whether the newest version takes the place of all others of its name, whatever their dates.
+    replaces: ClassVar[bool] = False
 
     def references(self) -> tuple[Reference, ...]:
         """The definitions that must exist for this one to make sense."""

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 import pyarrow as pa
 
+from ledger.journal.amendment import AMENDED, Amendment
 from ledger.journal.quantity import to_decimal
 from ledger.journal.record import Kind, Record, agent_of
 from ledger.journal.screening import KnownSeries, screen
@@ -58,6 +59,25 @@ TABLES: dict[str, pa.Schema] = {
             ("position", pa.int64()),
         ]
     ),
+    # The event as it is from then on; of what it was before only what tells how far back that reaches, and to whom.
+    "amendments": pa.schema(
+        [
+            ("source", pa.utf8()),
+            ("id", pa.utf8()),
+            ("origin", pa.utf8()),
+            ("type", pa.utf8()),
+            ("tenant", pa.utf8()),
+            ("time", _TIME),
+            ("value", QUANTITY),
+            ("properties", pa.utf8()),
+            ("is_void", pa.int64()),
+            ("tenant_before", pa.utf8()),
+            ("time_before", _TIME),
+            ("document", pa.utf8()),
+            ("author", pa.utf8()),
+            ("position", pa.int64()),
+        ]
+    ),
     "batches": pa.schema(
         [
             ("agent", pa.utf8()),
@@ -88,6 +108,18 @@ TABLES: dict[str, pa.Schema] = {
             ("start", _TIME),
             ("end", _TIME),
             ("at_position", pa.int64()),
+            ("position", pa.int64()),
+        ]
+    ),
+    # Beside the runs and not in them: a run has several, and those of an older release have none.
+    "causes": pa.schema(
+        [
+            ("meter", pa.utf8()),
+            ("kind", pa.utf8()),
+            ("name", pa.utf8()),
+            ("number", pa.int64()),
+            ("start", _TIME),
+            ("end", _TIME),
             ("position", pa.int64()),
         ]
     ),
@@ -267,13 +299,29 @@ def _run(record: Record) -> Rows:
         for entry in run.entries
     ]
     runs = [(run.meter, run.version, run.start_us, run.end_us, run.at_position, record.position)]
-    return {"runs": _from_rows(runs, TABLES["runs"]), "entries": _from_rows(entries, TABLES["entries"])}
+    causes = [
+        (run.meter, each.kind, each.name, each.count, each.start_us, each.end_us, record.position)
+        for each in run.causes
+    ]
+    found: dict[str, Sequence[tuple[object, ...]]] = {"runs": runs, "entries": entries, "causes": causes}
+    return {name: _from_rows(rows, TABLES[name]) for name, rows in found.items()}
 
 
 def _act(record: Record) -> Rows:
     act = journal_pb2.ActRecord.FromString(record.payload)
     row = (act.kind, act.name, act.document, act.author, record.position)
-    return {"acts": _from_rows([row], TABLES["acts"])}
+    rows = {"acts": _from_rows([row], TABLES["acts"])}
+    if act.kind == AMENDED:
+        rows["amendments"] = _from_rows([_amendment(act, record.position)], TABLES["amendments"])
+    return rows
+
+
+def _amendment(act: journal_pb2.ActRecord, position: int) -> tuple[object, ...]:
+    found = Amendment.of(act.document)
+    before, after = found.before, found.after
+    said = (after.tenant, after.time_us, after.value, after.properties, int(after.is_void))
+    event = (found.source, found.id, found.origin, found.type)
+    return *event, *said, before.tenant, before.time_us, act.document, act.author, position
 
 
 def _from_rows(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:

@@ -13,6 +13,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ledger.journal import cancelling
+
+#: Seconds after which whoever waits looks whether anybody still waits for them.
+_LOOK_S = 0.25
+
 
 class Gate:
     """Counts readers; lets one be alone where there are none."""
@@ -23,9 +28,10 @@ class Gate:
         self._closed = False
 
     def enter(self) -> None:
-        """One more reader, as soon as nobody is alone."""
+        """One more reader, as soon as nobody is alone. Raises Cancelled."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._closed)
+            while not self._changed.wait_for(lambda: not self._closed, _LOOK_S):
+                cancelling.check()
             self._readers += 1
 
     def leave(self) -> None:

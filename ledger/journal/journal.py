@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from ledger.journal import cancelling
 from ledger.journal.embedded import EmbeddedLog
 from ledger.journal.errors import Overtaken, StoreRefused, TablesUnavailable
 from ledger.journal.leases import Leases, OwnLeases
@@ -21,7 +22,8 @@ from ledger.journal.store import StoreDirectory, log_of
 from ledger.journal.tables import Tables
 from ledger.journal.view import View
 
-_CATCH_UP_S_MAX = 30.0
+# How long a question waits for the tables, and after how long it looks whether anybody still waits for it.
+_CATCH_UP_S_MAX, _LOOK_S = 30.0, 0.25
 
 
 class Journal:
@@ -99,15 +101,22 @@ class Journal:
     def view(self, position: int = 0) -> View:
         """The book at ``position``, or at the newest one for 0.
 
-        Raises LookupError for a position beyond the book, TablesUnavailable where the tables lag too far behind.
+        Raises LookupError for a position beyond the book, TablesUnavailable where the tables lag too far behind, Cancelled.
         """
         end = self.log.refresh()
         if position < 0 or position > end:
             raise LookupError(f"position {position} is not in the book, which ends at {end}")
-        if not self.materialiser.wait_for(position or end, _CATCH_UP_S_MAX):
+        if not self._has_caught_up(position or end):
             trouble = self.materialiser.trouble or f"they are at position {self.materialiser.watermark} of {end}"
             raise TablesUnavailable(f"the tables are behind the log: {trouble}; try again")
         return View.at(self.tables.snapshot(), position or end)
+
+    def _has_caught_up(self, position: int) -> bool:
+        for _ in range(int(_CATCH_UP_S_MAX / _LOOK_S)):
+            cancelling.check()
+            if self.materialiser.wait_for(position, _LOOK_S):
+                return True
+        return False
 
     def _known(self) -> Known:
         found = View.at(self.tables.snapshot(), self.tables.watermark)

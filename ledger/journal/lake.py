@@ -66,6 +66,11 @@ class Lake(Protocol):
         ...
 
     @property
+    def catalog(self) -> str:
+        """The schema in which DuckLake's own tables stand."""
+        ...
+
+    @property
     def remedy(self) -> str:
         """What to do when the tables cannot be opened."""
         ...
@@ -112,6 +117,7 @@ class EmbeddedLake:
     is_shared = False
     # Nobody reads while it is compacted; the files of a crashed compaction are worth a moment.
     grace_s = 120
+    catalog = "main"
     remedy = "move the directory away while the ledger is down: the tables are made anew from the log"
 
     @property
@@ -178,6 +184,11 @@ class SharedLake:
     # As long as PostgreSQL lets a reader be idle in its transaction: nobody can still look for a file by then.
     grace_s = 900
     remedy = "see that PostgreSQL and S3 answer and let this user in, and start again"
+
+    @property
+    def catalog(self) -> str:
+        """The schema that it was given."""
+        return quoted_name(self.schema)
 
     def settings(self) -> list[str]:
         """How long S3 is waited for, and how much of a file is held while it is sent there."""
@@ -248,6 +259,11 @@ def from_json(text: str) -> Lake:
 def quoted(text: str) -> str:
     """As a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def quoted_name(name: str) -> str:
+    """As a name of SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _libpq(value: str) -> str:

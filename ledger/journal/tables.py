@@ -16,7 +16,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ledger.journal.cancelling import Cancelled, interruptible
 from ledger.journal.derive import TABLES
 from ledger.journal.errors import StoreRefused, TablesUnavailable
 from ledger.journal.gate import Gate
@@ -47,7 +48,13 @@ _OPTIONS = {
     "target_file_size": ("8MB", "8000000"),
     "parquet_version": ("2", "V2"),
     "parquet_compression": ("zstd", "zstd"),
+    # Batches are sorted when they come; sorting them by each other is worth it only once.
+    "sort_on_insert": ("false", "false"),
 }
+# How rows lie in a file that was merged of others. Whoever meters reads one series after the other, in the order of time.
+_SORTED = {"samples": "series_id ASC, time ASC"}
+# Rows of one part of an answer that is streamed.
+_STREAMED_ROWS = 1 << 18
 # Older files that nobody refers to are of no use any more.
 _ORPHANS_S = 3_600
 
@@ -78,18 +85,52 @@ class Snapshot:
     def query(
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
     ) -> pa.Table:
-        """Answer of one statement as an Arrow table; ``given`` are tables it may name. Raises TablesUnavailable."""
+        """Answer of one statement as an Arrow table; ``given`` are tables it may name. Raises TablesUnavailable, Cancelled."""
         with _translated(self._lake):
             for name, table in (given or {}).items():
                 self._cursor.register(name, table)
             try:
-                return self._cursor.execute(sql, list(parameters)).to_arrow_table()
-            except duckdb.Error:
+                with interruptible(self._cursor.interrupt):
+                    return self._cursor.execute(sql, list(parameters)).to_arrow_table()
+            except (duckdb.Error, Cancelled):
                 # An error ends the transaction; whoever can live with it may ask something else.
                 with suppress(duckdb.Error):
                     self._cursor.execute("ROLLBACK")
                 self._cursor.execute("BEGIN")
                 raise
+
+    def stream(
+        self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The same, a part at a time as it is read; meanwhile another thread may ask other questions. Raises what ``query`` raises."""
+        with _translated(self._lake), closing(self._cursor.cursor()) as cursor:
+            cursor.execute("USE book")
+            for name, table in (given or {}).items():
+                cursor.register(name, table)
+            with interruptible(cursor.interrupt):
+                parts = cursor.execute(sql, list(parameters)).to_arrow_reader(_STREAMED_ROWS)
+            while True:
+                with interruptible(cursor.interrupt):
+                    part = next(parts, None)
+                if part is None:
+                    return
+                yield part
+
+    def extents(self, name: str) -> pa.Table:
+        """How the rows of a table with times lie in files: start_us, end_us (inclusive) and rows of each. Raises TablesUnavailable.
+
+        Rows that are in no file yet are not told of.
+        """
+        catalog = f"__ducklake_metadata_book.{self._lake.catalog}"
+        # DuckLake 1.0, "Tables of the catalog": what is ended belongs to the past, and statistics are texts.
+        return self.query(
+            "SELECT epoch_us(min_value::TIMESTAMP) AS start_us, epoch_us(max_value::TIMESTAMP) AS end_us, record_count AS rows"  # noqa: S608
+            f" FROM {catalog}.ducklake_data_file JOIN {catalog}.ducklake_file_column_stats USING (data_file_id, table_id)"
+            f" JOIN {catalog}.ducklake_column USING (column_id, table_id) JOIN {catalog}.ducklake_table USING (table_id)"
+            " WHERE table_name = ? AND column_name = 'time' AND ducklake_data_file.end_snapshot IS NULL"
+            " ORDER BY start_us, end_us",
+            [name],
+        )
 
 
 class Tables:
@@ -206,6 +247,16 @@ class Tables:
         """Answer of one statement, as ``Snapshot.query`` gives it, from a snapshot of its own."""
         return self.snapshot().query(sql, parameters, given)
 
+    def stream(
+        self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Answer of one statement, as ``Snapshot.stream`` gives it, from a snapshot of its own."""
+        yield from self.snapshot().stream(sql, parameters, given)
+
+    def extents(self, name: str) -> pa.Table:
+        """How the rows of a table lie in files, as ``Snapshot.extents`` gives it."""
+        return self.snapshot().extents(name)
+
     def snapshot(self) -> Snapshot:
         """The tables as they stand now. Raises TablesUnavailable."""
         with _translated(self.lake):
@@ -266,6 +317,12 @@ def _create(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     for name, (value, shown) in _OPTIONS.items():
         if found.get(name) != shown:
             connection.execute(f"CALL book.set_option('{name}', '{value}')")
+    asked = (
+        f"SELECT count(*) FROM __ducklake_metadata_book.{lake.catalog}.ducklake_sort_info WHERE end_snapshot IS NULL"  # noqa: S608
+    )
+    if connection.execute(asked).fetchall() == [(0,)]:
+        for name, order in _SORTED.items():
+            connection.execute(f"ALTER TABLE {name} SET SORTED BY ({order})")
 
 
 @contextmanager

@@ -7,34 +7,20 @@ milliseconds before it has read a row. Answers are Arrow tables with times in UT
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 
-from ledger.journal import eventsums
+from ledger.journal.eventquestions import EventQuestions
+from ledger.journal.reader import Reader
 from ledger.journal.record import Head
 from ledger.journal.screening import KnownSeries
-from meterbook.wire.instants import HOUR_US, LATEST_US
-
-#: Markers that stand so close before a sample say something about it (``ledger.metering.increase``).
-MARKED_US = 2
-
-
-class Reader(Protocol):
-    """What answers a view's questions: the tables, or a snapshot of them."""
-
-    def query(
-        self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
-    ) -> pa.Table:
-        """Answer of one statement as an Arrow table; ``given`` are tables it may name."""
-        ...
+from meterbook.wire.instants import LATEST_US
 
 
 @dataclass(frozen=True)
-class View:
+class View(EventQuestions):
     """The book at ``position``; ``time_us`` is when that position was committed (0 for an empty book)."""
 
     tables: Reader = field(compare=False, repr=False)
@@ -69,99 +55,22 @@ class View:
             )
         )
 
-    def samples(self, series_ids: np.ndarray, start_us: int, end_us: int, *, ends: bool = False) -> pa.Table:
-        """Samples of the series in [start, end), with the one before and the one after of each series.
-
-        The markers of where a series ended, the only values that are NaN, are there too, and those that stand right before
-        the first and the last of these samples; with ``ends`` one of them may be the one before or after. Columns series_id,
-        time_us, value; by series, time and position, so that of two samples of one instant the one that was accepted first
-        comes first, and of two in one batch the lesser; but a marker comes last: where one reader of a series saw it end and
-        another read it, it was there.
-        """
-        return self.tables.query(
-            "WITH chosen AS (SELECT series_id, time, value, position FROM samples"
-            "  SEMI JOIN wanted USING (series_id) WHERE position <= $1),"
-            " after AS (SELECT series_id, min(time) AS time, arg_min(value, (time, isnan(value), position, value)) AS value FROM chosen"
-            "   WHERE time >= make_timestamp($3) AND ($4 OR NOT isnan(value)) GROUP BY series_id),"
-            " near AS (SELECT * FROM chosen WHERE time >= make_timestamp($2 - $5) AND time < make_timestamp($3)"
-            "   AND (isnan(value) OR time >= make_timestamp($2))"
-            "  UNION ALL SELECT series_id, max(time), arg_max(value, (time, NOT isnan(value), -position, -value)), 0 FROM chosen"
-            "   WHERE time < make_timestamp($2) AND ($4 OR NOT isnan(value)) GROUP BY series_id"
-            "  UNION ALL SELECT series_id, time, value, 0 FROM after"
-            "  UNION ALL SELECT chosen.* FROM chosen JOIN after ON chosen.series_id = after.series_id AND isnan(chosen.value)"
-            "   AND chosen.time >= make_timestamp($3) AND chosen.time < after.time"
-            "   AND chosen.time >= after.time - to_microseconds($5))"
-            " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time, isnan(value), position, value",
-            [self.position, start_us, end_us, ends, MARKED_US],
-            {"wanted": _ids(series_ids)},
-        )
-
-    def vouched(self, series_ids: np.ndarray, times_us: np.ndarray) -> pa.Table:
-        """Those of these samples (series_id, time_us) that an agent has given without a marker of its own right before it."""
-        return self.tables.query(
-            "WITH given AS (SELECT series_id, epoch_us(samples.time) AS time_us, isnan(value) AS is_end, agent FROM samples"
-            "  SEMI JOIN wanted USING (series_id) JOIN batches USING (position) WHERE position <= $1)"
-            " SELECT DISTINCT series_id, time_us FROM given AS here SEMI JOIN wanted USING (series_id, time_us)"
-            " WHERE NOT is_end AND NOT EXISTS (SELECT 1 FROM given AS mark WHERE mark.is_end AND mark.series_id = here.series_id"
-            "  AND mark.agent = here.agent AND mark.time_us IN (here.time_us - 1, here.time_us - 2))"
-            " ORDER BY series_id, time_us",
-            [self.position],
-            {"wanted": pa.table({"series_id": series_ids, "time_us": times_us})},
-        )
-
-    def fresh_samples(self, series_ids: np.ndarray, after: int, *, ends: bool = False) -> pa.Table:
-        """Per series with samples of a position beyond ``after``: first_us of those, previous_us of the one before.
-
-        Markers of where a series ended are samples here; with ``ends`` the one before may be one, too.
-        """
-        return self.tables.query(
-            "WITH chosen AS (SELECT series_id, epoch_us(time) AS time_us, position, isnan(value) AS is_end FROM samples"
-            "  SEMI JOIN wanted USING (series_id) WHERE position <= $1),"
-            " fresh AS (SELECT series_id, min(time_us) AS first_us FROM chosen WHERE position > $2 GROUP BY series_id)"
-            " SELECT series_id, any_value(first_us) AS first_us,"
-            "  max(time_us) FILTER (time_us < first_us AND ($3 OR NOT is_end)) AS previous_us"
-            " FROM chosen JOIN fresh USING (series_id) GROUP BY series_id ORDER BY series_id",
-            [self.position, after, ends],
-            {"wanted": _ids(series_ids)},
-        )
-
-    def events(
-        self,
-        event_type: str,
-        names: Sequence[str],
-        start_us: int,
-        end_us: int,
-        *,
-        step_us: int = HOUR_US,
-        by_value: bool = False,
-    ) -> pa.Table:
-        """What the events of a type in [start, end) add up to, by the step, with their properties ``names`` (see ``eventsums``)."""
-        question, more = eventsums.sql(names, step_us, by_value=by_value)
-        span = [self.position, start_us, end_us]
-        many = self._ask(eventsums.REPEATED, span)
-        return self.tables.query(question, [*span, event_type, *more], {"many": many})
-
-    def event_points(self, event_type: str, names: Sequence[str], start_us: int, end_us: int) -> pa.Table:
-        """The events of a type in [start, end), each once: origin, tenant, told (as of ``events``), time_us, value; by time."""
-        question, more = eventsums.points(names)
-        span = [self.position, start_us, end_us]
-        many = self._ask(eventsums.REPEATED, span)
-        return self.tables.query(question, [*span, event_type, *more], {"many": many})
-
-    def first_fresh_event(self, event_type: str, after: int) -> int | None:
-        """Time of the earliest event of a type with a position beyond ``after``."""
-        return self._one(
-            "SELECT min(epoch_us(time)) AS value FROM events WHERE type = ? AND position <= ? AND position > ?",
-            [event_type, self.position, after],
-        )
-
     def coverage(self, start_us: int, end_us: int) -> pa.Table:
         """Coverage records that meet [start, end): source, agent, start_us, end_us, status, reason; by source and time."""
         return self._ask(
             'SELECT source, agent, epoch_us(start) AS start_us, epoch_us("end") AS end_us, status, reason'
             " FROM coverage JOIN batches USING (position)"
-            ' WHERE position <= $1 AND epoch_us(start) < $3 AND epoch_us("end") > $2'
+            ' WHERE position <= $1 AND start < make_timestamp($3) AND "end" > make_timestamp($2)'
             ' ORDER BY source, start, "end", status, reason, agent',
+            [self.position, start_us, end_us],
+        )
+
+    def complete(self, start_us: int, end_us: int) -> pa.Table:
+        """The intervals wholly observed that meet [start, end): source, start_us, end_us; by source and time."""
+        return self._ask(
+            'SELECT source, epoch_us(start) AS start_us, epoch_us("end") AS end_us FROM coverage'
+            " WHERE status = 'complete' AND position <= $1 AND start < make_timestamp($3) AND \"end\" > make_timestamp($2)"
+            ' ORDER BY source, start, "end"',
             [self.position, start_us, end_us],
         )
 
@@ -201,6 +110,13 @@ class View:
         """Every version of every definition, in the order in which they were written."""
         return self._ask(
             "SELECT * FROM definitions WHERE position <= ? ORDER BY position, kind, name, version", [self.position]
+        )
+
+    def versions_of(self, kind: str) -> pa.Table:
+        """Every version of the definitions of a kind, in the order in which they were written."""
+        return self._ask(
+            "SELECT * FROM definitions WHERE kind = ? AND position <= ? ORDER BY position, name, version",
+            [kind, self.position],
         )
 
     def runs(self, meter: str) -> pa.Table:
@@ -278,7 +194,8 @@ class View:
         """Every tenant that a series or an event was ever given to, sorted."""
         found = self.tables.query(
             "SELECT tenant FROM series WHERE position <= $1 UNION SELECT tenant FROM events WHERE position <= $1"
-            " UNION SELECT tenant FROM entries WHERE position <= $1 ORDER BY tenant",
+            " UNION SELECT tenant FROM entries WHERE position <= $1"
+            " UNION SELECT tenant FROM amendments WHERE position <= $1 ORDER BY tenant",
             [self.position],
         )
         return list(found["tenant"].to_pylist())
@@ -307,6 +224,7 @@ class View:
         return self._one(
             "SELECT least((SELECT epoch_us(min(time)) FROM samples WHERE position <= $1),"
             " (SELECT epoch_us(min(time)) FROM events WHERE position <= $1),"
+            " (SELECT epoch_us(min(time)) FROM amendments WHERE position <= $1),"
             " (SELECT epoch_us(min(start)) FROM coverage WHERE position <= $1)) AS value",
             [self.position],
         )
@@ -322,7 +240,3 @@ class View:
         (row,) = self._ask(sql, parameters).to_pylist()
         value = row["value"]
         return None if value is None else int(value)
-
-
-def _ids(series_ids: np.ndarray) -> pa.Table:
-    return pa.table({"series_id": pa.array(series_ids, pa.int64())})

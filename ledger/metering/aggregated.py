@@ -6,14 +6,14 @@ them has the amount and the others have nothing, but are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ledger.metering.grid import Grid
-from ledger.metering.steps import Stepped
 from ledger.metering.subjects import Key
+from ledger.metering.sums import Sums
 
 #: (number of a resource or part, start of the window or step in microseconds)
 Cell = tuple[int, int]
@@ -78,15 +78,22 @@ def gathered(
     return list(places), amounts, behind
 
 
-def folded(stepped: Stepped, grid: Grid, parts: list[Part]) -> Aggregated:
+def folded(quantity: Mapping[Cell, int], grid: Grid, parts: list[Part]) -> Aggregated:
     """What steps add up to in the windows that they belong to; steps outside of the grid are left out. Groups are places of parts."""
-    inside = [cell for cell in stepped.quantity if grid.start_us <= cell[1] < grid.end_us]
+    inside = [cell for cell in quantity if grid.start_us <= cell[1] < grid.end_us]
     starts = grid.starts_of(np.array([at_us for _, at_us in inside], np.int64)).tolist()
-    quantity: dict[Cell, int] = {}
-    estimated: dict[Cell, int] = {}
+    found: dict[Cell, int] = {}
     for step, start_us in zip(inside, starts, strict=True):
         cell = (step[0], start_us)
-        quantity[cell] = quantity.get(cell, 0) + stepped.quantity[step]
-        if doubtful := stepped.estimated.get(step, 0):
-            estimated[cell] = estimated.get(cell, 0) + doubtful
-    return Aggregated(quantity, parts, estimated)
+        found[cell] = found.get(cell, 0) + quantity[step]
+    return Aggregated(found, parts)
+
+
+def summed_up(sums: Sums, grid: Grid, parts: Sequence[Part], estimated: Sums | None = None) -> Aggregated:
+    """The same for sums; where parts are equal, they are one."""
+    places: dict[Part, int] = {}
+    groups = np.array([places.setdefault(part, len(places)) for part in parts], np.int64)
+    cells = [
+        each.by(groups, grid.starts_of, grid.start_us, grid.end_us).cells() for each in (sums, estimated or Sums())
+    ]
+    return Aggregated(cells[0], list(places), cells[1])

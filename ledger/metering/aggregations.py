@@ -20,6 +20,7 @@ from ledger.metering.grid import Grid, floor_us
 from ledger.metering.held import held, present
 from ledger.metering.latest import last_known, latest
 from ledger.metering.mean import mean
+from ledger.metering.news import News, Reach
 from ledger.metering.percentile import percentile
 from ledger.metering.points import Points
 from ledger.metering.reach import events_reach, held_reach, series_reach
@@ -28,8 +29,6 @@ from ledger.metering.windows import Windows
 from meterbook.wire.instants import SECOND_US
 
 Aggregate = Callable[[View, Meter, Grid], Aggregated]
-#: How far back what came after a position reaches; None where it changes nothing.
-Reach = Callable[[View, Meter, int], int | None]
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,8 @@ class Aggregation:
 
     aggregate: Aggregate
     reach: Reach
+    #: The same for all resources of a key together, where that is cheaper.
+    by_key: Aggregate | None = None
 
 
 def _of_samples(kernel: Callable[[Points, Grid], Aggregated]) -> Aggregation:
@@ -95,11 +96,11 @@ def _held(view: View, meter: Meter, grid: Grid) -> Aggregated:
 
 
 _OF_METRICS = {
-    "increase": Aggregation(series.increased, series_reach),
+    "increase": Aggregation(series.increased, series_reach, series.increased_by_key),
     "rate": Aggregation(_per_second(series.increased), series_reach),
-    "integral": Aggregation(series.integrated, series_reach),
+    "integral": Aggregation(series.integrated, series_reach, series.integrated_by_key),
     "average": Aggregation(_per_second(series.integrated), series_reach),
-    "active": Aggregation(series.integrated, series_reach),
+    "active": Aggregation(series.integrated, series_reach, series.integrated_by_key),
     "min": _of_samples(least),
     "max": _of_samples(greatest),
     "mean": _of_samples(mean),
@@ -154,8 +155,7 @@ def buckets_of(meter: Meter, buckets: Buckets) -> Windows:
 def _whole(reach: Reach, buckets: Windows) -> Reach:
     """News of a bucket are news of all of it, which may belong to the window before."""
 
-    def reached(view: View, meter: Meter, after: int) -> int | None:
-        found = reach(view, meter, after)
-        return None if found is None else floor_us(buckets, found)
+    def reached(view: View, meter: Meter, after: int) -> list[News]:
+        return [replace(each, since_us=floor_us(buckets, each.since_us)) for each in reach(view, meter, after)]
 
     return reached

@@ -9,27 +9,32 @@ because it settles its windows: they need not be measured again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from ledger.directory.catalog import Catalog
 from ledger.directory.meter import Meter
 from ledger.directory.standing import catalog_of
+from ledger.journal.cancelling import checked
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
 from ledger.journal.quantity import from_decimal
 from ledger.journal.record import Kind, runs_chain
 from ledger.journal.view import View
 from ledger.metering.aggregations import aggregation_of
+from ledger.metering.closing import closing
 from ledger.metering.grid import ceil_us, floor_us
 from ledger.metering.measure import NOTHING, Amount, Measured, measure, windows_of
+from ledger.metering.news import Cause, News, causes_of
 from ledger.metering.subjects import Key
 from ledger.metering.windows import Windows
 from meterbook.ledger.v1 import journal_pb2
 
 Cell = tuple[Key, int]
 Added = tuple[Cell, Amount]
+#: Until when the windows of a meter are to be booked.
+Until = Callable[[View, Meter], int]
 
 #: Later than any hour.
 FOREVER_US = 1 << 62
@@ -71,19 +76,30 @@ def meter_versions(catalog: Catalog, name: str) -> list[MeterVersion]:
 def unbooked_from(view: View, version: MeterVersion) -> int | None:
     """The first window of the version that the entries of the view do not settle; None where nothing was ever seen.
 
-    Windows before it are exactly what the sums of their entries say. Only the last run counts: it began at the first one
-    that was unsettled then, and what an earlier one booked beyond its end has not been looked at since.
+    Windows before it are exactly what the sums of their entries say.
+    """
+    return _first(version, unsettled(view, version))
+
+
+def _first(version: MeterVersion, news: Sequence[News]) -> int | None:
+    return max(version.start_us, min(each.since_us for each in news)) if news else None
+
+
+def unsettled(view: View, version: MeterVersion) -> list[News]:
+    """Since which window the entries of the view do not settle those of the version, and why.
+
+    Only the last run counts: it began at the first window that was unsettled then, and what an earlier one booked beyond its end
+    has not been looked at since.
     """
     runs = [run for run in view.runs(version.name).to_pylist() if run["version"] == version.version]
     if runs:
-        read: int = runs[-1]["at_position"]
-        settled_us: int | None = runs[-1]["end_us"]
+        read, found = runs[-1]["at_position"], [News(runs[-1]["end_us"], "first")]
     else:
         # What an earlier version booked for these windows is superseded, also where this one measures nothing.
-        read, settled_us = 0, view.first_booked(version.name, version.start_us, version.end_us)
-    changed_us = aggregation_of(version.meter).reach(view, version.meter, read)
-    unsettled = [time_us for time_us in (settled_us, changed_us) if time_us is not None]
-    return max(version.start_us, floor_us(version.windows, min(unsettled))) if unsettled else None
+        first_us = view.first_booked(version.name, version.start_us, version.end_us)
+        read, found = 0, [] if first_us is None else [News(first_us, "meter")]
+    found += aggregation_of(version.meter).reach(view, version.meter, read)
+    return [replace(each, since_us=floor_us(version.windows, each.since_us)) for each in found]
 
 
 def booked(view: View, name: str, start_us: int, end_us: int) -> Measured:
@@ -92,7 +108,7 @@ def booked(view: View, name: str, start_us: int, end_us: int) -> Measured:
         (Key(row["tenant"], row["dimensions"]), row["hour_us"]): Amount(
             from_decimal(row["quantity"]), from_decimal(row["estimated"]), row["observed_us"], row["expected_us"]
         )
-        for row in view.booked(name, start_us, end_us).to_pylist()
+        for row in checked(view.booked(name, start_us, end_us).to_pylist())
     }
 
 
@@ -121,8 +137,9 @@ class Booker:
         with self._running:
             pass
 
-    def book(self, closed_us: int | None = None) -> tuple[int, int]:
-        """Book all windows that end by ``closed_us``, or all windows there are, the open one included.
+    def book(self, closed_us: int | None = None, until: Until | None = None) -> tuple[int, int]:
+        """Book all windows that end by ``closed_us``, or all windows there are, the open one included; of these, where ``until`` is
+        given, those that end by what it says of the meter.
 
         Gives the position of the last run and the number of entries. Raises JournalError, Overtaken among them.
         """
@@ -134,27 +151,38 @@ class Booker:
             for name in catalog.names("meter"):
                 chain = runs_chain(name)
                 head = self._journal.head(chain, view)
-                for run in _runs(view, catalog, name, closed_us):
+                for run in _runs(view, catalog, name, closed_us, until):
                     self._check_open()
                     head = self._journal.extend(Kind.RUN, chain, head, run.SerializeToString())
                     position, entries = head.position, entries + len(run.entries)
             return position or view.position, entries
+
+    def book_closed(self, now_us: int, lateness_us: int) -> tuple[int, int]:
+        """Book the windows that are closed at ``now_us`` (see ``closing``), and give what ``book`` gives; raises what it raises."""
+        return self.book(now_us, lambda view, meter: closing(view, meter, now_us, lateness_us).until_us)
 
     def _check_open(self) -> None:
         if self._closed:
             raise JournalError("the ledger is stopping; book again when it runs")
 
 
-def _runs(view: View, catalog: Catalog, name: str, closed_us: int | None) -> Iterator[journal_pb2.RunRecord]:
+def _runs(
+    view: View, catalog: Catalog, name: str, closed_us: int | None, until: Until | None
+) -> Iterator[journal_pb2.RunRecord]:
     for version in meter_versions(catalog, name):
-        start_us = unbooked_from(view, version)
+        news = unsettled(view, version)
+        start_us = _first(version, news)
         windows = version.windows
         now_us = ceil_us(windows, view.time_us) if closed_us is None else floor_us(windows, closed_us)
         end_us = min(version.end_us, now_us)
         if start_us is None or start_us >= end_us:
             continue
+        # Asked only here: most of the time there is no window that has ended and is not booked.
+        if until is not None and (end_us := min(end_us, floor_us(windows, until(view, version.meter)))) <= start_us:
+            continue
         measured = measure(view, version.meter, start_us, end_us)
         added = difference(measured, booked(view, name, start_us, end_us))
+        causes = _causes(view, version, news, end_us)
         for low_us, high_us, cells in _portions(added, start_us, end_us):
             yield journal_pb2.RunRecord(
                 meter=name,
@@ -163,7 +191,28 @@ def _runs(view: View, catalog: Catalog, name: str, closed_us: int | None) -> Ite
                 end_us=high_us,
                 at_position=view.position,
                 entries=[_entry(key, window_us, amount) for (key, window_us), amount in cells],
+                causes=[
+                    journal_pb2.Cause(
+                        kind=part.reason, name=part.name, count=part.count, start_us=part.start_us, end_us=part.end_us
+                    )
+                    for part in (each.within(low_us, high_us) for each in causes)
+                    if not part.is_empty
+                ],
             )
+
+
+def _causes(view: View, version: MeterVersion, news: Sequence[News], end_us: int) -> list[Cause]:
+    """Why the unsettled windows of the version before ``end_us`` are booked: for the first time, or else what came meanwhile."""
+    runs = view.runs(version.name).to_pylist()
+    own = [run for run in runs if run["version"] == version.version]
+    again_us = max((run["end_us"] for run in own or runs), default=version.start_us)
+    if own:
+        # Where an earlier run went on beyond the end of the last, nobody has looked since.
+        news = [replace(each, reason="late") if each.reason == "first" else each for each in news]
+    else:
+        news = [News(version.start_us, "meter")]
+    first = Cause("first", "", 1, max(again_us, version.start_us), end_us)
+    return [*causes_of(news, min(again_us, end_us)), first]
 
 
 def _portions(added: Measured, start_us: int, end_us: int) -> Iterator[tuple[int, int, list[Added]]]:

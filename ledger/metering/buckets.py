@@ -53,6 +53,12 @@ def aggregated(view: View, meter: Meter, grid: Grid) -> Aggregated:
     return attributed(quantity, estimated, resources, sources)
 
 
+def aggregated_by_key(view: View, meter: Meter, grid: Grid) -> Aggregated:
+    """The same sums; what resources of a key have may stand together."""
+    by_key = aggregation_of(meter).by_key
+    return aggregated(view, meter, grid) if meter.buckets is not None or by_key is None else by_key(view, meter, grid)
+
+
 def _begun(inner: Windows, start_us: int, end_us: int) -> int:
     """How many buckets begin in [start, end)."""
     return max(0, len(inner.edges(ceil_us(inner, start_us), end_us)) - 1)

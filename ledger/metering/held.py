@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ledger.metering.aggregated import Aggregated, Part, folded
+from ledger.metering.aggregated import Aggregated, Part, summed_up
 from ledger.metering.grid import Grid
-from ledger.metering.integral import Spans, weighed
+from ledger.metering.integral import weighed
 from ledger.metering.points import Points
+from ledger.metering.steps import Spans
+from ledger.metering.sums import Sums
 
 
 def held(points: Points, grid: Grid, now_us: int) -> Aggregated:
@@ -44,7 +46,9 @@ def _held(points: Points, until: np.ndarray, grid: Grid) -> Aggregated:
     parts = [Part(points.resources[group], points.sources[origin]) for group, origin in tellers.T.tolist()]
     order = np.flatnonzero(lasting)[np.argsort(places[lasting], kind="stable")]
     spans = Spans(places[order], begins[order], ends[order], points.whole[order], points.rest[order])
-    return folded(weighed(spans, grid.step_us), grid, parts)
+    sums = Sums()
+    weighed(spans, grid.step_us, sums)
+    return summed_up(sums.per_second(), grid, parts)
 
 
 def present(points: Points) -> Points:

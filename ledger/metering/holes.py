@@ -31,6 +31,11 @@ class Hole:
     agent: str
     outlook: str
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether anything of it is missing: another agent may have seen all of it."""
+        return self.outlook != _SEEN
+
 
 def holes(observation: Observation, source: str, start_us: int, end_us: int) -> list[Hole]:
     """The holes of a source in [start, end), by their beginning."""

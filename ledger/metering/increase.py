@@ -13,83 +13,117 @@ be billed; left out, every short-lived series would lose its beginning. It count
 and it belongs to the time since the later of the two. Otherwise it only sets the level to measure from. So it does where the marker
 of an end stands a microsecond before it: whoever read it could not tell whether the series had been there all the time, out of
 sight, because what is read or how it is named had changed. And any sample only sets the level where the marker stands two
-microseconds before it: meanwhile the series was counted under another name.
+microseconds before it: meanwhile the series was counted under another name (see ``marks``).
 
-A marker says what one reader knows. Where another has given the sample of the same instant without one, it has seen the series all the
-time, and the marker says nothing.
+Samples come in blocks, of each series in the order of time. What a series showed last is all that is kept of a block, and its first
+sample waits until the end, when it is known what came before all blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
-from ledger.journal.quantity import NANO
 from ledger.metering import nano
 from ledger.metering.grid import Grid
+from ledger.metering.marks import RENAMED, UNSEEN
 from ledger.metering.observation import Polls
-from ledger.metering.steps import Stepped, pieces, runs_of, steps_of
+from ledger.metering.steps import Spans, divided
+from ledger.metering.stream import Columns
 from ledger.metering.subjects import UNKNOWN_START, Subjects
+from ledger.metering.sums import Sums
 
-Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-#: How long before a sample the marker stands that says that the series was out of sight, or had another name.
-UNSEEN_US, RENAMED_US = 1, 2
+_NEVER_US = np.iinfo(np.int64).min
 
 
-@dataclass(frozen=True)
-class Sighted:
-    """When sources were polled; before samples of a place and time in ``unseen`` their series was out of sight, before those in
-    ``renamed`` it had another name.
+class _Shown(NamedTuple):
+    """What counters showed, as columns: when, as a float64, and as whole units and nano-units."""
+
+    times: np.ndarray
+    values: np.ndarray
+    whole: np.ndarray
+    rest: np.ndarray
+
+
+class Increase:
+    """Adds up what counters were increased by, in steps of a grid: ``sums``, and of ``estimated`` the part that is.
+
+    ``groups`` are the groups that it is added up by, told for each assignment of ``subjects``.
     """
 
-    polls: Polls
-    unseen: Collection[tuple[int, int]] = ()
-    renamed: Collection[tuple[int, int]] = ()
+    def __init__(self, subjects: Subjects, grid: Grid, groups: np.ndarray, max_gap_us: int) -> None:
+        self.sums, self.estimated = Sums(grid.step_us), Sums(grid.step_us)
+        self._subjects, self._grid, self._groups, self._max_gap_us = subjects, grid, groups, max_gap_us
+        self._times, self._values = np.full(len(subjects.ids), _NEVER_US), np.zeros(len(subjects.ids))
+        self._firsts: list[tuple[Columns, np.ndarray]] = []
 
+    def feed(self, block: Columns, said: np.ndarray | None) -> None:
+        """Take in a block without markers, of each instant one sample; ``said`` is what markers said of its rows."""
+        codes, times, values = block
+        if not len(codes):
+            return
+        heads = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
+        begun = codes[heads]
+        before = _Shown(np.empty_like(times), np.empty_like(values), *(np.empty_like(times) for _ in range(2)))
+        now = _Shown(times, values, *nano.split(values))
+        for column, earlier, kept in zip(now, before, self._shown(begun), strict=True):
+            earlier[1:], earlier[heads] = column[:-1], kept
+        last = np.append(heads[1:], len(codes)) - 1
+        self._times[begun], self._values[begun] = times[last], values[last]
 
-def increase(
-    samples: Columns,
-    subjects: Subjects,
-    sighted: Sighted,
-    max_gap_us: int,
-    grid: Grid,
-) -> Stepped:
-    """Increase per assignment and step of a grid.
+        first = heads[before.times[heads] == _NEVER_US]
+        if len(first):
+            marked = np.zeros(len(first), np.int8) if said is None else said[first]
+            self._firsts.append(((codes[first], times[first], values[first]), marked))
+        counts: np.ndarray | None = None
+        if len(first) or said is not None:
+            counts = np.ones(len(codes), bool) if said is None else said & RENAMED == 0
+            counts[first] = False
+        self._count(codes, before, now, counts)
 
-    ``samples`` are the place of the series in ``subjects.ids``, time in microseconds and float64 value, sorted by
-    the first two, no pair twice. A series whose first sample lies before the grid has samples before it that
-    were not fetched, or is not of interest there: it only sets the level.
-    """
-    codes, times, values = samples
-    if len(codes) == 0:
-        return Stepped()
-    whole, rest = nano.split(values)
-    first = np.concatenate(([True], codes[1:] != codes[:-1]))
-    begins = np.concatenate(([0], times[:-1]))
-    added_whole = np.concatenate(([0], np.diff(whole)))
-    added_rest = np.concatenate(([0], np.diff(rest)))
-    fresh = first | np.concatenate(([False], values[1:] < values[:-1]))
-    added_whole[fresh], added_rest[fresh] = whole[fresh], rest[fresh]
+    def finish(self, before: pa.Table, polls: Polls) -> None:
+        """Count the first samples, given those before all blocks (see ``samples.before``)."""
+        if not self._firsts:
+            return
+        rows = [np.concatenate(columns) for columns in zip(*(columns for columns, _ in self._firsts), strict=True)]
+        order = np.argsort(rows[0])
+        codes, times, values = (column[order] for column in rows)
+        said = np.concatenate([marked for _, marked in self._firsts])[order]
+        places = np.searchsorted(self._subjects.ids, before["series_id"].to_numpy())
+        self._times[:], self._values[:] = _NEVER_US, 0
+        self._times[places], self._values[places] = before["time_us"].to_numpy(), before["value"].to_numpy()
+        shown = self._shown(codes)
+        begins = shown.times
+        for place in np.flatnonzero((begins == _NEVER_US) & (times >= self._grid.start_us) & (said & UNSEEN == 0)):
+            since_us = beginning(self._subjects, polls, int(codes[place]), int(times[place]))
+            if since_us is not None:
+                begins[place] = since_us
+        now = _Shown(times, values, *nano.split(values))
+        self._count(codes, shown, now, (begins != _NEVER_US) & (said & RENAMED == 0))
 
-    counts = ~first
-    for place in np.flatnonzero(first & (times >= grid.start_us)):
-        code, first_us = int(codes[place]), int(times[place])
-        begin = None if (code, first_us) in sighted.unseen else beginning(subjects, sighted.polls, code, first_us)
-        if begin is not None:
-            counts[place], begins[place] = True, begin
-    for code, time_us in sighted.renamed:
-        first_place, last_place = np.searchsorted(codes, (code, code + 1))
-        place = first_place + int(np.searchsorted(times[first_place:last_place], time_us))
-        if place < last_place and times[place] == time_us:
-            counts[place] = False
+    def first_ids(self) -> np.ndarray:
+        """The series that any block had a sample of."""
+        codes = [columns[0] for columns, _ in self._firsts]
+        found: np.ndarray = self._subjects.ids[np.sort(np.concatenate(codes))] if codes else self._subjects.ids[:0]
+        return found
 
-    groups = subjects.assignments(codes, times)[counts]
-    begins, ends = begins[counts], times[counts]
-    spans = _Spans(groups, begins, ends, added_whole[counts], added_rest[counts], ends - begins > max_gap_us)
-    return _by_step(spans, grid)
+    def _shown(self, codes: np.ndarray) -> _Shown:
+        return _Shown(self._times[codes], self._values[codes], *nano.split(self._values[codes]))
+
+    def _count(self, codes: np.ndarray, before: _Shown, now: _Shown, counts: np.ndarray | None) -> None:
+        groups = self._groups[self._subjects.assignments(codes, now.times)]
+        whole, rest = now.whole - before.whole, now.rest - before.rest
+        fell = np.flatnonzero(now.values < before.values)
+        whole[fell], rest[fell] = now.whole[fell], now.rest[fell]
+        spans = Spans(groups, before.times, now.times, whole, rest)
+        if counts is not None:
+            spans = spans.chosen(counts)
+        late = spans.ends - spans.begins > self._max_gap_us
+        if late.any():
+            divided(spans.chosen(late), self._grid, self.estimated)
+        divided(spans, self._grid, self.sums)
 
 
 def beginning(subjects: Subjects, polls: Polls, code: int, first_us: int) -> int | None:
@@ -101,36 +135,3 @@ def beginning(subjects: Subjects, polls: Polls, code: int, first_us: int) -> int
     if before is None:
         return start if began_watched else None
     return max(before, start) if began_watched else before
-
-
-@dataclass(frozen=True)
-class _Spans:
-    """Amounts (whole units and nano-units) and the spans of time (begin, end] that they belong to."""
-
-    groups: np.ndarray
-    begins: np.ndarray
-    ends: np.ndarray
-    whole: np.ndarray
-    rest: np.ndarray
-    estimated: np.ndarray
-
-
-def _by_step(spans: _Spans, grid: Grid) -> Stepped:
-    found = Stepped()
-    step_us = grid.step_us
-    steps, last = steps_of(spans.begins, spans.ends, step_us)
-    within = steps == last
-    for doubtful in (False, True):
-        chosen = within & (spans.estimated == doubtful)
-        groups = spans.groups[chosen]
-        starts = runs_of(groups, steps[chosen])
-        cells = zip(groups[starts].tolist(), (steps[chosen][starts] * step_us).tolist(), strict=True)
-        for cell, amount in zip(cells, nano.sums(spans.whole[chosen], spans.rest[chosen], starts), strict=True):
-            found.add(cell, amount, doubtful)
-    for place in np.flatnonzero(~within):
-        group, doubtful = int(spans.groups[place]), bool(spans.estimated[place])
-        amount = int(spans.whole[place]) * NANO + int(spans.rest[place])
-        begin_us, end_us = int(spans.begins[place]), int(spans.ends[place])
-        for at_us, part in pieces(begin_us, end_us, amount, grid.start_us, grid.end_us, step_us):
-            found.add((group, at_us), part, doubtful)
-    return found

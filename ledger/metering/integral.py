@@ -3,56 +3,72 @@
 A gauge says what is, not what was added, so time that nobody looked at has no quantity: a value is held for ``max_gap`` at
 the most and the rest of a longer interval counts nothing, which the coverage shows. The last sample has
 nothing to be held until, and counts when the next one comes. Where a series ended, its marker (a NaN) holds nothing.
+
+Samples come in blocks, of each series in the order of time; what was read last of each is held until the next block tells of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+import pyarrow as pa
 
 from ledger.metering import nano
-from ledger.metering.increase import Columns
-from ledger.metering.steps import Stepped, runs_of, steps_of
+from ledger.metering.steps import Spans
+from ledger.metering.stream import Columns
 from ledger.metering.subjects import Subjects
-from meterbook.wire.instants import SECOND_US
+from ledger.metering.sums import Sums
+
+_NEVER_US = np.iinfo(np.int64).min
 
 
-@dataclass(frozen=True)
-class Spans:
-    """Values (whole units and nano-units) of groups, and the spans of time (begin, end] for which each is held."""
+class Integral:
+    """Adds up value x microseconds per assignment and step: ``sums``."""
 
-    groups: np.ndarray
-    begins: np.ndarray
-    ends: np.ndarray
-    whole: np.ndarray
-    rest: np.ndarray
+    def __init__(self, subjects: Subjects, step_us: int, max_gap_us: int) -> None:
+        self.sums = Sums(step_us)
+        self._subjects, self._step_us, self._max_gap_us = subjects, step_us, max_gap_us
+        self._times, self._values = np.full(len(subjects.ids), _NEVER_US), np.zeros(len(subjects.ids))
+        self._groups = np.zeros(len(subjects.ids), np.int64)
+
+    def begin(self, before: pa.Table) -> None:
+        """What there was before all blocks (see ``samples.before``)."""
+        ids, times, values = (column.to_numpy() for column in before.columns)
+        codes = np.searchsorted(self._subjects.ids, ids)
+        self._times[codes], self._values[codes] = times, values
+        self._groups[codes] = self._subjects.assignments(codes, times)
+
+    def feed(self, block: Columns) -> None:
+        """Take in a block, markers among it, of each instant one sample."""
+        codes, times, values = block
+        if not len(codes):
+            return
+        heads = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
+        begun = codes[heads]
+        groups = self._subjects.assignments(codes, times)
+        held = [np.empty_like(column) for column in (times, values, groups)]
+        for column, earlier, kept in zip(
+            (times, values, groups), held, (self._times, self._values, self._groups), strict=True
+        ):
+            earlier[1:], earlier[heads] = column[:-1], kept[begun]
+            kept[begun] = column[np.append(heads[1:], len(codes)) - 1]
+        lasting = (held[0] != _NEVER_US) & ~np.isnan(held[1])
+        begins, ends, shown = held[0][lasting], times[lasting], held[1][lasting]
+        spans = Spans(held[2][lasting], begins, np.minimum(ends, begins + self._max_gap_us), *nano.split(shown))
+        weighed(spans, self._step_us, self.sums)
 
 
-def integral(samples: Columns, subjects: Subjects, max_gap_us: int, step_us: int) -> Stepped:
-    """Value x seconds per assignment and step; ``samples`` as in ``increase``."""
-    codes, times, values = samples
-    same = (codes[1:] == codes[:-1]) & ~np.isnan(values[:-1])
-    begins = times[:-1][same]
-    ends = np.minimum(times[1:][same], begins + max_gap_us)
-    whole, rest = nano.split(values[:-1][same])
-    return weighed(Spans(subjects.assignments(codes, times)[:-1][same], begins, ends, whole, rest), step_us)
-
-
-def weighed(spans: Spans, step_us: int) -> Stepped:
-    """Value x seconds per group and step, which is an hour at most; ``spans`` by group, and within one by time."""
+def weighed(spans: Spans, step_us: int, sums: Sums) -> None:
+    """Add value x microseconds of each group and step, which is an hour at most; ``spans`` of a group do not overlap."""
     # A span that crosses steps becomes one span per step, all of the same value.
-    steps, last = steps_of(spans.begins, spans.ends, step_us)
-    repeats = last - steps + 1
-    rows = np.repeat(np.arange(len(spans.groups)), repeats)
-    steps = steps[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    weights = np.minimum(spans.ends[rows], (steps + 1) * step_us) - np.maximum(spans.begins[rows], steps * step_us)
-
-    found = Stepped()
-    groups = spans.groups[rows]
-    starts = runs_of(groups, steps)
-    totals = nano.weighted_sums(spans.whole[rows], spans.rest[rows], weights, starts)
-    cells = zip(groups[starts].tolist(), (steps[starts] * step_us).tolist(), strict=True)
-    for cell, total in zip(cells, totals, strict=True):
-        found.add(cell, nano.round_half_even(total, SECOND_US), estimated=False)
-    return found
+    last = (spans.ends - 1) // step_us
+    steps = np.minimum(spans.begins // step_us, last)
+    crossing = np.flatnonzero(steps != last)
+    groups, whole, rest = spans.groups, spans.whole, spans.rest
+    begins, ends = spans.begins, spans.ends
+    if len(crossing):
+        repeats = last - steps + 1
+        rows = np.repeat(np.arange(len(groups)), repeats)
+        steps = steps[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        groups, whole, rest = groups[rows], whole[rows], rest[rows]
+        begins, ends = np.maximum(begins[rows], steps * step_us), np.minimum(ends[rows], (steps + 1) * step_us)
+    sums.add_weighted(groups, steps * step_us, whole, rest, ends - begins)

@@ -15,7 +15,7 @@ from ledger.directory.making import Rounding
 from ledger.directory.meter import Meter
 from ledger.journal.view import View
 from ledger.metering.aggregated import Aggregated
-from ledger.metering.buckets import aggregated
+from ledger.metering.buckets import aggregated_by_key
 from ledger.metering.grid import Grid
 from ledger.metering.nano import round_half_even, rounded
 from ledger.metering.observation import Observation
@@ -63,38 +63,42 @@ def measure(view: View, meter: Meter, start_us: int, end_us: int) -> Measured:
 
 def measure_grid(view: View, meter: Meter, grid: Grid) -> Measured:
     """Amounts of the windows of a grid, which need not be those of the meter."""
-    found = aggregated(view, meter, grid)
+    found = aggregated_by_key(view, meter, grid)
     amounts = quantities(found, meter)
     if not amounts:
         return {}
-    sources: dict[tuple[Key, int], set[str]] = defaultdict(set)
+    observation = Observation(view, grid.start_us, grid.end_us)
+    # Of a window, each source behind a quantity is observed once, whatever parts it has told of.
+    behind: dict[tuple[Key, str], set[int]] = defaultdict(set)
     for place, start_us in found.quantity:
         part = found.parts[place]
-        sources[part.resource.key, start_us].add(part.source)
-    observation = Observation(view, grid.start_us, grid.end_us)
-    for (key, start_us), behind in sources.items():
-        for source in behind:
-            observed_us, expected_us = observation.window(source, *grid.within(start_us))
-            amounts[key, start_us] += Amount(0, 0, observed_us, expected_us)
-    return amounts
+        behind[part.resource.key, part.source].add(start_us)
+    observed: dict[tuple[Key, int], tuple[int, int]] = {}
+    for (key, source), starts in behind.items():
+        windows = [grid.within(start_us) for start_us in starts]
+        for start_us, now in zip(starts, observation.windows(source, windows), strict=True):
+            before = observed.get((key, start_us), (0, 0))
+            observed[key, start_us] = before[0] + now[0], before[1] + now[1]
+    return {cell: Amount(*amount, *observed[cell]) for cell, amount in amounts.items()}
 
 
-def quantities(found: Aggregated, meter: Meter) -> dict[tuple[Key, int], Amount]:
-    """What an aggregation gives, summed by key and window, in the unit of the meter; nothing is said of coverage."""
-    sums: dict[tuple[Key, int], Amount] = {}
-    for (place, start_us), quantity in found.quantity.items():
-        cell = (found.parts[place].resource.key, start_us)
-        sums[cell] = sums.get(cell, NOTHING) + Amount(quantity, found.estimated.get((place, start_us), 0))
+def quantities(found: Aggregated, meter: Meter) -> dict[tuple[Key, int], tuple[int, int]]:
+    """What an aggregation gives, summed by key and window, in the unit of the meter, and the estimated part; nothing of coverage."""
+    sums: dict[tuple[Key, int], tuple[int, int]] = {}
+    keys = [part.resource.key for part in found.parts]
+    for place_cell, quantity in found.quantity.items():
+        cell = (keys[place_cell[0]], place_cell[1])
+        before = sums.get(cell, (0, 0))
+        sums[cell] = before[0] + quantity, before[1] + found.estimated.get(place_cell, 0)
     factor = meter.factor
-    return {cell: _told(amount, factor, meter.rounding) for cell, amount in sums.items()}
+    if factor == 1 and meter.rounding == _EXACT:
+        return sums
+    return {
+        cell: (_told(pair[0], factor, meter.rounding), _told(pair[1], factor, meter.rounding))
+        for cell, pair in sums.items()
+    }
 
 
-def _told(amount: Amount, factor: Fraction, rounding: Rounding) -> Amount:
+def _told(nano: int, factor: Fraction, rounding: Rounding) -> int:
     """An amount in the unit, and with the digits, that the meter tells it in."""
-    if factor == 1 and rounding == _EXACT:
-        return amount
-    converted = (
-        round_half_even(nano * factor.numerator, factor.denominator) for nano in (amount.quantity, amount.estimated)
-    )
-    quantity, estimated = (rounded(nano, rounding) for nano in converted)
-    return Amount(quantity, estimated)
+    return rounded(round_half_even(nano * factor.numerator, factor.denominator), rounding)

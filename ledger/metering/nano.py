@@ -15,11 +15,14 @@ from ledger.directory.making import Rounding
 from ledger.journal.quantity import NANO
 
 _DIGITS = 9
+_MILLION = 10**6
 _LIMB_BITS = 31
 _LIMB_MASK = (1 << _LIMB_BITS) - 1
 _NANO = np.float64(NANO)
 _HALF = 0.5
 _INT64_END = 1 << 63
+#: Sums of whole units, high and low limb, and of nano-units: together (high * 2^31 + low) * 10^9 + rest nano-units.
+Limbs = tuple[np.ndarray, np.ndarray, np.ndarray]
 #: Cuts the 53 bits of a float64 into two halves (Veltkamp).
 _SPLITTER = np.float64((1 << 27) + 1)
 
@@ -29,6 +32,9 @@ def split(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Together they are the nearest number of nano-units, and of two equally near ones the even one.
     """
+    integral = values.astype(np.int64)
+    if (integral == values).all():
+        return integral, np.zeros_like(integral)
     whole = np.trunc(values)
     part = values - whole
     scaled = part * _NANO
@@ -61,29 +67,53 @@ def pairs(nanos: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(wholes, np.int64 if fits else object), np.array(rests, np.int64)
 
 
-def sums(whole: np.ndarray, nano: np.ndarray, starts: np.ndarray) -> list[int]:
-    """Nano-units of each group as Python integers; ``starts`` are the places at which the groups begin."""
-    if len(starts) == 0:
-        return []
-    # In 31-bit limbs, because two values near 2^62 are already more than an int64 holds.
-    high = np.add.reduceat(whole >> _LIMB_BITS, starts).tolist()
-    low = np.add.reduceat(whole & _LIMB_MASK, starts).tolist()
-    rest = np.add.reduceat(nano, starts).tolist()
-    return [((h << _LIMB_BITS) + m) * NANO + r for h, m, r in zip(high, low, rest, strict=True)]
+def limbs(whole: np.ndarray, nano: np.ndarray, starts: np.ndarray) -> Limbs:
+    """Sums of each run of rows, in limbs; ``starts`` are the places at which the runs begin, the first of them 0."""
+    rest = np.add.reduceat(nano, starts)
+    # Most are so small that not even all of them together need a second limb.
+    if max(-int(whole.min()), int(whole.max())) <= _INT64_END // (2 * len(whole)):
+        total = np.add.reduceat(whole, starts)
+        return total >> _LIMB_BITS, total & _LIMB_MASK, rest
+    return np.add.reduceat(whole >> _LIMB_BITS, starts), np.add.reduceat(whole & _LIMB_MASK, starts), rest
 
 
-def weighted_sums(whole: np.ndarray, nano: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> list[int]:
-    """Nano-units times weight of each group, as Python integers.
+def weighted_limbs(whole: np.ndarray, nano: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> Limbs:
+    """The same of amounts times weights.
 
-    ``weights`` are non-negative and add up to at most 2^32 in a group (an hour has 3.6 * 10^9 microseconds), so that
+    ``weights`` are non-negative and add up to at most 2^32 in a run (an hour has 3.6 * 10^9 microseconds), so that
     31-bit limbs of the values cannot overflow an int64 sum.
     """
-    if len(starts) == 0:
-        return []
-    high = np.add.reduceat((whole >> _LIMB_BITS) * weights, starts).tolist()
-    low = np.add.reduceat((whole & _LIMB_MASK) * weights, starts).tolist()
-    rest = np.add.reduceat(nano * weights, starts).tolist()
-    return [((h << _LIMB_BITS) + m) * NANO + r for h, m, r in zip(high, low, rest, strict=True)]
+    high = np.add.reduceat((whole >> _LIMB_BITS) * weights, starts)
+    low = np.add.reduceat((whole & _LIMB_MASK) * weights, starts)
+    return high, low, np.add.reduceat(nano * weights, starts)
+
+
+def sums(whole: np.ndarray, nano: np.ndarray, starts: np.ndarray) -> list[int]:
+    """Sums of each run of rows, if there are any, as Python integers in nano-units."""
+    return integers(*limbs(whole, nano, starts)) if len(starts) else []
+
+
+def per_million(high: np.ndarray, low: np.ndarray, rest: np.ndarray) -> Limbs:
+    """A millionth of each amount, rounded to nano-units, half to even."""
+    high, low = high + (low >> _LIMB_BITS), low & _LIMB_MASK
+    high, left = _divided(high)
+    low, left = _divided((left << _LIMB_BITS) + low)
+    rest, part = _divided(rest)
+    # What is added to it is even: a thousand nano-units for each unit that is left.
+    rest += (2 * part > _MILLION) | ((2 * part == _MILLION) & (rest & 1 == 1))
+    return high, low, left * (NANO // _MILLION) + rest
+
+
+def _divided(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Millions in it, and what is left; also of Python integers, of which NumPy has no divmod."""
+    millions = column // _MILLION
+    return millions, column - millions * _MILLION
+
+
+def integers(high: np.ndarray, low: np.ndarray, rest: np.ndarray) -> list[int]:
+    """Nano-units as Python integers."""
+    columns = (column.tolist() for column in (high, low, rest))
+    return [((h << _LIMB_BITS) + m) * NANO + r for h, m, r in zip(*columns, strict=True)]
 
 
 def round_half_even(numerator: int, denominator: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,9 @@ from meterbook.wire.instants import SECOND_US
 #: Intervals that may pass without word before a source counts as silent, and microseconds at least: one that has more to give, or was
 #: late for a tick, is told of for less than its interval now and then.
 PATIENCE, PATIENCE_US_MIN = 3, 60 * SECOND_US
+
+#: Whether a source is told of in time, has an agent that tells of nothing any more, or one that goes on without it.
+State = Literal["live", "silent", "ended"]
 
 
 class Polls:
@@ -52,11 +55,14 @@ class Polls:
 
 
 class Accounts:
-    """From when until when each source is expected to be observed, as a view tells it."""
+    """From when until when each source is expected to be observed, as a view tells it.
 
-    def __init__(self, view: View) -> None:
+    Silence is judged at ``now_us``, by default the time of the view: where nobody says anything any more, that stands still.
+    """
+
+    def __init__(self, view: View, now_us: int | None = None) -> None:
         self._accounts = {row["source"]: row for row in view.observation().to_pylist()}
-        self._now_us = view.time_us
+        self._now_us = view.time_us if now_us is None else max(now_us, view.time_us)
         self._agents: dict[str, int] = {}
         for account in self._accounts.values():
             self._agents[account["agent"]] = max(self._agents.get(account["agent"], EVER), account["last_us"])
@@ -75,25 +81,40 @@ class Accounts:
         account = self._accounts.get(source)
         if account is None:
             return None
+        return account["first_us"], self._now_us if self.state(source) == "silent" else account["last_us"]
+
+    def watermark(self, source: str) -> int | None:
+        """Until when a source is accounted for, well or badly: the end of its last record; None where it was never heard of."""
+        account = self._accounts.get(source)
+        return None if account is None else account["last_us"]
+
+    def state(self, source: str) -> State:
+        """How a source that was ever accounted for stands."""
+        account = self._accounts[source]
         last_us: int = account["last_us"]
         patience_us = max(PATIENCE * account["last_interval_us"], PATIENCE_US_MIN)
-        went_on = self._agents[account["agent"]] > last_us + patience_us
-        in_time = self._now_us <= last_us + patience_us
-        return account["first_us"], last_us if went_on or in_time else self._now_us
+        if self._agents[account["agent"]] > last_us + patience_us:
+            return "ended"
+        return "live" if self._now_us <= last_us + patience_us else "silent"
 
 
 class Observation:
-    """Observed and expected time of sources within [start, end), as a view tells it."""
+    """Observed and expected time of sources within [start, end), as a view tells it; ``now_us`` is that of ``accounts``."""
 
-    def __init__(self, view: View, start_us: int, end_us: int) -> None:
-        self.records = view.coverage(start_us, end_us)
-        self._accounts = Accounts(view)
+    def __init__(self, view: View, start_us: int, end_us: int, now_us: int | None = None) -> None:
+        self._view, self._span = view, (start_us, end_us)
+        self.accounts = Accounts(view, now_us)
         self._cells: dict[tuple[str, int, int], tuple[int, int]] = {}
+
+    @cached_property
+    def records(self) -> pa.Table:
+        """What is told of the time (see ``View.coverage``)."""
+        return self._view.coverage(*self._span)
 
     @property
     def sources(self) -> list[str]:
         """Every source that was ever accounted for."""
-        return self._accounts.sources
+        return self.accounts.sources
 
     def window(self, source: str, start_us: int, end_us: int) -> tuple[int, int]:
         """The same as ``between``, remembered: many quantities of a window stand on one source."""
@@ -104,7 +125,7 @@ class Observation:
 
     def between(self, source: str, start_us: int, end_us: int) -> tuple[int, int]:
         """(observed, expected) microseconds of a source in [start, end)."""
-        expected = self._accounts.expected(source)
+        expected = self.accounts.expected(source)
         if expected is None:
             return 0, 0
         start_us, end_us = max(start_us, expected[0]), min(end_us, expected[1])
@@ -113,9 +134,21 @@ class Observation:
         union = self._unions.get(source)
         return (0 if union is None else union.within(start_us, end_us)), end_us - start_us
 
+    def windows(self, source: str, windows: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The same for many windows of one source."""
+        expected = self.accounts.expected(source)
+        if expected is None:
+            return [(0, 0)] * len(windows)
+        spans = np.clip(np.array(windows, np.int64).reshape(-1, 2), *expected)
+        union = self._unions.get(source)
+        observed = (
+            np.zeros(len(spans), np.int64) if union is None else union.until(spans[:, 1]) - union.until(spans[:, 0])
+        )
+        return list(zip(observed.tolist(), (spans[:, 1] - spans[:, 0]).tolist(), strict=True))
+
     def silences(self, source: str, start_us: int, end_us: int) -> list[tuple[int, int]]:
         """The parts of [start, end) in which a source is expected to be observed, and of which no record tells anything."""
-        expected = self._accounts.expected(source)
+        expected = self.accounts.expected(source)
         if expected is None:
             return []
         start_us, end_us = max(start_us, expected[0]), min(end_us, expected[1])
@@ -126,7 +159,7 @@ class Observation:
 
     def agent(self, source: str) -> str:
         """Who was the last to account for a source."""
-        return self._accounts.agent(source)
+        return self.accounts.agent(source)
 
     def troubles(self, source: str) -> Sequence[Mapping[str, Any]]:
         """The records of a source that do not tell of an interval wholly observed, as rows of ``View.coverage``."""
@@ -141,7 +174,7 @@ class Observation:
 
     @cached_property
     def _unions(self) -> dict[str, _Union]:
-        return _unions(self.records.filter(pc.equal(self.records["status"], "complete")))
+        return _unions(self._view.complete(*self._span))
 
     @cached_property
     def _told(self) -> dict[str, _Union]:
@@ -161,20 +194,22 @@ class _Union:
 
     def within(self, start_us: int, end_us: int) -> int:
         """Length of the union in [start, end)."""
-        return self._until(end_us) - self._until(start_us)
+        before, after = self.until(np.array([start_us, end_us])).tolist()
+        return int(after - before)
+
+    def until(self, times_us: np.ndarray) -> np.ndarray:
+        """Length of the union before each time."""
+        places = np.searchsorted(self._starts, times_us)
+        # Before the first interval there is none that could reach beyond the time.
+        over = np.maximum(0, np.concatenate(([EVER], self._ends))[places] - times_us)
+        found: np.ndarray = self._before[places] - over
+        return found
 
     def missing(self, start_us: int, end_us: int) -> list[tuple[int, int]]:
         """The parts of [start, end) that are not in the union."""
         begins = np.concatenate(([start_us], np.maximum(self._ends, start_us)))
         ends = np.concatenate((np.minimum(self._starts, end_us), [end_us]))
         return [(begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True) if begin < end]
-
-    def _until(self, time_us: int) -> int:
-        place = int(np.searchsorted(self._starts, time_us))
-        if place == 0:
-            return 0
-        over = max(0, int(self._ends[place - 1]) - time_us)
-        return int(self._before[place]) - over
 
 
 def _unions(records: pa.Table) -> dict[str, _Union]:

@@ -18,7 +18,7 @@ import numpy as np
 from ledger.journal.quantity import NANO
 from ledger.metering.aggregated import Aggregated, Cell, Resource, attributed
 from ledger.metering.grid import Grid
-from ledger.metering.steps import runs_of
+from ledger.metering.sums import runs_of
 
 
 @dataclass(frozen=True)

@@ -1,74 +1,93 @@
 """How far back the news reaches: the earliest time whose metering may differ from what it was at an earlier position.
 
 Booking and answering both rest on it. What lies before is settled by the entries that stand; what lies after is measured
-again. So a time too early costs work, and a time too late would leave a wrong quantity in the book. There are four
+again. So a time too early costs work, and a time too late would leave a wrong quantity in the book. There are six
 kinds of news:
 
 * a sample, which changes everything since the sample before it, or since its series began;
 * a definition, by which a series has belonged to another tenant since some time;
+* a reassignment, by which an operator says the same of series and events, or takes it back;
+* an amendment of an event, which changes what follows from it, and from what it was before;
 * a coverage record, which says that a source was observed, and may thereby say when a series began;
 * silence, which only time tells: a source that is overdue was expected all the while.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.directory.meter import Meter
+from ledger.journal import samples
 from ledger.journal.view import View
 from ledger.metering.increase import beginning
+from ledger.metering.news import News, Reach, Reason
 from ledger.metering.observation import Accounts, Polls
-from ledger.metering.subjects import COUNTED, EVER, Subjects, reassigned, subjects
-from meterbook.wire.instants import SECOND_US
+from ledger.metering.reassigning import Standing, reassignments_of
+from ledger.metering.subjects import COUNTED, EVER, Subjects, reassigned, subjects, told_by
+from meterbook.wire.instants import LATEST_US, SECOND_US
 
 
-def series_reach(view: View, meter: Meter, after: int) -> int | None:
-    """How far back what came after a position reaches for a meter of series; None where it changes nothing."""
+def series_reach(view: View, meter: Meter, after: int) -> list[News]:
+    """How far back what came after a position reaches for a meter of series."""
     assert meter.source.metric is not None
-    definitions = view.series(meter.source.metric)
-    chosen = subjects(definitions, meter)
+    definitions, now = view.series(meter.source.metric), reassignments_of(view)
+    chosen = subjects(definitions, meter, now)
     counts = meter.aggregation in COUNTED
     polls = Polls(view) if counts else None
     # Another series of the resource may have been held until now for nothing, and is held until a fresh sample from now on.
     before_us = 0 if meter.per is None else meter.max_gap_s * SECOND_US
-    found = [time_us - before_us for time_us in _samples(view, chosen, polls, after)]
-    if after:
-        older = definitions.filter(pc.less_equal(definitions["position"], after))
-        if older.num_rows < definitions.num_rows:
-            found += _definitions(view, subjects(older, meter), chosen, polls)
-        found += _coverage(view, after, set(chosen.sources), counts)
-    return min(found, default=None)
+    found = [News(time_us - before_us, "late") for time_us in _samples(view, chosen, polls, after)]
+    if not after:
+        return found
+    found += _coverage(view, after, set(chosen.sources), counts)
+    then, middle = reassignments_of(view, after), chosen
+    changed = now.changed(then)
+    if changed:
+        middle = subjects(definitions, meter, then)
+        differing = reassigned(middle, chosen)
+        for name, standing in changed.items():
+            since = _about(definitions, standing, differing)
+            found += [News(us, "reassignment", name) for us in _handed_over(view, since, chosen, polls, meter)]
+    older = definitions.filter(pc.less_equal(definitions["position"], after))
+    if older.num_rows < definitions.num_rows:
+        since = reassigned(subjects(older, meter, then), middle)
+        found += [News(time_us, "late") for time_us in _handed_over(view, since, chosen, polls, meter)]
+    return found
 
 
-def held_reach(reach: Callable[[View, Meter, int], int | None]) -> Callable[[View, Meter, int], int | None]:
+def held_reach(reach: Reach) -> Reach:
     """The same for what holds until something else is told: time alone adds to it."""
 
-    def reached(view: View, meter: Meter, after: int) -> int | None:
-        found = reach(view, meter, after)
-        if not after:
-            return found
-        then_us = View.at(view.tables, after).time_us
-        return then_us if found is None else min(found, then_us)
+    def reached(view: View, meter: Meter, after: int) -> list[News]:
+        found = [*reach(view, meter, after)]
+        return [*found, News(View.at(view.tables, after).time_us, "time")] if after else found
 
     return reached
 
 
-def events_reach(view: View, meter: Meter, after: int) -> int | None:
+def events_reach(view: View, meter: Meter, after: int) -> list[News]:
     """The same for a meter of events."""
     assert meter.source.event is not None
     first = view.first_fresh_event(meter.source.event, after)
-    found = [] if first is None else [first]
-    if after:
-        found += _coverage(view, after, None, counts=False)
-    return min(found, default=None)
+    found = [] if first is None else [News(first, "late")]
+    if view.is_amended:
+        fresh = view.fresh_amendments(meter.source.event, after).to_pylist()
+        found += [News(row["first_us"], "amendment", f"{row['source']} {row['id']}") for row in fresh]
+    if not after:
+        return found
+    for name, standing in reassignments_of(view).changed(reassignments_of(view, after)).items():
+        for each in standing:
+            first = view.first_event(meter.source.event, each.rule.from_, each.start_us, min(each.end_us, LATEST_US))
+            found += [] if first is None else [News(first, "reassignment", name)]
+    return [*found, *_coverage(view, after, None, counts=False)]
 
 
 def _samples(view: View, chosen: Subjects, polls: Polls | None, after: int) -> Iterator[int]:
-    for row in view.fresh_samples(chosen.ids, after, ends=polls is None).to_pylist():
+    for row in samples.fresh(view, chosen.ids, after, ends=polls is None).to_pylist():
         # What was read at the full hour was used in the hour before.
         yield row["first_us"] - 1
         if row["previous_us"] is not None:
@@ -77,26 +96,52 @@ def _samples(view: View, chosen: Subjects, polls: Polls | None, after: int) -> I
             yield from _beginning(chosen, polls, row["series_id"], row["first_us"])
 
 
-def _definitions(view: View, before: Subjects, chosen: Subjects, polls: Polls | None) -> Iterator[int]:
-    ids, since_us = reassigned(before, chosen)
-    if since_us is None:
+def _about(definitions: pa.Table, standing: Collection[Standing], since: Mapping[int, int]) -> dict[int, int]:
+    """Those series of ``since`` that a reassignment is about, in what it was or in what it is."""
+    ids = pa.array(list(since), pa.int64())
+    rows = definitions.filter(pc.is_in(definitions["series_id"], ids)).to_pylist()
+    return {
+        row["series_id"]: since[row["series_id"]]
+        for row in rows
+        for names in [told_by(row["attributes"], row["labels"])]
+        if any(each.rule.matches(row["tenant"], row["source"], names) for each in standing)
+    }
+
+
+def _handed_over(
+    view: View, since: Mapping[int, int], chosen: Subjects, polls: Polls | None, meter: Meter
+) -> Iterator[int]:
+    """How far back it reaches that series belong to others since some times."""
+    if not since:
         return
+    since_us = min(since.values())
     yield since_us
-    if polls is None or since_us == EVER:
+    if since_us == EVER or (polls is None and meter.per is None):
         return
+    ids = np.array(sorted(since), np.int64)
+    if polls is None:
+        # Whatever told of the resource last before that was, or is now, followed by another reading.
+        names = {chosen.names[place] for place in chosen.first[np.searchsorted(chosen.ids, ids)].tolist()}
+        ids = chosen.ids[[chosen.names[place] in names for place in chosen.first[:-1].tolist()]]
     # What a counter shows at its first reading since then was added since the reading before.
-    around = view.samples(ids, since_us, since_us)
+    around = samples.near(view, ids, since_us, since_us)
     around = around.filter(pc.invert(pc.is_nan(around["value"])))
     seen: set[int] = set()
     for series_id, time_us in zip(around["series_id"].to_pylist(), around["time_us"].to_pylist(), strict=True):
         yield time_us - 1
-        if series_id not in seen and time_us >= since_us:
+        if polls is not None and series_id not in seen and time_us >= since_us:
             yield from _beginning(chosen, polls, series_id, time_us)
         seen.add(series_id)
 
 
-def _coverage(view: View, after: int, sources: Collection[str] | None, counts: bool) -> Iterator[int]:
+def _coverage(view: View, after: int, sources: Collection[str] | None, counts: bool) -> list[News]:
     """``sources`` None means all of them; with ``counts`` for what first samples count from, too."""
+    # Where nobody has told anything it is silence.
+    reason: Reason = "late" if view.fresh_coverage(after).num_rows else "time"
+    return [News(time_us, reason) for time_us in _observed(view, after, sources, counts)]
+
+
+def _observed(view: View, after: int, sources: Collection[str] | None, counts: bool) -> Iterator[int]:
     then, now = Accounts(View.at(view.tables, after)), Accounts(view)
     for source in now.sources:
         new, old = now.expected(source), then.expected(source)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
+import pyarrow as pa
 
 from ledger.directory.meter import Meter
+from ledger.journal import samples
+from ledger.journal.samples import MARKED_US
 from ledger.journal.view import View
 from ledger.metering import nano
-from ledger.metering.aggregated import Aggregated, Part, Resource, folded
+from ledger.metering.aggregated import Aggregated, Part, Resource, summed_up
+from ledger.metering.approximate import approximated, met_once
 from ledger.metering.grid import Grid
 from ledger.metering.held import held_until_told, present
-from ledger.metering.increase import RENAMED_US, UNSEEN_US, Columns, Sighted, increase
-from ledger.metering.integral import integral
+from ledger.metering.increase import Increase
+from ledger.metering.integral import Integral
 from ledger.metering.latest import latest
+from ledger.metering.marks import Marks
 from ledger.metering.observation import Polls
 from ledger.metering.points import Points, numbered
+from ledger.metering.reassigning import reassignments_of
+from ledger.metering.stream import Columns, blocks
 from ledger.metering.subjects import Subjects, subjects
 from ledger.metering.unique import by_value, unique
 from meterbook.wire.instants import SECOND_US
@@ -22,43 +31,68 @@ from meterbook.wire.instants import SECOND_US
 
 def increased(view: View, meter: Meter, grid: Grid) -> Aggregated:
     """What counters were increased by (see ``increase``)."""
-    chosen = read_by(view, meter)
-    codes, times, values = _samples(view, chosen, grid)
-    is_end = np.isnan(values)
-    unseen, renamed = (
-        set(zip(codes[is_end].tolist(), (times[is_end] + before_us).tolist(), strict=True))
-        for before_us in (UNSEEN_US, RENAMED_US)
-    )
-    if is_end.any():
-        vouched = _vouched(view, chosen, unseen | renamed)
-        unseen, renamed = unseen - vouched, renamed - vouched
-    samples = _distinct((codes[~is_end], times[~is_end], values[~is_end]))
-    sighted = Sighted(Polls(view), unseen, renamed)
-    found = increase(samples, chosen, sighted, meter.max_gap_s * SECOND_US, grid)
-    return folded(found, grid, _parts(chosen))
+    return _increased(view, meter, grid, _parts)
+
+
+def increased_by_key(view: View, meter: Meter, grid: Grid) -> Aggregated:
+    """The same for all resources of a key together, as far as one source tells of them."""
+    return _increased(view, meter, grid, _parts_of_keys)
 
 
 def integrated(view: View, meter: Meter, grid: Grid) -> Aggregated:
     """Value x seconds of gauges (see ``integral``); of ``active`` ones the seconds in which they were not 0."""
+    return _integrated(view, meter, grid, _parts)
+
+
+def integrated_by_key(view: View, meter: Meter, grid: Grid) -> Aggregated:
+    """The same for all resources of a key together, as far as one source tells of them."""
+    return _integrated(view, meter, grid, _parts_of_keys)
+
+
+def _increased(view: View, meter: Meter, grid: Grid, parts_of: Callable[[Subjects], list[Part]]) -> Aggregated:
+    chosen = read_by(view, meter)
+    places: dict[Part, int] = {}
+    groups = np.array([places.setdefault(part, len(places)) for part in parts_of(chosen)], np.int64)
+    found = Increase(chosen, grid, groups, meter.max_gap_s * SECOND_US)
+    marks = Marks(view, chosen.ids)
+    # Markers right before the grid say something of what is first in it.
+    for block in _blocks(view, chosen, grid.start_us - MARKED_US, grid.end_us, ends=False):
+        said = marks.said(*block)
+        kept = _distinct(block, ends=False) & (block[1] >= grid.start_us)
+        codes, times, values = (column[kept] for column in block)
+        found.feed((codes, times, values), None if said is None else said[kept])
+    first_ids = found.first_ids()
+    before = samples.before(view, first_ids, np.full(len(first_ids), grid.start_us))
+    found.finish(before, Polls(view))
+    return summed_up(found.sums, grid, list(places), found.estimated)
+
+
+def _integrated(view: View, meter: Meter, grid: Grid, parts_of: Callable[[Subjects], list[Part]]) -> Aggregated:
+    is_active = meter.aggregation == "active"
     if meter.per is not None:
         # Whichever series tells of a resource, it has one value at a time.
         points = sampled(view, meter, grid)
-        told = present(points) if meter.aggregation == "active" else points
-        return held_until_told(told, grid, meter.max_gap_s * SECOND_US)
+        return held_until_told(present(points) if is_active else points, grid, meter.max_gap_s * SECOND_US)
     chosen = read_by(view, meter)
-    codes, times, values = _distinct(_samples(view, chosen, grid, ends=True))
-    if meter.aggregation == "active":
-        values = np.where(np.isnan(values), values, (values != 0).astype(np.float64))
-    found = integral((codes, times, values), chosen, meter.max_gap_s * SECOND_US, grid.step_us)
-    return folded(found, grid, _parts(chosen))
+    found = Integral(chosen, grid.step_us, meter.max_gap_s * SECOND_US)
+    # What was read longer ago is held no more.
+    since_us = grid.start_us - meter.max_gap_s * SECOND_US
+    found.begin(samples.before(view, chosen.ids, np.full(len(chosen.ids), grid.start_us), since_us, ends=True))
+    for block in _blocks(view, chosen, grid.start_us, grid.end_us, ends=True):
+        kept = _distinct(block, ends=True)
+        codes, times, values = (column[kept] for column in block)
+        if is_active:
+            values = np.where(np.isnan(values), values, (values != 0).astype(np.float64))
+        found.feed((codes, times, values))
+    return summed_up(found.sums.per_second(), grid, parts_of(chosen))
 
 
 def sampled(view: View, meter: Meter, grid: Grid) -> Points:
     """Samples of gauges as points: those of the grid, and of each series the one before and the one after."""
     chosen = read_by(view, meter)
-    codes, times, values = _distinct(_samples(view, chosen, grid))
-    there = ~np.isnan(values)
-    codes, times, values = codes[there], times[there], values[there]
+    columns = _columns(chosen, samples.near(view, chosen.ids, grid.start_us, grid.end_us))
+    kept = _distinct(columns, ends=False)
+    codes, times, values = (column[kept] for column in columns)
     assigned = _parts(chosen)
     places: dict[Resource, int] = {}
     of = np.array([places.setdefault(part.resource, len(places)) for part in assigned], np.int64)
@@ -72,39 +106,43 @@ def sampled(view: View, meter: Meter, grid: Grid) -> Points:
 
 def seen(view: View, meter: Meter, grid: Grid) -> Aggregated:
     """How many different values a label has, of series that were read."""
-    return unique(latest(sampled(view, by_value(meter), grid), grid))
+    found = latest(sampled(view, by_value(meter), grid), grid)
+    return approximated([met_once(view, found, meter)], grid) if meter.approximate else unique(found)
 
 
 def read_by(view: View, meter: Meter) -> Subjects:
     """The series that a meter of a metric reads."""
     assert meter.source.metric is not None
-    return subjects(view.series(meter.source.metric), meter)
+    return subjects(view.series(meter.source.metric), meter, reassignments_of(view))
 
 
-def _samples(view: View, chosen: Subjects, grid: Grid, *, ends: bool = False) -> Columns:
-    """Samples as columns; ``ends`` as in :meth:`View.samples`."""
-    table = view.samples(chosen.ids, grid.start_us, grid.end_us, ends=ends)
-    codes = np.searchsorted(chosen.ids, table["series_id"].to_numpy())
-    return codes, table["time_us"].to_numpy(), table["value"].to_numpy()
+def _blocks(view: View, chosen: Subjects, start_us: int, end_us: int, *, ends: bool) -> Iterator[Columns]:
+    """The samples of [start, end) in blocks, and at last the one after of each series; ``ends`` as in ``samples.after``."""
+    yield from blocks(view, chosen.ids, start_us, end_us)
+    yield _columns(chosen, samples.after(view, chosen.ids, end_us, ends=ends))
 
 
-def _distinct(samples: Columns) -> Columns:
-    """Of two samples of one instant only the first accepted."""
-    codes, times, values = samples
+def _columns(chosen: Subjects, table: pa.Table) -> Columns:
+    ids, times, values = (column.to_numpy() for column in table.columns)
+    return np.searchsorted(chosen.ids, ids), times, values
+
+
+def _distinct(columns: Columns, *, ends: bool) -> np.ndarray:
+    """Of two samples of one instant only the first; markers are there with ``ends`` only. Gives a mask."""
+    codes, times, values = columns
+    kept = np.ones(len(codes), bool) if ends else ~np.isnan(values)
+    # A marker comes last.
     again = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
-    kept = np.concatenate((np.ones(min(1, len(codes)), dtype=bool), ~again))
-    return codes[kept], times[kept], values[kept]
-
-
-def _vouched(view: View, chosen: Subjects, marked: set[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Those samples, by place and time, that somebody has given without a marker of its own."""
-    codes, times = (np.array(column, np.int64) for column in zip(*sorted(marked), strict=True))
-    found = view.vouched(chosen.ids[codes], times)
-    ids, times = found["series_id"].to_numpy(), found["time_us"].to_numpy()
-    return set(zip(np.searchsorted(chosen.ids, ids).tolist(), times.tolist(), strict=True))
+    kept[1:] &= ~again
+    return kept
 
 
 def _parts(chosen: Subjects) -> list[Part]:
     """Every assignment as a part of its resource."""
     owners = zip(chosen.keys, chosen.names, strict=True)
     return [Part(Resource(*owner), chosen.source_of(place)) for place, owner in enumerate(owners)]
+
+
+def _parts_of_keys(chosen: Subjects) -> list[Part]:
+    """Every assignment as a part of all that its key has."""
+    return [Part(Resource(key, ""), chosen.source_of(place)) for place, key in enumerate(chosen.keys)]

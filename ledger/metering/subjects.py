@@ -4,21 +4,25 @@ A series is defined again when its tenant changes, so each series has one or mor
 time. What a counter added belongs to the assignment in force when it was read, a gauge's value to the one in force when
 it was read; the group of a span is therefore the number of an assignment, and everything about the group (tenant,
 dimensions, source) is looked up once. A definition that repeats what was in force already makes no assignment:
-agents define their series again whenever they begin a new epoch.
+agents define their series again whenever they begin a new epoch. What operators have reassigned since (see ``reassigning``) makes
+assignments as well.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from ledger.directory.matching import holds
 from ledger.directory.meter import Meter
+from ledger.journal.cancelling import checked
+from ledger.metering.reassigning import NEVER_US, NONE, Reassignments
 from meterbook.wire.series import canonical_json
 
 #: Where a series does not say when its incarnation began.
@@ -31,12 +35,21 @@ NAMELESS = "{}"
 EVER = -(1 << 62)
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """To whom usage belongs, and under which dimensions (canonical JSON)."""
 
     tenant: str
     dimensions: str
+
+
+class _Told(NamedTuple):
+    """What was told of a series for the time since ``since_us``; ``names`` are its labels and attributes."""
+
+    since_us: int
+    key: Key
+    name: str
+    source: str
+    names: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -79,47 +92,66 @@ class Subjects:
         return list(zip(self.since_us[low:high].tolist(), self.keys[low:high], strict=True))
 
 
-def subjects(definitions: pa.Table, meter: Meter) -> Subjects:
-    """The series among ``definitions`` (see ``View.series``) that ``meter`` reads: right kind, filter matched."""
+def subjects(definitions: pa.Table, meter: Meter, reassignments: Reassignments = NONE) -> Subjects:
+    """The series among ``definitions`` (see ``View.series``) that ``meter`` reads: right kind, filter matched.
+
+    Whose they are is what was told of them, unless a reassignment says otherwise.
+    """
     kind = "counter" if meter.aggregation in COUNTED else "gauge"
     ids: list[int] = []
     sources: list[str] = []
     starts: list[int] = []
-    first: list[int] = []
-    since: list[int] = []
-    keys: list[Key] = []
-    names: list[str] = []
-    for row in definitions.to_pylist():
+    told: list[list[_Told]] = []
+    for row in checked(definitions.to_pylist()):
         if row["kind"] != kind:
             continue
-        told = told_by(row["attributes"], row["labels"])
-        dimensions = dimensions_of(meter, told)
+        names = told_by(row["attributes"], row["labels"])
+        dimensions = dimensions_of(meter, names)
         if dimensions is None:
             continue
         if not ids or ids[-1] != row["series_id"]:
             ids.append(row["series_id"])
             sources.append(row["source"])
             starts.append(UNKNOWN_START if row["start_us"] is None else row["start_us"])
-            first.append(len(keys))
-        elif since[-1] == row["since_us"]:
+            told.append([])
+        elif told[-1][-1].since_us == row["since_us"]:
             # Said again for the same time: the later definition corrects the earlier.
-            since.pop()
-            keys.pop()
-            names.pop()
-        key, name = Key(row["tenant"], dimensions), resource_of(meter, told, row["series_id"])
-        if len(keys) == first[-1] or (keys[-1], names[-1]) != (key, name):
-            since.append(row["since_us"])
-            keys.append(key)
-            names.append(name)
-    first.append(len(keys))
-    as_int64 = [np.array(column, dtype=np.int64) for column in (ids, starts, first, since)]
-    return Subjects(as_int64[0], sources, as_int64[1], as_int64[2], as_int64[3], keys, names)
-
-
-def reassigned(before: Subjects, after: Subjects) -> tuple[np.ndarray, int | None]:
-    """The series of both whose assignments differ, and the earliest time at which they do (EVER: all of the time)."""
-    ids: list[int] = []
+            told[-1].pop()
+        key, name = Key(row["tenant"], dimensions), resource_of(meter, names, row["series_id"])
+        told[-1].append(_Told(row["since_us"], key, name, row["source"], names if reassignments.standing else {}))
+    # A counter's reading at the very moment tells of the time before it.
+    late_us = 1 if kind == "counter" else 0
     since: list[int] = []
+    owners: list[tuple[Key, str]] = []
+    first = [0]
+    for each in told:
+        for since_us, key, name in _owners(each, reassignments, late_us):
+            if len(owners) == first[-1] or owners[-1] != (key, name):
+                since.append(since_us)
+                owners.append((key, name))
+        first.append(len(owners))
+    as_int64 = [np.array(column, dtype=np.int64) for column in (ids, starts, first, since)]
+    keys, resources = [key for key, _ in owners], [name for _, name in owners]
+    return Subjects(as_int64[0], sources, as_int64[1], as_int64[2], as_int64[3], keys, resources)
+
+
+def _owners(told: Sequence[_Told], reassignments: Reassignments, late_us: int) -> Iterator[tuple[int, Key, str]]:
+    """Since when a series is whose, of which this was told, in the order of ``since_us``."""
+    ends_us = [*(each.since_us for each in told[1:]), NEVER_US]
+    for place, (each, end_us) in enumerate(zip(told, ends_us, strict=True)):
+        if not reassignments.standing:
+            yield each.since_us, each.key, each.name
+            continue
+        # What was told first holds for the time before it, too.
+        start_us = each.since_us if place else EVER
+        span_us = start_us - late_us, end_us - late_us
+        for since_us, tenant in reassignments.owners(each.key.tenant, each.source, each.names, *span_us):
+            yield since_us + late_us, Key(tenant, each.key.dimensions), each.name
+
+
+def reassigned(before: Subjects, after: Subjects) -> dict[int, int]:
+    """The series of both whose assignments differ, and the earliest time at which they do (EVER: all of the time)."""
+    found: dict[int, int] = {}
     places = {series_id: code for code, series_id in enumerate(after.ids.tolist())}
     for code, series_id in enumerate(before.ids.tolist()):
         there = places.get(series_id)
@@ -127,12 +159,10 @@ def reassigned(before: Subjects, after: Subjects) -> tuple[np.ndarray, int | Non
             continue
         old, new = before.history(code), after.history(there)
         if [key for _, key in old[:1]] != [key for _, key in new[:1]]:
-            ids.append(series_id)
-            since.append(EVER)
+            found[series_id] = EVER
         elif differing := [pair for pair in zip_longest(old[1:], new[1:]) if pair[0] != pair[1]]:
-            ids.append(series_id)
-            since.append(min(step[0] for step in differing[0] if step is not None))
-    return np.array(ids, dtype=np.int64), min(since, default=None)
+            found[series_id] = min(step[0] for step in differing[0] if step is not None)
+    return found
 
 
 def told_by(*documents: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """How many different values a label or property has: one for each that was seen in the window, exactly.
 
-A value makes a resource of its own, so there is one unit of every resource that is there; what has no such label is nobody.
+A value makes a resource of its own, so there is one unit of every resource that is there; what has no such label is nobody. Where a
+meter is content with about how many there are, see ``approximate``.
 """
 
 from __future__ import annotations

@@ -6,11 +6,14 @@ and may be wrong, so nothing here is believed: who makes a proof checks that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import pyarrow as pa
+
+from ledger.journal.reader import Reader
 from ledger.journal.record import Kind
-from ledger.journal.view import Reader
 from ledger.proof.errors import TablesDiffer
 from meterbook.proof.leaf import leaf_data
 from meterbook.proof.merkle import leaf_hash
@@ -47,18 +50,7 @@ class TableHashes:
             [start + 1, end],
         ).to_pylist()
         self._times.update((row["position"], row["time_us"]) for row in rows)
-        return [
-            leaf_hash(
-                leaf_data(
-                    Kind[row["kind"].upper()],
-                    row["time_us"],
-                    row["chain"],
-                    row["sequence"],
-                    bytes.fromhex(row["hash"]),
-                )
-            )
-            for row in rows
-        ]
+        return [_leaf(row) for row in rows]
 
     def _tiles(self, level: int, start: int, end: int) -> list[bytes]:
         found = self._reader.query(
@@ -66,6 +58,21 @@ class TableHashes:
             [level, (start + 1) << level, end << level],
         )
         return [bytes.fromhex(each) for each in found["hash"].to_pylist()]
+
+
+def leaves_at(reader: Reader, positions: Sequence[int]) -> dict[int, bytes]:
+    """The hashes of the leaves at some positions. Raises TablesDiffer, TablesUnavailable."""
+    with differing():
+        rows = reader.query(
+            "SELECT kind, chain, sequence, hash, epoch_us(time) AS time_us, position FROM records SEMI JOIN wanted USING (position)",
+            given={"wanted": pa.table({"position": pa.array(positions, pa.int64())})},
+        ).to_pylist()
+        return {row["position"]: _leaf(row) for row in rows}
+
+
+def _leaf(row: Mapping[str, Any]) -> bytes:
+    kind, digest = Kind[row["kind"].upper()], bytes.fromhex(row["hash"])
+    return leaf_hash(leaf_data(kind, row["time_us"], row["chain"], row["sequence"], digest))
 
 
 @contextmanager

@@ -52,6 +52,20 @@ class Proofs:
             verify_inclusion(facts.leaf_hash(), position - 1, signed.size, path, signed.checkpoint.root)
         return make_bundle(facts, position, path, signed.note), position, signed
 
+    def leaf(self, position: int, as_of: int = 0) -> tuple[bytes, list[bytes], Signed]:
+        """The leaf hash of a record, the path from it to the root of a checkpoint, and that."""
+        signed = self.checkpoint(as_of)
+        if not 0 < position <= signed.size:
+            raise NoSuchProof(
+                f"position: {position} is not in the tree of {signed.size} records; give one from 1 to {signed.size}"
+            )
+        hashes = TableHashes(self._journal.view(signed.size).tables)
+        with differing():
+            (leaf,) = hashes(0, position - 1, position)
+            path = inclusion_path(position - 1, signed.size, Tiles(signed.size, hashes))
+            verify_inclusion(leaf, position - 1, signed.size, path, signed.checkpoint.root)
+        return leaf, path, signed
+
     def consistency(self, old_size: int, new_size: int = 0) -> tuple[list[bytes], int]:
         """The path from a tree to a newer one, and the size of that; the newest for 0."""
         newest = self._checkpoints.newest(max(old_size, new_size))

@@ -2,5 +2,6 @@
 
 Reading order: ``questions`` (positions, ranges and what a bad question is told), ``scope`` (what the
 callers see who may not see all), ``usage``, ``money`` (cost, margin,
-invoices), ``standing`` (agents, coverage, dead letters, definitions), ``verify``; ``applying`` is the one that writes.
+invoices), ``standing`` (agents, coverage, dead letters, definitions), ``verify``; ``event``
+and ``correcting`` (what was corrected). ``applying`` and ``amending`` write.
 """

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ledger.costing.bills import Bill, bills
-from ledger.costing.charges import ChargeSum, NoSuchColumn, charge_sums
+from ledger.costing.charges import ChargeSum, charge_sums
+from ledger.costing.columns import NoSuchColumn
 from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
 from ledger.query.questions import BadQuestion, Book, instant, suggestion

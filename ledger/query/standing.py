@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from ledger.directory.decimals import plain_text, portion
 from ledger.directory.documents import KINDS
 from ledger.journal.journal import Journal
+from ledger.journal.view import View
+from ledger.metering.booking import meter_versions
+from ledger.metering.events import Uncounted, without_value
 from ledger.metering.holes import Hole, holes
-from ledger.metering.observation import Observation
+from ledger.metering.observation import Accounts, Observation
 from ledger.query.questions import BadQuestion, Book, suggestion
 from ledger.query.scope import sources_of
 from meterbook.ledger.v1 import query_pb2
@@ -39,7 +43,8 @@ def answer_agents(journal: Journal, request: query_pb2.AgentsRequest) -> query_p
 def answer_coverage(
     journal: Journal, request: query_pb2.CoverageRequest, seen: frozenset[str] | None = None
 ) -> query_pb2.CoverageResponse:
-    """Observed and expected time per source, and every interval that was not wholly observed.
+    """Observed and expected time per source, every interval that was not wholly observed, until when each source is accounted for, and
+    the events that count for nothing.
 
     Who may see only some tenants gets the sources that these have usage from, and no reasons, which may name others.
     """
@@ -62,9 +67,53 @@ def answer_coverage(
                 expected_s=plain_text(expected_us / _SECOND),
                 coverage="" if share is None else plain_text(share),
                 gaps=[_gap(hole, seen is None) for hole in holes(observation, source, start_us, end_us)],
+                **_standing(book.view, observation.accounts, source),
             )
         )
-    return query_pb2.CoverageResponse(as_of=book.view.position, rows=rows)
+    return query_pb2.CoverageResponse(
+        as_of=book.view.position,
+        rows=rows,
+        time=instants.text(book.view.time_us) if book.view.position else "",
+        uncounted=_uncounted(book, start_us, end_us, set(request.sources)) if seen is None else [],
+    )
+
+
+def _standing(view: View, accounts: Accounts, source: str) -> dict[str, str]:
+    """Until when a source is accounted for, whatever the range, and how far behind the book that is."""
+    watermark_us = accounts.watermark(source)
+    assert watermark_us is not None
+    late_s = max(view.time_us - watermark_us, 0) / _SECOND
+    return {
+        "watermark": instants.text(watermark_us),
+        "late_s": plain_text(late_s),
+        "state": accounts.state(source),
+    }
+
+
+def _uncounted(book: Book, start_us: int, end_us: int, origins: Collection[str]) -> list[query_pb2.UncountedEvents]:
+    """Per meter the events that its expression makes no value of, with the earliest as an example."""
+    rows = []
+    for name in book.catalog.names("meter"):
+        found: list[Uncounted] = []
+        for version in meter_versions(book.catalog, name):
+            low_us, high_us = max(start_us, version.start_us), min(end_us, version.end_us)
+            if low_us < high_us:
+                found += without_value(book.view, version.meter, low_us, high_us, origins).values()
+        if not found:
+            continue
+        first = min(found, key=lambda each: (each.since_us, each.source, each.id))
+        rows.append(
+            query_pb2.UncountedEvents(
+                meter=name,
+                events=sum(each.events for each in found),
+                since=instants.text(first.since_us),
+                origin=first.origin,
+                source=first.source,
+                id=first.id,
+                reason=first.reason,
+            )
+        )
+    return rows
 
 
 def _gap(hole: Hole, is_open: bool) -> query_pb2.CoverageGap:

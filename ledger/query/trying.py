@@ -40,5 +40,5 @@ def _meter(text: str) -> tuple[str, Meter]:
 
 
 def _notes(book: Book, meter: Meter, start_us: int, end_us: int) -> list[str]:
-    found = sorted(without_value(book.view, meter, start_us, end_us).items()) if meter.source.event is not None else []
-    return [f"{count} events count for nothing: {reason}" for reason, count in found[:_NOTES_MAX]]
+    found = sorted(without_value(book.view, meter, start_us, end_us).items())
+    return [f"{each.events} events count for nothing: {reason}" for reason, each in found[:_NOTES_MAX]]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ledger.intake.contents import IntakeLimits
 from ledger.journal.place import FilePlace, Place, parse
 from meterbook.health import split_address
+from meterbook.wire.instants import SECOND_US
 
 
 class ConfigError(ValueError):
@@ -49,7 +50,7 @@ class Access(BaseModel):
 
 
 class Metering(BaseModel):
-    """When hours are booked."""
+    """When windows are booked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,8 +59,29 @@ class Metering(BaseModel):
         default=300.0,
         ge=0,
         le=86_400,
-        description="Seconds after its end at which an hour is booked; later samples become corrections.",
+        description="Seconds after its end at which a window is booked at the latest, unless its meter says another lateness; it is booked "
+        "before, once all its sources have told of it, and what comes later becomes a correction.",
     )
+
+    @property
+    def lateness_us(self) -> int:
+        """The same in microseconds."""
+        return int(self.lateness_s * SECOND_US)
+
+
+class Queries(BaseModel):
+    """How much questions may take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timeout_s: float = Field(
+        default=120.0,
+        ge=0.1,
+        le=86_400,
+        description="Seconds that a question may take, its wait for others included; then it is stopped.",
+    )
+    running_max: int = Field(default=4, ge=1, le=64, description="Questions that are worked on at once; others wait.")
+    waiting_max: int = Field(default=100, ge=0, le=10_000, description="Questions that wait; more are turned away.")
 
 
 class Proof(BaseModel):
@@ -120,7 +142,8 @@ class LedgerConfig(BaseModel):
     access: Access = Field(default=Access(), description="Who may do what.")
     intake: IntakeLimits = Field(default=IntakeLimits(), description="How much one agent may send.")
     retention: Retention = Field(default=Retention(), description="What becomes of old segments of an embedded log.")
-    metering: Metering = Field(default=Metering(), description="When hours are booked.")
+    metering: Metering = Field(default=Metering(), description="When windows are booked.")
+    queries: Queries = Field(default=Queries(), description="How much questions may take.")
     proof: Proof = Field(default=Proof(), description="What the ledger signs.")
 
     @field_validator("store", mode="before")

@@ -1,4 +1,4 @@
-"""The ledger as a process: opens the store, serves, books closed hours, and stops in the order that loses nothing."""
+"""The ledger as a process: opens the store, serves, books closed windows, and stops in the order that loses nothing."""
 
 from __future__ import annotations
 
@@ -24,16 +24,19 @@ from ledger.proof.keyfile import KeyFile
 from ledger.proof.proofs import Proofs
 from ledger.proof.signer import Signer
 from ledger.proof.witnessing import Witnessing
+from ledger.query.closing import PeriodCloser
 from ledger.server.access_service import AccessService
 from ledger.server.archiving import Archiving
 from ledger.server.authentication import Authentication
 from ledger.server.config import LedgerConfig
+from ledger.server.costing_service import CostingService
 from ledger.server.intake_service import IntakeService
 from ledger.server.proof_service import ProofService
 from ledger.server.query_service import AdminService, QueryService
 from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
 from ledger.server.tls import Certificates, Unusable
+from ledger.server.turns import Turns
 from meterbook.health import HealthServer
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.ledger.v1 import (
@@ -41,12 +44,14 @@ from meterbook.ledger.v1 import (
     access_pb2_grpc,
     admin_pb2,
     admin_pb2_grpc,
+    costing_pb2,
+    costing_pb2_grpc,
     proof_pb2,
     proof_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
 )
-from meterbook.wire.instants import SECOND_US, now_us
+from meterbook.wire.instants import now_us
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +76,7 @@ _CURRENT_S = 2.0
 _SERVICES = (
     intake_pb2.DESCRIPTOR.services_by_name["Intake"].full_name,
     query_pb2.DESCRIPTOR.services_by_name["Query"].full_name,
+    costing_pb2.DESCRIPTOR.services_by_name["Costing"].full_name,
     admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name,
     access_pb2.DESCRIPTOR.services_by_name["Access"].full_name,
     proof_pb2.DESCRIPTOR.services_by_name["Proof"].full_name,
@@ -116,12 +122,14 @@ class LedgerProcess:
                 Leasing(self._journal.leases, config.intake),
             )
             opened.push_async_callback(asyncio.to_thread, self._intake.close)
+            self._turns = Turns(config.queries, self._metrics)
+            opened.push_async_callback(self._turns.close)
             self._server = self._grpc_server()
             await self._server.start()
             # From here on stop() closes; whatever failed before closes what was opened so far.
             self._opened = opened.pop_all()
         door.start()
-        self._booking = asyncio.create_task(self._book_closed_hours())
+        self._booking = asyncio.create_task(self._book_closed_windows())
         self._watching = asyncio.create_task(self._stay_current())
         archiving = Archiving(self._journal, self._checkpoints, config.retention, self._metrics)
         self._archiving = asyncio.create_task(archiving.run())
@@ -149,8 +157,10 @@ class LedgerProcess:
             options=[*_OPTIONS, ("grpc.max_receive_message_length", limit)],
         )
         intake_pb2_grpc.add_IntakeServicer_to_server(self._intake, server)
-        query_pb2_grpc.add_QueryServicer_to_server(QueryService(self._journal), server)
-        admin_pb2_grpc.add_AdminServicer_to_server(AdminService(self._journal, self._booker), server)
+        query_pb2_grpc.add_QueryServicer_to_server(QueryService(self._journal, self._turns), server)
+        costing_pb2_grpc.add_CostingServicer_to_server(CostingService(self._journal, self._turns), server)
+        closer = PeriodCloser(self._journal, self._booker, self._config.metering.lateness_us)
+        admin_pb2_grpc.add_AdminServicer_to_server(AdminService(self._journal, self._booker, closer), server)
         access_pb2_grpc.add_AccessServicer_to_server(AccessService(Issuer(self._acts, self._register)), server)
         proofs = Proofs(self._journal, self._checkpoints)
         proof_pb2_grpc.add_ProofServicer_to_server(ProofService(self._signer, proofs), server)
@@ -205,13 +215,12 @@ class LedgerProcess:
                 self._metrics.access_failures.inc()
                 logger.warning("credentials could not be read again: %s", error)
 
-    async def _book_closed_hours(self) -> None:
+    async def _book_closed_windows(self) -> None:
         metering = self._config.metering
         while True:
             await asyncio.sleep(metering.every_s)
             try:
-                closed_us = now_us() - int(metering.lateness_s * SECOND_US)
-                _, entries = await asyncio.to_thread(self._booker.book, closed_us)
+                _, entries = await asyncio.to_thread(self._booker.book_closed, now_us(), metering.lateness_us)
                 self._metrics.entries.inc(entries)
             except Overtaken:
                 logger.info("nothing was booked this time: another replica was first")

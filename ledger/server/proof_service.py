@@ -31,6 +31,11 @@ class ProofService(proof_pb2_grpc.ProofServicer):
         bundle, position, signed = await answered(context, self._proofs.inclusion, *asked)
         return proof_pb2.InclusionResponse(bundle=bundle, position=position, size=signed.size)
 
+    async def Leaf(self, request: proof_pb2.LeafRequest, context: Any) -> proof_pb2.LeafResponse:
+        """The path from a record's place."""
+        leaf, path, signed = await answered(context, self._proofs.leaf, request.position, request.as_of)
+        return proof_pb2.LeafResponse(leaf=leaf, path=path, note=signed.note, size=signed.size)
+
     async def Consistency(self, request: proof_pb2.ConsistencyRequest, context: Any) -> proof_pb2.ConsistencyResponse:
         """The path between two trees."""
         path, new_size = await answered(context, self._proofs.consistency, request.old_size, request.new_size)

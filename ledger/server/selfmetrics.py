@@ -26,6 +26,9 @@ class SelfMetrics:
         self.access_failures = self._counter("access_read_failures", "Times that credentials could not be read again.")
         self.segments_archived = self._counter("segments_archived", "Segments of the log copied to the archive.")
         self.archive_failures = self._counter("archive_failures", "Looks for something to archive that failed.")
+        self.questions_stopped = self._counter("questions_stopped", "Questions without an answer, by reason.", "reason")
+        self.questions_running = self._gauge("questions_running", "Questions that are worked on.")
+        self.questions_waiting = self._gauge("questions_waiting", "Questions that wait for others.")
         self.streams = Gauge("meterbook_ledger_streams", "Streams open.", registry=self.registry)
         self._gauge(
             "store_warnings", "Promises that the store's services do not keep; the log of the start names them."

@@ -69,6 +69,19 @@ class MemoryTables:
         finally:
             cursor.close()
 
+    def stream(
+        self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        # In small parts, and as rows lie: in the order in which they came.
+        yield from self.query(sql, parameters, given).to_batches(max_chunksize=3)
+
+    def extents(self, name: str) -> pa.Table:
+        # As if there were a file for each position.
+        return self.query(
+            f"SELECT epoch_us(min(time)) AS start_us, epoch_us(max(time)) AS end_us, count(*) AS rows FROM {name}"
+            " GROUP BY position ORDER BY start_us, end_us"
+        )
+
 
 _spare: list[MemoryTables] = []
 

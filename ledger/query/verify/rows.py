@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 from google.protobuf.message import DecodeError
 
 from ledger.journal.derive import TABLES, State, derive
+from ledger.journal.reader import Reader
 from ledger.journal.record import Record
-from ledger.journal.view import Reader, View
+from ledger.journal.view import View
 from meterbook.wire.sections import MalformedSection, Sections
 
 _ADVICE = "make the tables anew from the log"

@@ -25,7 +25,7 @@ CALLERS = {
     "enrol": Caller("enrol", "edge", ALL, ALL, "i"),
     "anonymous": ANONYMOUS,
 }
-OWN = {"Usage", "Invoice", "Coverage", "Checkpoint", "Consistency", "Keys"}
+OWN = {"Usage", "Trace", "Invoice", "Coverage", "Checkpoint", "Leaf", "Consistency", "Keys"}
 ALL_TENANTS = OWN | {
     "Cost",
     "Margin",
@@ -36,10 +36,18 @@ ALL_TENANTS = OWN | {
     "Definitions",
     "Verify",
     "Inclusion",
-    "Trace",
+    "Reconcile",
+    "Allocation",
+    "ExplainCost",
     "TryMeter",
+    "Corrections",
+    "Event",
+    "AmendEvent",
     "Apply",
     "Book",
+    "ClosePeriod",
+    "Period",
+    "Periods",
 }
 ALLOWED = {
     "admin": ALL_TENANTS | {"IssueToken", "InviteAgent", "Revoke", "Rotate", "List", "RotateKey"},
@@ -131,13 +139,16 @@ def test_an_agent_leases_only_granted_sources() -> None:
 
 
 def test_a_viewer_asks_for_its_own_tenants_only() -> None:
-    usage, invoice = "/meterbook.ledger.v1.Query/Usage", "/meterbook.ledger.v1.Query/Invoice"
+    usage, invoice, trace = (f"/meterbook.ledger.v1.Query/{method}" for method in ("Usage", "Invoice", "Trace"))
     viewer = CALLERS["viewer"]
     for own in ([], ["acme"], ["acme", "bcorp"]):
         allow(viewer, usage, subject_of(usage, query_pb2.UsageRequest(tenants=own)))
     for other in (["corp"], ["acme", "corp"], ["@shared"], ["*"], [""]):
         assert not may(viewer, usage, subject_of(usage, query_pb2.UsageRequest(tenants=other)))
     allow(viewer, invoice, subject_of(invoice, query_pb2.InvoiceRequest(tenant="acme")))
+    allow(viewer, trace, subject_of(trace, query_pb2.TraceRequest(tenant="bcorp")))
+    for other in ("corp", "@shared", "*", ""):
+        assert not may(viewer, trace, subject_of(trace, query_pb2.TraceRequest(tenant=other)))
     for other_tenant in ("corp", "", "acme "):
         assert not may(viewer, invoice, subject_of(invoice, query_pb2.InvoiceRequest(tenant=other_tenant)))
 

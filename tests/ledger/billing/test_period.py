@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.billing.period import Period, billing_period
+from ledger.billing.period import Period, billing_period, named_period
 from ledger.directory.moments import zone_names
 from meterbook.wire import instants
 
@@ -61,3 +61,40 @@ def test_periods(at: str, zone: str, start: str, end: str) -> None:
 )
 def test_clipped(start: int, end: int | None, expected: tuple[int, int] | None) -> None:
     assert Period(10, 20).clipped(start, end) == (None if expected is None else Period(*expected))
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "start", "end"),
+    [
+        ("2026-03", "UTC", "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"),
+        ("2026-03", "Europe/Berlin", "2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z"),
+        ("2026-03-29", "Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+        ("2026-03-01/2026-03-08", "UTC", "2026-03-01T00:00:00Z", "2026-03-08T00:00:00Z"),
+        ("2026-03-01/2026-03-08", "Europe/Berlin", "2026-02-28T23:00:00Z", "2026-03-07T23:00:00Z"),
+        ("2026-03-01T12:00:00Z/2026-03-01T14:00:00+01:00", "UTC", "2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z"),
+    ],
+)
+def test_periods_as_people_name_them(name: str, zone: str, start: str, end: str) -> None:
+    found = named_period(name, ZoneInfo(zone))
+    assert (instants.text(found.start_us), instants.text(found.end_us)) == (start, end)
+
+
+@given(ZONES, INSTANTS)
+def test_the_days_of_a_month_tile_it(zone: ZoneInfo, at_us: int) -> None:
+    local = instants.to_datetime(at_us).astimezone(zone)
+    month = named_period(f"{local:%Y-%m}", zone)
+    assert month == billing_period((month.start_us + month.end_us) // 2, zone)
+    first, last = named_period(f"{local:%Y-%m}-01", zone), named_period(f"{local:%Y-%m}-28", zone)
+    assert (first.start_us, last.end_us <= month.end_us) == (month.start_us, True)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "2026", "2026-13", "2026-02-30", "March", "2026-03-01/", "/2026-03-01", "2026-03-02/2026-03-01",
+             "2026-03-01/2026-03-01", "2026-03/2026-04", "2026-03-01T00:00/2026-03-02", "0001-01"]
+)  # fmt: skip
+def test_what_is_no_period(name: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        named_period(name, BERLIN)

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.costing.bills import Bill, bills
-from ledger.costing.charges import NoSuchColumn, charge_sums
+from ledger.costing.charges import charge_sums
+from ledger.costing.columns import NoSuchColumn
 from ledger.journal.journal import Journal
 from ledger.journal.view import View
 from meterbook.wire.instants import DAY_US, HOUR_US, LATEST_US

@@ -17,6 +17,7 @@ from ledger.journal.derive import TABLES
 from ledger.journal.errors import TablesUnavailable
 from ledger.journal.journal import Journal
 from ledger.journal.record import ACTS_CHAIN, DEFINITIONS_CHAIN, NO_HEAD, Head, Kind, runs_chain
+from ledger.journal.samples import fresh, near
 from ledger.journal.tables import Tables
 from ledger.journal.view import View
 from meterbook.ledger.v1 import journal_pb2
@@ -108,7 +109,7 @@ def test_a_view_of_no_position_is_empty(journal: Journal, tmp_path_factory: pyte
             assert (view.position, view.time_us) == (0, 0)
             assert all(view.count(name) == 0 for name in TABLES)
             assert view.beginning() is view.first_booked("m", 0, FOREVER) is None
-            assert view.samples(ids(1), 0, FOREVER).num_rows == view.events("sale", [], 0, FOREVER).num_rows == 0
+            assert near(view, ids(1), 0, FOREVER).num_rows == view.events("sale", [], 0, FOREVER).num_rows == 0
 
 
 def test_positions_that_are_not_in_the_book(journal: Journal) -> None:
@@ -149,7 +150,7 @@ def test_series(journal: Journal) -> None:
 
 def test_samples_with_the_one_before_and_the_one_after(journal: Journal) -> None:
     view = journal.view()
-    assert cells(view.samples(ids(1), DAY + MINUTE, DAY + 2 * MINUTE)) == [
+    assert cells(near(view, ids(1), DAY + MINUTE, DAY + 2 * MINUTE)) == [
         (1, DAY, 10.0),
         # Of one instant, the first accepted first; of one batch, the lesser.
         (1, DAY + MINUTE, 19.0),
@@ -157,29 +158,29 @@ def test_samples_with_the_one_before_and_the_one_after(journal: Journal) -> None
         (1, DAY + MINUTE, 21.0),
         (1, DAY + 2 * MINUTE, 30.0),
     ]
-    assert cells(view.samples(ids(1), DAY + 2 * MINUTE, DAY + 3 * MINUTE)) == [
+    assert cells(near(view, ids(1), DAY + 2 * MINUTE, DAY + 3 * MINUTE)) == [
         (1, DAY + MINUTE, 19.0),
         (1, DAY + 2 * MINUTE, 30.0),
         (1, DAY + 9 * MINUTE, 40.0),
     ]
-    assert cells(view.samples(ids(1), DAY - 5, DAY)) == [(1, DAY - MINUTE, 5.0), (1, DAY, 10.0)]
-    assert cells(view.samples(ids(1), 0, 1)) == [(1, DAY - MINUTE, 5.0)]
-    assert cells(journal.view(1).samples(ids(1), DAY + 2 * MINUTE, FOREVER)) == [(1, DAY + MINUTE, 19.0)]
+    assert cells(near(view, ids(1), DAY - 5, DAY)) == [(1, DAY - MINUTE, 5.0), (1, DAY, 10.0)]
+    assert cells(near(view, ids(1), 0, 1)) == [(1, DAY - MINUTE, 5.0)]
+    assert cells(near(journal.view(1), ids(1), DAY + 2 * MINUTE, FOREVER)) == [(1, DAY + MINUTE, 19.0)]
 
 
 def test_samples_of_several_series(journal: Journal) -> None:
-    found = journal.view().samples(ids(2, 1, 9, -5), DAY, FOREVER)
+    found = near(journal.view(), ids(2, 1, 9, -5), DAY, FOREVER)
     assert cells(found, "series_id") == [(1,)] * 7 + [(2,)]
-    assert journal.view().samples(ids(), 0, FOREVER).num_rows == 0
+    assert near(journal.view(), ids(), 0, FOREVER).num_rows == 0
 
 
 def test_fresh_samples(journal: Journal) -> None:
     view = journal.view()
-    assert cells(view.fresh_samples(ids(1, 2), 0)) == [(1, DAY - MINUTE, None), (2, DAY, None)]
-    assert cells(view.fresh_samples(ids(1, 2), 1)) == [(1, DAY - MINUTE, None)]
-    assert cells(view.fresh_samples(ids(1, 2), 3)) == [(1, DAY + 9 * MINUTE, DAY + 2 * MINUTE)]
-    assert view.fresh_samples(ids(1, 2), 4).num_rows == 0
-    assert journal.view(3).fresh_samples(ids(1, 2), 3).num_rows == 0
+    assert cells(fresh(view, ids(1, 2), 0)) == [(1, DAY - MINUTE, None), (2, DAY, None)]
+    assert cells(fresh(view, ids(1, 2), 1)) == [(1, DAY - MINUTE, None)]
+    assert cells(fresh(view, ids(1, 2), 3)) == [(1, DAY + 9 * MINUTE, DAY + 2 * MINUTE)]
+    assert fresh(view, ids(1, 2), 4).num_rows == 0
+    assert fresh(journal.view(3), ids(1, 2), 3).num_rows == 0
 
 
 def test_events_count_once_by_source_and_id(journal: Journal) -> None:
@@ -315,14 +316,14 @@ def test_asking_again_gives_the_same(journal: Journal) -> None:
     for position in range(1, 10):
         view, again = journal.view(position), journal.view(position)
         assert view == again
-        assert view.samples(ids(1, 2), 0, FOREVER).equals(again.samples(ids(2, 1), 0, FOREVER))
+        assert near(view, ids(1, 2), 0, FOREVER).equals(near(again, ids(2, 1), 0, FOREVER))
         assert view.events("sale", [], 0, FOREVER).equals(again.events("sale", [], 0, FOREVER))
         assert view.observation().equals(again.observation())
 
 
 def test_a_question_that_the_tables_cannot_answer(journal: Journal) -> None:
     with pytest.raises(TablesUnavailable, match="the tables cannot be read"):
-        journal.view().samples(ids(1), 0, 2**63)
+        near(journal.view(), ids(1), 0, 2**63)
 
 
 def test_a_view_of_a_closed_journal(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -337,7 +338,7 @@ def test_a_view_of_a_closed_journal(tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_reading_from_many_threads_at_once(journal: Journal) -> None:
     def ask(position: int) -> int:
-        return journal.view(position).samples(ids(1, 2), 0, FOREVER).num_rows
+        return near(journal.view(position), ids(1, 2), 0, FOREVER).num_rows
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, [1, 2, 3, 4] * 10)) == [4, 7, 7, 8] * 10
@@ -361,5 +362,5 @@ def test_a_marker_yields_to_a_sample_of_the_same_instant(tmp_path: Path) -> None
         append(found, content(series=[series(1, "gauge")], samples=gone), sender=Sender("one"))
         append(found, content(series=[series(1, "gauge")], samples=read), sender=Sender("two"))
         for start_us, end_us in ((DAY, DAY + 1), (DAY + 1, DAY + 2), (DAY - 1, DAY)):
-            values = found.view().samples(ids(1), start_us, end_us, ends=True)["value"].to_pylist()
+            values = near(found.view(), ids(1), start_us, end_us, ends=True)["value"].to_pylist()
             assert values[0] == 5.0, (start_us, end_us)

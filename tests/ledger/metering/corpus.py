@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Definition:
-    """A version of a meter, as a manifest."""
+    """A version of a meter or of a reassignment, or a tenant, as a manifest."""
 
     name: str
     manifest: str
@@ -68,7 +69,14 @@ class Question:
     answer: Answer
 
 
-Step = Definition | Delivery | Question
+@dataclass(frozen=True)
+class Correction:
+    """What an operator says that an event should have said, by the words of a request."""
+
+    request: dict[str, Any]
+
+
+Step = Definition | Delivery | Question | Correction
 
 
 @dataclass
@@ -115,7 +123,10 @@ class _Reader:
         self._words = {
             "day": self._date,
             "now": self._clock,
-            "meter": self._meter,
+            "meter": partial(self._defined_as, "meter"),
+            "reassign": partial(self._defined_as, "reassignment"),
+            "tenant": self._tenant,
+            "amend": self._amend,
             "batch": self._batch,
             "usage": self._usage,
         }
@@ -151,9 +162,27 @@ class _Reader:
             raise ValueError("the ledger's clock never goes back")
         self._now_us = now_us
 
-    def _meter(self, words: Sequence[str], _: int) -> None:
+    def _tenant(self, words: Sequence[str], _: int) -> None:
+        (name,) = words
+        self.found[-1].steps.append(Definition(name, f"kind: tenant\nname: {name}\nspec: {{}}\n"))
+
+    def _amend(self, words: Sequence[str], _: int) -> None:
+        ident, *more = words
+        told, properties = _told([word for word in more if word != "void"], "by", "value", "tenant", "time")
+        request = {
+            "source": told.get("by", "shop"),
+            "id": ident,
+            "value": told.get("value", ""),
+            "tenant": told.get("tenant", ""),
+            "time": instants.text(self._time(told["time"])) if "time" in told else "",
+            "properties": properties,
+            "void": "void" in more,
+        }
+        self.found[-1].steps.append(Correction(request))
+
+    def _defined_as(self, kind: str, words: Sequence[str], _: int) -> None:
         name, *since = words
-        lines = [f"kind: meter\nname: {name}"]
+        lines = [f"kind: {kind}\nname: {name}"]
         if since:
             lines.append(f"effective_from: {instants.text(self._time(*_after('since', since)))}")
         lines.append("spec:")

@@ -16,12 +16,15 @@ from ledger.directory.standing import catalog_of
 from ledger.journal.view import View
 from ledger.metering.answer import usage
 from ledger.metering.booking import Booker
+from ledger.query.amending import Amender
+from meterbook.ledger.v1 import admin_pb2
 from meterbook.wire import instants
 from tests.fakes.journal import MemoryJournal, MemoryTables
 from tests.ledger.batches import content
 from tests.ledger.metering.corpus import (
     FOLDER,
     Answer,
+    Correction,
     Definition,
     Delivery,
     History,
@@ -128,6 +131,9 @@ def play(history: History, meanwhile: Meanwhile = leave) -> None:
                 if isinstance(step, Definition):
                     versions[step.name] += 1
                     journal.define(step.manifest, versions)
+                elif isinstance(step, Correction):
+                    request = admin_pb2.AmendEventRequest(reason="so it is", author="ada", **step.request)
+                    Amender(journal).amend(request)  # type: ignore[arg-type]
                 elif isinstance(step, Delivery):
                     send(journal, step)
                     meanwhile(journal, booker, step)
@@ -188,7 +194,7 @@ def test_a_history_that_is_wrong_fails() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
-        ("now 11:00", "nw 11:00", "a.txt:4: 'nw 11:00': 'nw' is none of day, now, meter, batch, usage"),
+        ("now 11:00", "nw 11:00", "a.txt:4: 'nw 11:00': 'nw' is none of day, now, meter, reassign, tenant, amend, batch, usage"),
         ("now 11:00\n", "", "the clock was not set"),
         ("now 11:00", "now 11:00\nnow 10:00", "never goes back"),
         ("    event a", "    evnt a", "'evnt' is nothing that a batch has"),

@@ -27,6 +27,10 @@ def joined(values: list[float]) -> list[int]:
     return [one * nano.NANO + other for one, other in zip(whole.tolist(), rest.tolist(), strict=True)]
 
 
+def weighted_sums(whole: np.ndarray, rest: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> list[int]:
+    return nano.integers(*nano.weighted_limbs(whole, rest, weights, starts)) if len(starts) else []
+
+
 @given(st.lists(VALUES, max_size=20))
 def test_a_sample_is_the_nearest_number_of_nano_units(values: list[float]) -> None:
     assert joined(values) == [round(Fraction(value) * 10**9) for value in values]
@@ -67,7 +71,7 @@ def test_weighted_sums_are_exact(groups: list[list[tuple[float, int]]]) -> None:
     whole, rest = nano.split(np.array([value for value, _ in flat], dtype=np.float64))
     weights = np.array([weight for _, weight in flat], dtype=np.int64)
     starts = np.cumsum([0, *map(len, groups)], dtype=np.int64)[:-1]
-    assert nano.weighted_sums(whole, rest, weights, starts) == [
+    assert weighted_sums(whole, rest, weights, starts) == [
         sum(joined([value])[0] * weight for value, weight in group) for group in groups
     ]
 
@@ -76,8 +80,16 @@ def test_weighted_sums_at_the_limit() -> None:
     """One value near 2^62 for a whole hour, of either sign."""
     for value in (float(2**62 - 512), -float(2**62 - 512)):
         whole, rest = nano.split(np.array([value]))
-        found = nano.weighted_sums(whole, rest, np.array([3_600_000_000]), np.array([0]))
+        found = weighted_sums(whole, rest, np.array([3_600_000_000]), np.array([0]))
         assert found == [int(value) * 10**9 * 3_600_000_000]
+
+
+@given(st.lists(st.tuples(VALUES, st.integers(0, 600_000_000)), min_size=1, max_size=6))
+def test_a_millionth_is_rounded_once(pairs: list[tuple[float, int]]) -> None:
+    whole, rest = nano.split(np.array([value for value, _ in pairs], dtype=np.float64))
+    limbs = nano.weighted_limbs(whole, rest, np.array([weight for _, weight in pairs]), np.array([0]))
+    (exact,) = nano.integers(*limbs)
+    assert nano.integers(*nano.per_million(*limbs)) == [round(Fraction(exact, 10**6))]
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(1, 10**12))
@@ -98,7 +110,7 @@ def test_pairs_hold_integers_of_every_size(nanos: list[int]) -> None:
     assert all(abs(other) < nano.NANO and one * other >= 0 for one, other in pairs)
     starts = np.array([0] if nanos else [], np.int64)
     assert nano.sums(whole, rest, starts) == [sum(nanos)] * len(starts)
-    assert nano.weighted_sums(whole, rest, np.full(len(nanos), 7), starts) == [7 * sum(nanos)] * len(starts)
+    assert weighted_sums(whole, rest, np.full(len(nanos), 7), starts) == [7 * sum(nanos)] * len(starts)
 
 
 def test_pairs_are_int64_as_long_as_they_can_be() -> None:

@@ -68,23 +68,22 @@ def test_only_series_of_the_kind_and_filter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "ids", "since"),
+    ("before", "after", "since"),
     [
-        ([row(1, 10)], [row(1, 10)], [], None),
-        ([row(1, 10)], [row(1, 10), row(1, 20)], [], None),
-        ([row(1, 10)], [row(1, 10), row(1, 20, "blue")], [1], 20),
-        ([row(1, 10), row(1, 30, "blue")], [row(1, 10), row(1, 20, "blue"), row(1, 30, "blue")], [1], 20),
-        ([row(1, 10), row(1, 20, "blue")], [row(1, 10), row(1, 20, "blue"), row(1, 20, "acme")], [1], 20),
-        ([row(1, 10)], [row(1, 5), row(1, 10)], [], None),
-        ([row(1, 10)], [row(1, 5, "blue"), row(1, 10)], [1], EVER),
-        ([row(1, 10), row(2, 10)], [row(1, 10), row(1, 30, "x"), row(2, 10), row(2, 20, "x")], [1, 2], 20),
-        ([], [row(1, 10)], [], None),
+        ([row(1, 10)], [row(1, 10)], {}),
+        ([row(1, 10)], [row(1, 10), row(1, 20)], {}),
+        ([row(1, 10)], [row(1, 10), row(1, 20, "blue")], {1: 20}),
+        ([row(1, 10), row(1, 30, "blue")], [row(1, 10), row(1, 20, "blue"), row(1, 30, "blue")], {1: 20}),
+        ([row(1, 10), row(1, 20, "blue")], [row(1, 10), row(1, 20, "blue"), row(1, 20, "acme")], {1: 20}),
+        ([row(1, 10)], [row(1, 5), row(1, 10)], {}),
+        ([row(1, 10)], [row(1, 5, "blue"), row(1, 10)], {1: EVER}),
+        ([row(1, 10), row(2, 10)], [row(1, 10), row(1, 30, "x"), row(2, 10), row(2, 20, "x")], {1: 30, 2: 20}),
+        ([], [row(1, 10)], {}),
     ],
 )
-def test_reassigned(before: list[Any], after: list[Any], ids: list[int], since: int | None) -> None:
+def test_reassigned(before: list[Any], after: list[Any], since: dict[int, int]) -> None:
     empty = pa.Table.from_pylist([row(1, 0)]).slice(0, 0)
-    found = reassigned(of(*before) if before else subjects(empty, METER), of(*after))
-    assert (found[0].tolist(), found[1]) == (ids, since)
+    assert reassigned(of(*before) if before else subjects(empty, METER), of(*after)) == since
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ledger.journal.errors import StoreInUse, StoreRefused
-from ledger.metering.booking import Booker
+from ledger.metering.booking import Booker, Until
 from ledger.server.config import LedgerConfig
 from ledger.server.process import CannotServe, LedgerProcess
 from meterbook.ledger.v1 import admin_pb2, query_pb2
+from meterbook.wire.instants import HOUR_US, SECOND_US, now_us
 from tests.ledger.batches import content, coverage, event
 from tests.ledger.running import Running, loop, run_cli, serving
 
@@ -205,6 +206,24 @@ def test_closed_hours_are_booked_by_themselves(tmp_path: Path) -> None:
         )
 
 
+def test_a_window_is_booked_as_soon_as_its_sources_have_told_of_it(tmp_path: Path) -> None:
+    """Its lateness is a day, and half of it is told: nobody waits for the day once the rest is, too."""
+    hour_us = now_us() // HOUR_US * HOUR_US
+    sold = event(1, time=hour_us - 10 * SECOND_US)
+    told = [
+        coverage(0, source="logfile", start=start_us, end=end_us)
+        for start_us, end_us in ((hour_us - HOUR_US, hour_us - 1), (hour_us - 1, hour_us))
+    ]
+    with serving(tmp_path / "store", metering={"every_s": 1}) as running:
+        running.apply(tmp_path, METER.replace("unit: u", "unit: u, lateness: 1d"))
+        running.send(content(events=[sold], coverage=told[:1]))
+        journal = running.process._journal
+        assert running.process._booker.book_closed(now_us(), 0) == (journal.view().position, 0)
+        running.send(content(coverage=told[1:]))
+        while not journal.view().count("entries"):
+            time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_many_ask_and_book_while_the_book_grows(tmp_path: Path) -> None:
     def grow(running: Running, agent: str) -> None:
@@ -231,11 +250,11 @@ def test_stopping_waits_for_a_booking(tmp_path: Path, monkeypatch: pytest.Monkey
     began, may_end = threading.Event(), threading.Event()
     book = Booker.book
 
-    def slowly(self: Booker, closed_us: int | None = None) -> tuple[int, int]:
+    def slowly(self: Booker, closed_us: int | None = None, until: Until | None = None) -> tuple[int, int]:
         with self._running:
             began.set()
             may_end.wait(30)
-        return book(self, closed_us)
+        return book(self, closed_us, until)
 
     monkeypatch.setattr(Booker, "book", slowly)
     with serving(tmp_path / "store", metering={"every_s": 1}):

@@ -22,27 +22,36 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from meterbook.ledger.v1 import period_pb2 as meterbook_dot_ledger_dot_v1_dot_period__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmeterbook/ledger/v1/admin.proto\x12\x13meterbook.ledger.v1\"a\n\x0c\x41pplyRequest\x12\x30\n\tmanifests\x18\x01 \x03(\x0b\x32\x1d.meterbook.ledger.v1.Manifest\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"&\n\x08Manifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"F\n\x06\x43hange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0f\n\x07outcome\x18\x04 \x01(\t\"O\n\rApplyResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12,\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1b.meterbook.ledger.v1.Change\"\r\n\x0b\x42ookRequest\"1\n\x0c\x42ookResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\x32\xa4\x01\n\x05\x41\x64min\x12N\n\x05\x41pply\x12!.meterbook.ledger.v1.ApplyRequest\x1a\".meterbook.ledger.v1.ApplyResponse\x12K\n\x04\x42ook\x12 .meterbook.ledger.v1.BookRequest\x1a!.meterbook.ledger.v1.BookResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmeterbook/ledger/v1/admin.proto\x12\x13meterbook.ledger.v1\x1a meterbook/ledger/v1/period.proto\"a\n\x0c\x41pplyRequest\x12\x30\n\tmanifests\x18\x01 \x03(\x0b\x32\x1d.meterbook.ledger.v1.Manifest\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"&\n\x08Manifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"F\n\x06\x43hange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0f\n\x07outcome\x18\x04 \x01(\t\"O\n\rApplyResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12,\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1b.meterbook.ledger.v1.Change\"\r\n\x0b\x42ookRequest\"1\n\x0c\x42ookResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\"\xb2\x02\n\x11\x41mendEventRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x0c\n\x04time\x18\x05 \x01(\t\x12J\n\nproperties\x18\x06 \x03(\x0b\x32\x36.meterbook.ledger.v1.AmendEventRequest.PropertiesEntry\x12\x1a\n\x12\x64ropped_properties\x18\x07 \x03(\t\x12\x0c\n\x04void\x18\x08 \x01(\x08\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x0e\n\x06\x61uthor\x18\n \x01(\t\x12\x0b\n\x03key\x18\x0b \x01(\t\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x12\x41mendEventResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x17\n\x0frepeated_before\x18\x02 \x01(\x08\x32\xe5\x02\n\x05\x41\x64min\x12N\n\x05\x41pply\x12!.meterbook.ledger.v1.ApplyRequest\x1a\".meterbook.ledger.v1.ApplyResponse\x12`\n\x0b\x43losePeriod\x12\'.meterbook.ledger.v1.ClosePeriodRequest\x1a(.meterbook.ledger.v1.ClosePeriodResponse\x12K\n\x04\x42ook\x12 .meterbook.ledger.v1.BookRequest\x1a!.meterbook.ledger.v1.BookResponse\x12]\n\nAmendEvent\x12&.meterbook.ledger.v1.AmendEventRequest\x1a\'.meterbook.ledger.v1.AmendEventResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'meterbook.ledger.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_APPLYREQUEST']._serialized_start=56
-  _globals['_APPLYREQUEST']._serialized_end=153
-  _globals['_MANIFEST']._serialized_start=155
-  _globals['_MANIFEST']._serialized_end=193
-  _globals['_CHANGE']._serialized_start=195
-  _globals['_CHANGE']._serialized_end=265
-  _globals['_APPLYRESPONSE']._serialized_start=267
-  _globals['_APPLYRESPONSE']._serialized_end=346
-  _globals['_BOOKREQUEST']._serialized_start=348
-  _globals['_BOOKREQUEST']._serialized_end=361
-  _globals['_BOOKRESPONSE']._serialized_start=363
-  _globals['_BOOKRESPONSE']._serialized_end=412
-  _globals['_ADMIN']._serialized_start=415
-  _globals['_ADMIN']._serialized_end=579
+  _globals['_AMENDEVENTREQUEST_PROPERTIESENTRY']._loaded_options = None
+  _globals['_AMENDEVENTREQUEST_PROPERTIESENTRY']._serialized_options = b'8\001'
+  _globals['_APPLYREQUEST']._serialized_start=90
+  _globals['_APPLYREQUEST']._serialized_end=187
+  _globals['_MANIFEST']._serialized_start=189
+  _globals['_MANIFEST']._serialized_end=227
+  _globals['_CHANGE']._serialized_start=229
+  _globals['_CHANGE']._serialized_end=299
+  _globals['_APPLYRESPONSE']._serialized_start=301
+  _globals['_APPLYRESPONSE']._serialized_end=380
+  _globals['_BOOKREQUEST']._serialized_start=382
+  _globals['_BOOKREQUEST']._serialized_end=395
+  _globals['_BOOKRESPONSE']._serialized_start=397
+  _globals['_BOOKRESPONSE']._serialized_end=446
+  _globals['_AMENDEVENTREQUEST']._serialized_start=449
+  _globals['_AMENDEVENTREQUEST']._serialized_end=755
+  _globals['_AMENDEVENTREQUEST_PROPERTIESENTRY']._serialized_start=706
+  _globals['_AMENDEVENTREQUEST_PROPERTIESENTRY']._serialized_end=755
+  _globals['_AMENDEVENTRESPONSE']._serialized_start=757
+  _globals['_AMENDEVENTRESPONSE']._serialized_end=820
+  _globals['_ADMIN']._serialized_start=823
+  _globals['_ADMIN']._serialized_end=1180
 # @@protoc_insertion_point(module_scope)

@@ -139,3 +139,99 @@ class BookResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["entries", b"entries", "position", b"position"]) -> None: ...
 
 global___BookResponse = BookResponse
+
+@typing.final
+class AmendEventRequest(google.protobuf.message.Message):
+    """AmendEventRequest says what an event should have said. What is not given stays as it is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class PropertiesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    SOURCE_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    PROPERTIES_FIELD_NUMBER: builtins.int
+    DROPPED_PROPERTIES_FIELD_NUMBER: builtins.int
+    VOID_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    source: builtins.str
+    """Name of the event."""
+    id: builtins.str
+    value: builtins.str
+    """A decimal number."""
+    tenant: builtins.str
+    time: builtins.str
+    """RFC 3339."""
+    void: builtins.bool
+    """The event counts for nothing. A later amendment that does not void it makes it count again."""
+    reason: builtins.str
+    author: builtins.str
+    """Who amends, for the record."""
+    key: builtins.str
+    """A name for this amendment of the event, under which it is written once however often it is asked for. Without one, what
+    repeats the event's newest amendment is not written again.
+    """
+    @property
+    def properties(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Properties that are set, and those that are taken out."""
+
+    @property
+    def dropped_properties(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        source: builtins.str = ...,
+        id: builtins.str = ...,
+        value: builtins.str = ...,
+        tenant: builtins.str = ...,
+        time: builtins.str = ...,
+        properties: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        dropped_properties: collections.abc.Iterable[builtins.str] | None = ...,
+        void: builtins.bool = ...,
+        reason: builtins.str = ...,
+        author: builtins.str = ...,
+        key: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "dropped_properties", b"dropped_properties", "id", b"id", "key", b"key", "properties", b"properties", "reason", b"reason", "source", b"source", "tenant", b"tenant", "time", b"time", "value", b"value", "void", b"void"]) -> None: ...
+
+global___AmendEventRequest = AmendEventRequest
+
+@typing.final
+class AmendEventResponse(google.protobuf.message.Message):
+    """AmendEventResponse says where the amendment stands."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    REPEATED_BEFORE_FIELD_NUMBER: builtins.int
+    position: builtins.int
+    repeated_before: builtins.bool
+    """Whether it was written before, so that nothing was written now."""
+    def __init__(
+        self,
+        *,
+        position: builtins.int = ...,
+        repeated_before: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["position", b"position", "repeated_before", b"repeated_before"]) -> None: ...
+
+global___AmendEventResponse = AmendEventResponse

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from meterbook.ledger.v1 import admin_pb2 as meterbook_dot_ledger_dot_v1_dot_admin__pb2
+from meterbook.ledger.v1 import period_pb2 as meterbook_dot_ledger_dot_v1_dot_period__pb2
 
 GRPC_GENERATED_VERSION = '1.70.0'
 GRPC_VERSION = grpc.__version__
@@ -40,10 +41,20 @@ class AdminStub(object):
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.ApplyRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.ApplyResponse.FromString,
                 _registered_method=True)
+        self.ClosePeriod = channel.unary_unary(
+                '/meterbook.ledger.v1.Admin/ClosePeriod',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.ClosePeriodRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.ClosePeriodResponse.FromString,
+                _registered_method=True)
         self.Book = channel.unary_unary(
                 '/meterbook.ledger.v1.Admin/Book',
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.BookRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.BookResponse.FromString,
+                _registered_method=True)
+        self.AmendEvent = channel.unary_unary(
+                '/meterbook.ledger.v1.Admin/AmendEvent',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.AmendEventRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.AmendEventResponse.FromString,
                 _registered_method=True)
 
 
@@ -58,8 +69,22 @@ class AdminServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClosePeriod(self, request, context):
+        """ClosePeriod closes a period: what it came to can be told for ever, and what comes later is seen to be a correction.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Book(self, request, context):
         """Book meters everything up to now, the open hour included, without waiting for the schedule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AmendEvent(self, request, context):
+        """AmendEvent corrects one event, or voids it. What came in stays; the newest amendment counts. The same again is no second one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,10 +98,20 @@ def add_AdminServicer_to_server(servicer, server):
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.ApplyRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.ApplyResponse.SerializeToString,
             ),
+            'ClosePeriod': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosePeriod,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.ClosePeriodRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.ClosePeriodResponse.SerializeToString,
+            ),
             'Book': grpc.unary_unary_rpc_method_handler(
                     servicer.Book,
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.BookRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.BookResponse.SerializeToString,
+            ),
+            'AmendEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.AmendEvent,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.AmendEventRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_admin__pb2.AmendEventResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -118,6 +153,33 @@ class Admin(object):
             _registered_method=True)
 
     @staticmethod
+    def ClosePeriod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Admin/ClosePeriod',
+            meterbook_dot_ledger_dot_v1_dot_period__pb2.ClosePeriodRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_period__pb2.ClosePeriodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Book(request,
             target,
             options=(),
@@ -134,6 +196,33 @@ class Admin(object):
             '/meterbook.ledger.v1.Admin/Book',
             meterbook_dot_ledger_dot_v1_dot_admin__pb2.BookRequest.SerializeToString,
             meterbook_dot_ledger_dot_v1_dot_admin__pb2.BookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AmendEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Admin/AmendEvent',
+            meterbook_dot_ledger_dot_v1_dot_admin__pb2.AmendEventRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_admin__pb2.AmendEventResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ import collections.abc
 import grpc
 import grpc.aio
 import meterbook.ledger.v1.admin_pb2
+import meterbook.ledger.v1.period_pb2
 import typing
 
 _T = typing.TypeVar("_T")
@@ -27,11 +28,23 @@ class AdminStub:
     ]
     """Apply writes definitions: all of them or, where one is wrong, none. Applying the same again changes nothing."""
 
+    ClosePeriod: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.period_pb2.ClosePeriodRequest,
+        meterbook.ledger.v1.period_pb2.ClosePeriodResponse,
+    ]
+    """ClosePeriod closes a period: what it came to can be told for ever, and what comes later is seen to be a correction."""
+
     Book: grpc.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.admin_pb2.BookRequest,
         meterbook.ledger.v1.admin_pb2.BookResponse,
     ]
     """Book meters everything up to now, the open hour included, without waiting for the schedule."""
+
+    AmendEvent: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.admin_pb2.AmendEventRequest,
+        meterbook.ledger.v1.admin_pb2.AmendEventResponse,
+    ]
+    """AmendEvent corrects one event, or voids it. What came in stays; the newest amendment counts. The same again is no second one."""
 
 class AdminAsyncStub:
     """Admin changes the book by adding to it."""
@@ -42,11 +55,23 @@ class AdminAsyncStub:
     ]
     """Apply writes definitions: all of them or, where one is wrong, none. Applying the same again changes nothing."""
 
+    ClosePeriod: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.period_pb2.ClosePeriodRequest,
+        meterbook.ledger.v1.period_pb2.ClosePeriodResponse,
+    ]
+    """ClosePeriod closes a period: what it came to can be told for ever, and what comes later is seen to be a correction."""
+
     Book: grpc.aio.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.admin_pb2.BookRequest,
         meterbook.ledger.v1.admin_pb2.BookResponse,
     ]
     """Book meters everything up to now, the open hour included, without waiting for the schedule."""
+
+    AmendEvent: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.admin_pb2.AmendEventRequest,
+        meterbook.ledger.v1.admin_pb2.AmendEventResponse,
+    ]
+    """AmendEvent corrects one event, or voids it. What came in stays; the newest amendment counts. The same again is no second one."""
 
 class AdminServicer(metaclass=abc.ABCMeta):
     """Admin changes the book by adding to it."""
@@ -60,11 +85,27 @@ class AdminServicer(metaclass=abc.ABCMeta):
         """Apply writes definitions: all of them or, where one is wrong, none. Applying the same again changes nothing."""
 
     @abc.abstractmethod
+    def ClosePeriod(
+        self,
+        request: meterbook.ledger.v1.period_pb2.ClosePeriodRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.period_pb2.ClosePeriodResponse, collections.abc.Awaitable[meterbook.ledger.v1.period_pb2.ClosePeriodResponse]]:
+        """ClosePeriod closes a period: what it came to can be told for ever, and what comes later is seen to be a correction."""
+
+    @abc.abstractmethod
     def Book(
         self,
         request: meterbook.ledger.v1.admin_pb2.BookRequest,
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.admin_pb2.BookResponse, collections.abc.Awaitable[meterbook.ledger.v1.admin_pb2.BookResponse]]:
         """Book meters everything up to now, the open hour included, without waiting for the schedule."""
+
+    @abc.abstractmethod
+    def AmendEvent(
+        self,
+        request: meterbook.ledger.v1.admin_pb2.AmendEventRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.admin_pb2.AmendEventResponse, collections.abc.Awaitable[meterbook.ledger.v1.admin_pb2.AmendEventResponse]]:
+        """AmendEvent corrects one event, or voids it. What came in stays; the newest amendment counts. The same again is no second one."""
 
 def add_AdminServicer_to_server(servicer: AdminServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -106,6 +106,7 @@ class RunRecord(google.protobuf.message.Message):
     END_US_FIELD_NUMBER: builtins.int
     AT_POSITION_FIELD_NUMBER: builtins.int
     ENTRIES_FIELD_NUMBER: builtins.int
+    CAUSES_FIELD_NUMBER: builtins.int
     meter: builtins.str
     version: builtins.int
     start_us: builtins.int
@@ -115,6 +116,10 @@ class RunRecord(google.protobuf.message.Message):
     """Position of the journal that was read."""
     @property
     def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Entry]: ...
+    @property
+    def causes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Cause]:
+        """Why these windows were measured. None in records that were written before causes were told."""
+
     def __init__(
         self,
         *,
@@ -124,10 +129,46 @@ class RunRecord(google.protobuf.message.Message):
         end_us: builtins.int = ...,
         at_position: builtins.int = ...,
         entries: collections.abc.Iterable[global___Entry] | None = ...,
+        causes: collections.abc.Iterable[global___Cause] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["at_position", b"at_position", "end_us", b"end_us", "entries", b"entries", "meter", b"meter", "start_us", b"start_us", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at_position", b"at_position", "causes", b"causes", "end_us", b"end_us", "entries", b"entries", "meter", b"meter", "start_us", b"start_us", "version", b"version"]) -> None: ...
 
 global___RunRecord = RunRecord
+
+@typing.final
+class Cause(google.protobuf.message.Message):
+    """Cause is one reason for a run, and for which of its windows it is one."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    START_US_FIELD_NUMBER: builtins.int
+    END_US_FIELD_NUMBER: builtins.int
+    kind: builtins.str
+    """"first": not booked before; "late": what agents sent meanwhile; "time": it has passed; "meter": another version of
+    it; "reassignment", "amendment": an operator's.
+    """
+    name: builtins.str
+    """Name of the reassignment; source and id of the amended event."""
+    count: builtins.int
+    """How many of this kind stand together here, of which the name is that of the first."""
+    start_us: builtins.int
+    """The windows that begin in [start, end). Microseconds since the Unix epoch."""
+    end_us: builtins.int
+    def __init__(
+        self,
+        *,
+        kind: builtins.str = ...,
+        name: builtins.str = ...,
+        count: builtins.int = ...,
+        start_us: builtins.int = ...,
+        end_us: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "end_us", b"end_us", "kind", b"kind", "name", b"name", "start_us", b"start_us"]) -> None: ...
+
+global___Cause = Cause
 
 @typing.final
 class Entry(google.protobuf.message.Message):

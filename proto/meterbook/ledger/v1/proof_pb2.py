@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmeterbook/ledger/v1/proof.proto\x12\x13meterbook.ledger.v1\"\"\n\x11\x43heckpointRequest\x12\r\n\x05\x61s_of\x18\x01 \x01(\x03\"0\n\x12\x43heckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\"Q\n\x10InclusionRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\r\n\x05\x61s_of\x18\x04 \x01(\x03\"C\n\x11InclusionResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0c\n\x04size\x18\x03 \x01(\x03\"8\n\x12\x43onsistencyRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\"5\n\x13\x43onsistencyResponse\x12\x0c\n\x04path\x18\x01 \x03(\x0c\x12\x10\n\x08new_size\x18\x02 \x01(\x03\"\r\n\x0bKeysRequest\"Q\n\x03Key\x12\x14\n\x0cverifier_key\x18\x01 \x01(\t\x12\x11\n\tfrom_size\x18\x02 \x01(\x03\x12\x12\n\nis_signing\x18\x03 \x01(\x08\x12\r\n\x05until\x18\x04 \x01(\t\"Y\n\x0cKeysResponse\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12&\n\x04keys\x18\x02 \x03(\x0b\x32\x18.meterbook.ledger.v1.Key\x12\x11\n\trotations\x18\x03 \x03(\t\"%\n\x10RotateKeyRequest\x12\x11\n\toverlap_s\x18\x01 \x01(\x03\"D\n\x11RotateKeyResponse\x12/\n\x04keys\x18\x01 \x01(\x0b\x32!.meterbook.ledger.v1.KeysResponse2\xcd\x03\n\x05Proof\x12]\n\nCheckpoint\x12&.meterbook.ledger.v1.CheckpointRequest\x1a\'.meterbook.ledger.v1.CheckpointResponse\x12Z\n\tInclusion\x12%.meterbook.ledger.v1.InclusionRequest\x1a&.meterbook.ledger.v1.InclusionResponse\x12`\n\x0b\x43onsistency\x12\'.meterbook.ledger.v1.ConsistencyRequest\x1a(.meterbook.ledger.v1.ConsistencyResponse\x12K\n\x04Keys\x12 .meterbook.ledger.v1.KeysRequest\x1a!.meterbook.ledger.v1.KeysResponse\x12Z\n\tRotateKey\x12%.meterbook.ledger.v1.RotateKeyRequest\x1a&.meterbook.ledger.v1.RotateKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmeterbook/ledger/v1/proof.proto\x12\x13meterbook.ledger.v1\"\"\n\x11\x43heckpointRequest\x12\r\n\x05\x61s_of\x18\x01 \x01(\x03\"0\n\x12\x43heckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\"Q\n\x10InclusionRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\r\n\x05\x61s_of\x18\x04 \x01(\x03\"C\n\x11InclusionResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0c\n\x04size\x18\x03 \x01(\x03\".\n\x0bLeafRequest\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\r\n\x05\x61s_of\x18\x02 \x01(\x03\"F\n\x0cLeafResponse\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x03(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x03\"8\n\x12\x43onsistencyRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\"5\n\x13\x43onsistencyResponse\x12\x0c\n\x04path\x18\x01 \x03(\x0c\x12\x10\n\x08new_size\x18\x02 \x01(\x03\"\r\n\x0bKeysRequest\"Q\n\x03Key\x12\x14\n\x0cverifier_key\x18\x01 \x01(\t\x12\x11\n\tfrom_size\x18\x02 \x01(\x03\x12\x12\n\nis_signing\x18\x03 \x01(\x08\x12\r\n\x05until\x18\x04 \x01(\t\"Y\n\x0cKeysResponse\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12&\n\x04keys\x18\x02 \x03(\x0b\x32\x18.meterbook.ledger.v1.Key\x12\x11\n\trotations\x18\x03 \x03(\t\"%\n\x10RotateKeyRequest\x12\x11\n\toverlap_s\x18\x01 \x01(\x03\"D\n\x11RotateKeyResponse\x12/\n\x04keys\x18\x01 \x01(\x0b\x32!.meterbook.ledger.v1.KeysResponse2\x9a\x04\n\x05Proof\x12]\n\nCheckpoint\x12&.meterbook.ledger.v1.CheckpointRequest\x1a\'.meterbook.ledger.v1.CheckpointResponse\x12Z\n\tInclusion\x12%.meterbook.ledger.v1.InclusionRequest\x1a&.meterbook.ledger.v1.InclusionResponse\x12K\n\x04Leaf\x12 .meterbook.ledger.v1.LeafRequest\x1a!.meterbook.ledger.v1.LeafResponse\x12`\n\x0b\x43onsistency\x12\'.meterbook.ledger.v1.ConsistencyRequest\x1a(.meterbook.ledger.v1.ConsistencyResponse\x12K\n\x04Keys\x12 .meterbook.ledger.v1.KeysRequest\x1a!.meterbook.ledger.v1.KeysResponse\x12Z\n\tRotateKey\x12%.meterbook.ledger.v1.RotateKeyRequest\x1a&.meterbook.ledger.v1.RotateKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,20 +39,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INCLUSIONREQUEST']._serialized_end=223
   _globals['_INCLUSIONRESPONSE']._serialized_start=225
   _globals['_INCLUSIONRESPONSE']._serialized_end=292
-  _globals['_CONSISTENCYREQUEST']._serialized_start=294
-  _globals['_CONSISTENCYREQUEST']._serialized_end=350
-  _globals['_CONSISTENCYRESPONSE']._serialized_start=352
-  _globals['_CONSISTENCYRESPONSE']._serialized_end=405
-  _globals['_KEYSREQUEST']._serialized_start=407
-  _globals['_KEYSREQUEST']._serialized_end=420
-  _globals['_KEY']._serialized_start=422
-  _globals['_KEY']._serialized_end=503
-  _globals['_KEYSRESPONSE']._serialized_start=505
-  _globals['_KEYSRESPONSE']._serialized_end=594
-  _globals['_ROTATEKEYREQUEST']._serialized_start=596
-  _globals['_ROTATEKEYREQUEST']._serialized_end=633
-  _globals['_ROTATEKEYRESPONSE']._serialized_start=635
-  _globals['_ROTATEKEYRESPONSE']._serialized_end=703
-  _globals['_PROOF']._serialized_start=706
-  _globals['_PROOF']._serialized_end=1167
+  _globals['_LEAFREQUEST']._serialized_start=294
+  _globals['_LEAFREQUEST']._serialized_end=340
+  _globals['_LEAFRESPONSE']._serialized_start=342
+  _globals['_LEAFRESPONSE']._serialized_end=412
+  _globals['_CONSISTENCYREQUEST']._serialized_start=414
+  _globals['_CONSISTENCYREQUEST']._serialized_end=470
+  _globals['_CONSISTENCYRESPONSE']._serialized_start=472
+  _globals['_CONSISTENCYRESPONSE']._serialized_end=525
+  _globals['_KEYSREQUEST']._serialized_start=527
+  _globals['_KEYSREQUEST']._serialized_end=540
+  _globals['_KEY']._serialized_start=542
+  _globals['_KEY']._serialized_end=623
+  _globals['_KEYSRESPONSE']._serialized_start=625
+  _globals['_KEYSRESPONSE']._serialized_end=714
+  _globals['_ROTATEKEYREQUEST']._serialized_start=716
+  _globals['_ROTATEKEYREQUEST']._serialized_end=753
+  _globals['_ROTATEKEYRESPONSE']._serialized_start=755
+  _globals['_ROTATEKEYRESPONSE']._serialized_end=823
+  _globals['_PROOF']._serialized_start=826
+  _globals['_PROOF']._serialized_end=1364
 # @@protoc_insertion_point(module_scope)

@@ -109,6 +109,55 @@ class InclusionResponse(google.protobuf.message.Message):
 global___InclusionResponse = InclusionResponse
 
 @typing.final
+class LeafRequest(google.protobuf.message.Message):
+    """LeafRequest names a record by its place."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    AS_OF_FIELD_NUMBER: builtins.int
+    position: builtins.int
+    as_of: builtins.int
+    """Size of the tree that it is shown in; 0 for the newest."""
+    def __init__(
+        self,
+        *,
+        position: builtins.int = ...,
+        as_of: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "position", b"position"]) -> None: ...
+
+global___LeafRequest = LeafRequest
+
+@typing.final
+class LeafResponse(google.protobuf.message.Message):
+    """LeafResponse holds the path (RFC 9162 section 2.1.3): leaf position - 1 in the tree of the checkpoint."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LEAF_FIELD_NUMBER: builtins.int
+    PATH_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    leaf: builtins.bytes
+    note: builtins.str
+    """The checkpoint, a signed note."""
+    size: builtins.int
+    @property
+    def path(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        leaf: builtins.bytes = ...,
+        path: collections.abc.Iterable[builtins.bytes] | None = ...,
+        note: builtins.str = ...,
+        size: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["leaf", b"leaf", "note", b"note", "path", b"path", "size", b"size"]) -> None: ...
+
+global___LeafResponse = LeafResponse
+
+@typing.final
 class ConsistencyRequest(google.protobuf.message.Message):
     """ConsistencyRequest names two trees."""
 

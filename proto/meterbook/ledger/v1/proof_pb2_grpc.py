@@ -45,6 +45,11 @@ class ProofStub(object):
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.InclusionRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.InclusionResponse.FromString,
                 _registered_method=True)
+        self.Leaf = channel.unary_unary(
+                '/meterbook.ledger.v1.Proof/Leaf',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.LeafRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.LeafResponse.FromString,
+                _registered_method=True)
         self.Consistency = channel.unary_unary(
                 '/meterbook.ledger.v1.Proof/Consistency',
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.ConsistencyRequest.SerializeToString,
@@ -75,6 +80,13 @@ class ProofServicer(object):
 
     def Inclusion(self, request, context):
         """Inclusion gives the file that proves one batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Leaf(self, request, context):
+        """Leaf gives the path from the leaf of one record to a signed root, and nothing of what the record says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +125,11 @@ def add_ProofServicer_to_server(servicer, server):
                     servicer.Inclusion,
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.InclusionRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.InclusionResponse.SerializeToString,
+            ),
+            'Leaf': grpc.unary_unary_rpc_method_handler(
+                    servicer.Leaf,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.LeafRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_proof__pb2.LeafResponse.SerializeToString,
             ),
             'Consistency': grpc.unary_unary_rpc_method_handler(
                     servicer.Consistency,
@@ -185,6 +202,33 @@ class Proof(object):
             '/meterbook.ledger.v1.Proof/Inclusion',
             meterbook_dot_ledger_dot_v1_dot_proof__pb2.InclusionRequest.SerializeToString,
             meterbook_dot_ledger_dot_v1_dot_proof__pb2.InclusionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Leaf(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Proof/Leaf',
+            meterbook_dot_ledger_dot_v1_dot_proof__pb2.LeafRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_proof__pb2.LeafResponse.FromString,
             options,
             channel_credentials,
             insecure,

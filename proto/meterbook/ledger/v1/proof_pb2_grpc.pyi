@@ -37,6 +37,12 @@ class ProofStub:
     ]
     """Inclusion gives the file that proves one batch."""
 
+    Leaf: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.proof_pb2.LeafRequest,
+        meterbook.ledger.v1.proof_pb2.LeafResponse,
+    ]
+    """Leaf gives the path from the leaf of one record to a signed root, and nothing of what the record says."""
+
     Consistency: grpc.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.proof_pb2.ConsistencyRequest,
         meterbook.ledger.v1.proof_pb2.ConsistencyResponse,
@@ -69,6 +75,12 @@ class ProofAsyncStub:
         meterbook.ledger.v1.proof_pb2.InclusionResponse,
     ]
     """Inclusion gives the file that proves one batch."""
+
+    Leaf: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.proof_pb2.LeafRequest,
+        meterbook.ledger.v1.proof_pb2.LeafResponse,
+    ]
+    """Leaf gives the path from the leaf of one record to a signed root, and nothing of what the record says."""
 
     Consistency: grpc.aio.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.proof_pb2.ConsistencyRequest,
@@ -106,6 +118,14 @@ class ProofServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.proof_pb2.InclusionResponse, collections.abc.Awaitable[meterbook.ledger.v1.proof_pb2.InclusionResponse]]:
         """Inclusion gives the file that proves one batch."""
+
+    @abc.abstractmethod
+    def Leaf(
+        self,
+        request: meterbook.ledger.v1.proof_pb2.LeafRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.proof_pb2.LeafResponse, collections.abc.Awaitable[meterbook.ledger.v1.proof_pb2.LeafResponse]]:
+        """Leaf gives the path from the leaf of one record to a signed root, and nothing of what the record says."""
 
     @abc.abstractmethod
     def Consistency(

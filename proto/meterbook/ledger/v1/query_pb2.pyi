@@ -310,6 +310,7 @@ class TracedEntry(google.protobuf.message.Message):
     ESTIMATED_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     BOOKED_FIELD_NUMBER: builtins.int
+    CAUSES_FIELD_NUMBER: builtins.int
     version: builtins.int
     quantity: builtins.str
     estimated: builtins.str
@@ -317,6 +318,10 @@ class TracedEntry(google.protobuf.message.Message):
     booked: builtins.str
     @property
     def dimensions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def causes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Why it was booked, as Correction.causes."""
+
     def __init__(
         self,
         *,
@@ -326,8 +331,9 @@ class TracedEntry(google.protobuf.message.Message):
         estimated: builtins.str = ...,
         position: builtins.int = ...,
         booked: builtins.str = ...,
+        causes: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["booked", b"booked", "dimensions", b"dimensions", "estimated", b"estimated", "position", b"position", "quantity", b"quantity", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["booked", b"booked", "causes", b"causes", "dimensions", b"dimensions", "estimated", b"estimated", "position", b"position", "quantity", b"quantity", "version", b"version"]) -> None: ...
 
 global___TracedEntry = TracedEntry
 
@@ -390,6 +396,7 @@ class TracedBatch(google.protobuf.message.Message):
     HASH_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     ROWS_FIELD_NUMBER: builtins.int
+    LEAF_FIELD_NUMBER: builtins.int
     agent: builtins.str
     epoch: builtins.int
     sequence: builtins.int
@@ -397,6 +404,10 @@ class TracedBatch(google.protobuf.message.Message):
     position: builtins.int
     rows: builtins.int
     """How many of them it has."""
+    leaf: builtins.str
+    """Hash of its leaf in the tree, hexadecimal; Proof.Leaf proves it. A tenant gets only this, position and rows: a batch may hold
+    others' samples, and its agent be named for them.
+    """
     def __init__(
         self,
         *,
@@ -406,8 +417,9 @@ class TracedBatch(google.protobuf.message.Message):
         hash: builtins.str = ...,
         position: builtins.int = ...,
         rows: builtins.int = ...,
+        leaf: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agent", b"agent", "epoch", b"epoch", "hash", b"hash", "position", b"position", "rows", b"rows", "sequence", b"sequence"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "epoch", b"epoch", "hash", b"hash", "leaf", b"leaf", "position", b"position", "rows", b"rows", "sequence", b"sequence"]) -> None: ...
 
 global___TracedBatch = TracedBatch
 
@@ -430,6 +442,7 @@ class TraceResponse(google.protobuf.message.Message):
     PARTS_TOTAL_FIELD_NUMBER: builtins.int
     BATCHES_FIELD_NUMBER: builtins.int
     BATCHES_TOTAL_FIELD_NUMBER: builtins.int
+    AMENDMENTS_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     version: builtins.int
     """Version of the meter that holds in the window."""
@@ -451,6 +464,10 @@ class TraceResponse(google.protobuf.message.Message):
 
     @property
     def batches(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TracedBatch]: ...
+    @property
+    def amendments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Amendment]:
+        """Amendments by which events came into the window and the tenant, left them, or changed there; oldest first."""
+
     def __init__(
         self,
         *,
@@ -467,10 +484,293 @@ class TraceResponse(google.protobuf.message.Message):
         parts_total: builtins.int = ...,
         batches: collections.abc.Iterable[global___TracedBatch] | None = ...,
         batches_total: builtins.int = ...,
+        amendments: collections.abc.Iterable[global___Amendment] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "batches", b"batches", "batches_total", b"batches_total", "booked", b"booked", "end", b"end", "entries", b"entries", "parts", b"parts", "parts_total", b"parts_total", "parts_unit", b"parts_unit", "quantity", b"quantity", "start", b"start", "unit", b"unit", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amendments", b"amendments", "as_of", b"as_of", "batches", b"batches", "batches_total", b"batches_total", "booked", b"booked", "end", b"end", "entries", b"entries", "parts", b"parts", "parts_total", b"parts_total", "parts_unit", b"parts_unit", "quantity", b"quantity", "start", b"start", "unit", b"unit", "version", b"version"]) -> None: ...
 
 global___TraceResponse = TraceResponse
+
+@typing.final
+class CorrectionsRequest(google.protobuf.message.Message):
+    """CorrectionsRequest selects corrections of a meter."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    METER_FIELD_NUMBER: builtins.int
+    RANGE_FIELD_NUMBER: builtins.int
+    TENANTS_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    meter: builtins.str
+    limit: builtins.int
+    """Most rows to give, newest first; 0 for 1,000."""
+    @property
+    def range(self) -> global___Range:
+        """In which the corrected windows begin."""
+
+    @property
+    def tenants(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Empty for all."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        meter: builtins.str = ...,
+        range: global___Range | None = ...,
+        tenants: collections.abc.Iterable[builtins.str] | None = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["range", b"range"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "limit", b"limit", "meter", b"meter", "range", b"range", "tenants", b"tenants"]) -> None: ...
+
+global___CorrectionsRequest = CorrectionsRequest
+
+@typing.final
+class Correction(google.protobuf.message.Message):
+    """Correction is an entry of a window that an earlier run had booked, if only with nothing."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class DimensionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    WINDOW_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    DIMENSIONS_FIELD_NUMBER: builtins.int
+    BEFORE_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    BOOKED_FIELD_NUMBER: builtins.int
+    CAUSES_FIELD_NUMBER: builtins.int
+    window: builtins.str
+    """Start of the window."""
+    tenant: builtins.str
+    before: builtins.str
+    """What the window came to before, and after."""
+    after: builtins.str
+    unit: builtins.str
+    position: builtins.int
+    booked: builtins.str
+    @property
+    def dimensions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def causes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """"first", "late", "time", "meter", "reassignment NAME", "amendment SOURCE ID (first of N)". Empty where the book does not say."""
+
+    def __init__(
+        self,
+        *,
+        window: builtins.str = ...,
+        tenant: builtins.str = ...,
+        dimensions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        before: builtins.str = ...,
+        after: builtins.str = ...,
+        unit: builtins.str = ...,
+        position: builtins.int = ...,
+        booked: builtins.str = ...,
+        causes: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after", b"after", "before", b"before", "booked", b"booked", "causes", b"causes", "dimensions", b"dimensions", "position", b"position", "tenant", b"tenant", "unit", b"unit", "window", b"window"]) -> None: ...
+
+global___Correction = Correction
+
+@typing.final
+class CorrectionsResponse(google.protobuf.message.Message):
+    """CorrectionsResponse holds the rows, newest first, and how many there are in all."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    ROWS_TOTAL_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    rows_total: builtins.int
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Correction]: ...
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        rows: collections.abc.Iterable[global___Correction] | None = ...,
+        rows_total: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows", "rows_total", b"rows_total"]) -> None: ...
+
+global___CorrectionsResponse = CorrectionsResponse
+
+@typing.final
+class EventRequest(google.protobuf.message.Message):
+    """EventRequest names an event."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    source: builtins.str
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        source: builtins.str = ...,
+        id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "id", b"id", "source", b"source"]) -> None: ...
+
+global___EventRequest = EventRequest
+
+@typing.final
+class EventState(google.protobuf.message.Message):
+    """EventState is what an event says."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    PROPERTIES_FIELD_NUMBER: builtins.int
+    IS_VOID_FIELD_NUMBER: builtins.int
+    tenant: builtins.str
+    time: builtins.str
+    value: builtins.str
+    properties: builtins.str
+    """JSON object."""
+    is_void: builtins.bool
+    def __init__(
+        self,
+        *,
+        tenant: builtins.str = ...,
+        time: builtins.str = ...,
+        value: builtins.str = ...,
+        properties: builtins.str = ...,
+        is_void: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["is_void", b"is_void", "properties", b"properties", "tenant", b"tenant", "time", b"time", "value", b"value"]) -> None: ...
+
+global___EventState = EventState
+
+@typing.final
+class ReceivedEvent(google.protobuf.message.Message):
+    """ReceivedEvent is an event as an agent sent it. The one that was accepted first counts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    AGENT_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    position: builtins.int
+    agent: builtins.str
+    origin: builtins.str
+    """Where the agent read it."""
+    type: builtins.str
+    @property
+    def state(self) -> global___EventState: ...
+    def __init__(
+        self,
+        *,
+        position: builtins.int = ...,
+        agent: builtins.str = ...,
+        origin: builtins.str = ...,
+        type: builtins.str = ...,
+        state: global___EventState | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["state", b"state"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "origin", b"origin", "position", b"position", "state", b"state", "type", b"type"]) -> None: ...
+
+global___ReceivedEvent = ReceivedEvent
+
+@typing.final
+class Amendment(google.protobuf.message.Message):
+    """Amendment is an operator's correction of one event."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    AMENDED_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    BEFORE_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    position: builtins.int
+    amended: builtins.str
+    author: builtins.str
+    reason: builtins.str
+    source: builtins.str
+    id: builtins.str
+    @property
+    def before(self) -> global___EventState: ...
+    @property
+    def after(self) -> global___EventState: ...
+    def __init__(
+        self,
+        *,
+        position: builtins.int = ...,
+        amended: builtins.str = ...,
+        author: builtins.str = ...,
+        reason: builtins.str = ...,
+        source: builtins.str = ...,
+        id: builtins.str = ...,
+        before: global___EventState | None = ...,
+        after: global___EventState | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["after", b"after", "before", b"before"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["after", b"after", "amended", b"amended", "author", b"author", "before", b"before", "id", b"id", "position", b"position", "reason", b"reason", "source", b"source"]) -> None: ...
+
+global___Amendment = Amendment
+
+@typing.final
+class EventResponse(google.protobuf.message.Message):
+    """EventResponse holds what came in and what became of it, both oldest first."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    RECEIVED_FIELD_NUMBER: builtins.int
+    AMENDMENTS_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    @property
+    def received(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ReceivedEvent]: ...
+    @property
+    def amendments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Amendment]: ...
+    @property
+    def state(self) -> global___EventState:
+        """What counts, before any reassignment."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        received: collections.abc.Iterable[global___ReceivedEvent] | None = ...,
+        amendments: collections.abc.Iterable[global___Amendment] | None = ...,
+        state: global___EventState | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["state", b"state"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["amendments", b"amendments", "as_of", b"as_of", "received", b"received", "state", b"state"]) -> None: ...
+
+global___EventResponse = EventResponse
 
 @typing.final
 class CostRequest(google.protobuf.message.Message):
@@ -1161,11 +1461,19 @@ class CoverageRow(google.protobuf.message.Message):
     EXPECTED_S_FIELD_NUMBER: builtins.int
     COVERAGE_FIELD_NUMBER: builtins.int
     GAPS_FIELD_NUMBER: builtins.int
+    WATERMARK_FIELD_NUMBER: builtins.int
+    LATE_S_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
     source: builtins.str
     observed_s: builtins.str
     expected_s: builtins.str
     coverage: builtins.str
     """observed / expected, 0 to 1."""
+    watermark: builtins.str
+    """Until when the source is accounted for, well or badly, whatever the range, and how far that is behind the time of the answer."""
+    late_s: builtins.str
+    state: builtins.str
+    """"live"; "silent" where its agent has told nothing for too long; "ended" where the agent goes on without it."""
     @property
     def gaps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CoverageGap]: ...
     def __init__(
@@ -1176,10 +1484,49 @@ class CoverageRow(google.protobuf.message.Message):
         expected_s: builtins.str = ...,
         coverage: builtins.str = ...,
         gaps: collections.abc.Iterable[global___CoverageGap] | None = ...,
+        watermark: builtins.str = ...,
+        late_s: builtins.str = ...,
+        state: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["coverage", b"coverage", "expected_s", b"expected_s", "gaps", b"gaps", "observed_s", b"observed_s", "source", b"source"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["coverage", b"coverage", "expected_s", b"expected_s", "gaps", b"gaps", "late_s", b"late_s", "observed_s", b"observed_s", "source", b"source", "state", b"state", "watermark", b"watermark"]) -> None: ...
 
 global___CoverageRow = CoverageRow
+
+@typing.final
+class UncountedEvents(google.protobuf.message.Message):
+    """UncountedEvents are events that a meter selects and whose expression gives no value: they count for nothing."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METER_FIELD_NUMBER: builtins.int
+    EVENTS_FIELD_NUMBER: builtins.int
+    SINCE_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    meter: builtins.str
+    events: builtins.int
+    since: builtins.str
+    """Time of the earliest in the range, by what collected it (origin), its source and id, and the reason."""
+    origin: builtins.str
+    source: builtins.str
+    id: builtins.str
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        meter: builtins.str = ...,
+        events: builtins.int = ...,
+        since: builtins.str = ...,
+        origin: builtins.str = ...,
+        source: builtins.str = ...,
+        id: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["events", b"events", "id", b"id", "meter", b"meter", "origin", b"origin", "reason", b"reason", "since", b"since", "source", b"source"]) -> None: ...
+
+global___UncountedEvents = UncountedEvents
 
 @typing.final
 class CoverageResponse(google.protobuf.message.Message):
@@ -1189,16 +1536,26 @@ class CoverageResponse(google.protobuf.message.Message):
 
     AS_OF_FIELD_NUMBER: builtins.int
     ROWS_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    UNCOUNTED_FIELD_NUMBER: builtins.int
     as_of: builtins.int
+    time: builtins.str
+    """Time of the book at as_of."""
     @property
     def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CoverageRow]: ...
+    @property
+    def uncounted(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___UncountedEvents]:
+        """By meter; only of the sources asked for. None for who may see some tenants only."""
+
     def __init__(
         self,
         *,
         as_of: builtins.int = ...,
         rows: collections.abc.Iterable[global___CoverageRow] | None = ...,
+        time: builtins.str = ...,
+        uncounted: collections.abc.Iterable[global___UncountedEvents] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows", "time", b"time", "uncounted", b"uncounted"]) -> None: ...
 
 global___CoverageResponse = CoverageResponse
 

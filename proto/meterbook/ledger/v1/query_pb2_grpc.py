@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from meterbook.ledger.v1 import period_pb2 as meterbook_dot_ledger_dot_v1_dot_period__pb2
 from meterbook.ledger.v1 import query_pb2 as meterbook_dot_ledger_dot_v1_dot_query__pb2
 
 GRPC_GENERATED_VERSION = '1.70.0'
@@ -50,6 +51,16 @@ class QueryStub(object):
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceResponse.FromString,
                 _registered_method=True)
+        self.Corrections = channel.unary_unary(
+                '/meterbook.ledger.v1.Query/Corrections',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CorrectionsRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CorrectionsResponse.FromString,
+                _registered_method=True)
+        self.Event = channel.unary_unary(
+                '/meterbook.ledger.v1.Query/Event',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.EventRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.EventResponse.FromString,
+                _registered_method=True)
         self.Cost = channel.unary_unary(
                 '/meterbook.ledger.v1.Query/Cost',
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CostRequest.SerializeToString,
@@ -74,6 +85,16 @@ class QueryStub(object):
                 '/meterbook.ledger.v1.Query/Invoice',
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.InvoiceRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.InvoiceResponse.FromString,
+                _registered_method=True)
+        self.Periods = channel.unary_unary(
+                '/meterbook.ledger.v1.Query/Periods',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodsRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodsResponse.FromString,
+                _registered_method=True)
+        self.Period = channel.unary_unary(
+                '/meterbook.ledger.v1.Query/Period',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodResponse.FromString,
                 _registered_method=True)
         self.Agents = channel.unary_unary(
                 '/meterbook.ledger.v1.Query/Agents',
@@ -127,6 +148,20 @@ class QueryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Corrections(self, request, context):
+        """Corrections lists the entries that changed windows which had been booked before, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Event(self, request, context):
+        """Event shows one event as it came in, and every amendment of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Cost(self, request, context):
         """Cost gives what serving each tenant cost.
         """
@@ -157,6 +192,20 @@ class QueryServicer(object):
 
     def Invoice(self, request, context):
         """Invoice drafts the invoice of one tenant for the billing period that holds a date.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Periods(self, request, context):
+        """Periods lists every close of a period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Period(self, request, context):
+        """Period tells what a closed period came to at its close, and what was corrected since.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,6 +264,16 @@ def add_QueryServicer_to_server(servicer, server):
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceResponse.SerializeToString,
             ),
+            'Corrections': grpc.unary_unary_rpc_method_handler(
+                    servicer.Corrections,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CorrectionsRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CorrectionsResponse.SerializeToString,
+            ),
+            'Event': grpc.unary_unary_rpc_method_handler(
+                    servicer.Event,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.EventRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.EventResponse.SerializeToString,
+            ),
             'Cost': grpc.unary_unary_rpc_method_handler(
                     servicer.Cost,
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.CostRequest.FromString,
@@ -239,6 +298,16 @@ def add_QueryServicer_to_server(servicer, server):
                     servicer.Invoice,
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.InvoiceRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_query__pb2.InvoiceResponse.SerializeToString,
+            ),
+            'Periods': grpc.unary_unary_rpc_method_handler(
+                    servicer.Periods,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodsRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodsResponse.SerializeToString,
+            ),
+            'Period': grpc.unary_unary_rpc_method_handler(
+                    servicer.Period,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodResponse.SerializeToString,
             ),
             'Agents': grpc.unary_unary_rpc_method_handler(
                     servicer.Agents,
@@ -348,6 +417,60 @@ class Query(object):
             '/meterbook.ledger.v1.Query/Trace',
             meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceRequest.SerializeToString,
             meterbook_dot_ledger_dot_v1_dot_query__pb2.TraceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Corrections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Query/Corrections',
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.CorrectionsRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.CorrectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Event(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Query/Event',
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.EventRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_query__pb2.EventResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -483,6 +606,60 @@ class Query(object):
             '/meterbook.ledger.v1.Query/Invoice',
             meterbook_dot_ledger_dot_v1_dot_query__pb2.InvoiceRequest.SerializeToString,
             meterbook_dot_ledger_dot_v1_dot_query__pb2.InvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Periods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Query/Periods',
+            meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodsRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Period(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Query/Period',
+            meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_period__pb2.PeriodResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,6 +12,7 @@ import abc
 import collections.abc
 import grpc
 import grpc.aio
+import meterbook.ledger.v1.period_pb2
 import meterbook.ledger.v1.query_pb2
 import typing
 
@@ -44,6 +45,18 @@ class QueryStub:
     ]
     """Trace leads from the quantity of one window back to what was observed."""
 
+    Corrections: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.CorrectionsRequest,
+        meterbook.ledger.v1.query_pb2.CorrectionsResponse,
+    ]
+    """Corrections lists the entries that changed windows which had been booked before, and why."""
+
+    Event: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.EventRequest,
+        meterbook.ledger.v1.query_pb2.EventResponse,
+    ]
+    """Event shows one event as it came in, and every amendment of it."""
+
     Cost: grpc.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.CostRequest,
         meterbook.ledger.v1.query_pb2.CostResponse,
@@ -73,6 +86,18 @@ class QueryStub:
         meterbook.ledger.v1.query_pb2.InvoiceResponse,
     ]
     """Invoice drafts the invoice of one tenant for the billing period that holds a date."""
+
+    Periods: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.period_pb2.PeriodsRequest,
+        meterbook.ledger.v1.period_pb2.PeriodsResponse,
+    ]
+    """Periods lists every close of a period."""
+
+    Period: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.period_pb2.PeriodRequest,
+        meterbook.ledger.v1.period_pb2.PeriodResponse,
+    ]
+    """Period tells what a closed period came to at its close, and what was corrected since."""
 
     Agents: grpc.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.AgentsRequest,
@@ -125,6 +150,18 @@ class QueryAsyncStub:
     ]
     """Trace leads from the quantity of one window back to what was observed."""
 
+    Corrections: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.CorrectionsRequest,
+        meterbook.ledger.v1.query_pb2.CorrectionsResponse,
+    ]
+    """Corrections lists the entries that changed windows which had been booked before, and why."""
+
+    Event: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.query_pb2.EventRequest,
+        meterbook.ledger.v1.query_pb2.EventResponse,
+    ]
+    """Event shows one event as it came in, and every amendment of it."""
+
     Cost: grpc.aio.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.CostRequest,
         meterbook.ledger.v1.query_pb2.CostResponse,
@@ -154,6 +191,18 @@ class QueryAsyncStub:
         meterbook.ledger.v1.query_pb2.InvoiceResponse,
     ]
     """Invoice drafts the invoice of one tenant for the billing period that holds a date."""
+
+    Periods: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.period_pb2.PeriodsRequest,
+        meterbook.ledger.v1.period_pb2.PeriodsResponse,
+    ]
+    """Periods lists every close of a period."""
+
+    Period: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.period_pb2.PeriodRequest,
+        meterbook.ledger.v1.period_pb2.PeriodResponse,
+    ]
+    """Period tells what a closed period came to at its close, and what was corrected since."""
 
     Agents: grpc.aio.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.AgentsRequest,
@@ -213,6 +262,22 @@ class QueryServicer(metaclass=abc.ABCMeta):
         """Trace leads from the quantity of one window back to what was observed."""
 
     @abc.abstractmethod
+    def Corrections(
+        self,
+        request: meterbook.ledger.v1.query_pb2.CorrectionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.query_pb2.CorrectionsResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.CorrectionsResponse]]:
+        """Corrections lists the entries that changed windows which had been booked before, and why."""
+
+    @abc.abstractmethod
+    def Event(
+        self,
+        request: meterbook.ledger.v1.query_pb2.EventRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.query_pb2.EventResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.EventResponse]]:
+        """Event shows one event as it came in, and every amendment of it."""
+
+    @abc.abstractmethod
     def Cost(
         self,
         request: meterbook.ledger.v1.query_pb2.CostRequest,
@@ -251,6 +316,22 @@ class QueryServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.query_pb2.InvoiceResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.InvoiceResponse]]:
         """Invoice drafts the invoice of one tenant for the billing period that holds a date."""
+
+    @abc.abstractmethod
+    def Periods(
+        self,
+        request: meterbook.ledger.v1.period_pb2.PeriodsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.period_pb2.PeriodsResponse, collections.abc.Awaitable[meterbook.ledger.v1.period_pb2.PeriodsResponse]]:
+        """Periods lists every close of a period."""
+
+    @abc.abstractmethod
+    def Period(
+        self,
+        request: meterbook.ledger.v1.period_pb2.PeriodRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.period_pb2.PeriodResponse, collections.abc.Awaitable[meterbook.ledger.v1.period_pb2.PeriodResponse]]:
+        """Period tells what a closed period came to at its close, and what was corrected since."""
 
     @abc.abstractmethod
     def Agents(

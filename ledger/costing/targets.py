@@ -1,0 +1,31 @@
+"""Whose a cost can be besides a tenant's: names of the book's own, which no tenant can have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ledger.directory import allocation
+from meterbook.wire import series
+
+#: Before the name of a pool.
+_MARK = "@"
+NO_REASON = ""
+
+
+def pool_target(pool: str) -> str:
+    """What a pool is called among tenants."""
+    return _MARK + pool
+
+
+SHARED, IDLE, UNALLOCATED = map(pool_target, (allocation.SHARED, allocation.IDLE, allocation.UNALLOCATED))
+#: Tenants of usage that are no customers: what becomes of their share, and why.
+BOOKED: Mapping[str, tuple[str, str]] = {
+    series.SHARED: (SHARED, NO_REASON),
+    series.UNASSIGNED: (UNALLOCATED, f"it is of usage that is {series.UNASSIGNED}"),
+    series.UNRESOLVED: (UNALLOCATED, f"it is of usage that is {series.UNRESOLVED}"),
+}
+
+
+def is_own(target: str) -> bool:
+    """Whether it is none of a tenant."""
+    return target.startswith(_MARK)

@@ -1,0 +1,110 @@
+"""What a view is asked about events: each (source, id) once, as it was accepted first or as an operator has amended it since.
+
+The question itself is written in ``eventsums``. Here it is asked: of a position, with what the questions of one view share.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from ledger.journal import eventsums
+from ledger.journal.reader import Reader
+from meterbook.wire.instants import HOUR_US
+
+
+class EventQuestions:
+    """The part of a view that is about events."""
+
+    tables: Reader
+    position: int
+
+    def events(
+        self,
+        event_type: str,
+        names: Sequence[str],
+        start_us: int,
+        end_us: int,
+        *,
+        step_us: int = HOUR_US,
+        by_value: bool = False,
+    ) -> pa.Table:
+        """What the events of a type in [start, end) add up to, by the step, with their properties ``names`` (see ``eventsums``)."""
+        question, more = eventsums.sql(names, step_us, by_value=by_value, is_amended=self.is_amended)
+        return self._of_events(question, start_us, end_us, [event_type, *more])
+
+    def event_points(self, event_type: str, names: Sequence[str], start_us: int, end_us: int) -> pa.Table:
+        """The events of a type in [start, end), each once: origin, tenant, told (as of ``events``), time_us, value; by time."""
+        question, more = eventsums.points(names, is_amended=self.is_amended)
+        return self._of_events(question, start_us, end_us, [event_type, *more])
+
+    def event_examples(self, event_type: str, names: Sequence[str], start_us: int, end_us: int) -> pa.Table:
+        """What the events of a type in [start, end) say, how many say it, and which is the earliest (see ``eventsums``); by time."""
+        question, more = eventsums.examples(names, is_amended=self.is_amended)
+        return self._of_events(question, start_us, end_us, [event_type, *more])
+
+    def event_registers(
+        self, event_type: str, names: Sequence[str], of: str, start_us: int, end_us: int, *, step_us: int = HOUR_US
+    ) -> pa.Table:
+        """Registers that the values of a property met in the events of a type in [start, end), by the step (see ``eventsums``)."""
+        question, more = eventsums.registers(names, of, step_us, is_amended=self.is_amended)
+        return self._of_events(question, start_us, end_us, [event_type, *more])
+
+    def event_batches(
+        self, event_type: str, names: Sequence[str], mine: pa.Table, start_us: int, end_us: int
+    ) -> pa.Table:
+        """In which records events of a type in [start, end) came first: position, rows; of those only that agree with a row of
+        ``mine``: origin, tenant, and told as ``events`` gives it for these names.
+        """
+        question, more = eventsums.batches(names, is_amended=self.is_amended)
+        return self._of_events(question, start_us, end_us, [event_type, *more], mine=mine)
+
+    def first_event(self, event_type: str, tenant: str, start_us: int, end_us: int) -> int | None:
+        """Time of the earliest event of a type and a tenant (empty for any) in [start, end)."""
+        question = eventsums.first(is_amended=self.is_amended)
+        (row,) = self._of_events(question, start_us, end_us, [event_type, tenant]).to_pylist()
+        return None if row["value"] is None else int(row["value"])
+
+    def _of_events(self, question: str, start_us: int, end_us: int, more: Sequence[str], **given: pa.Table) -> pa.Table:
+        span = [self.position, start_us, end_us]
+        many = self._ask(eventsums.REPEATED, span)
+        amended = {"amended": self.amended()} if self.is_amended else {}
+        return self.tables.query(question, [*span, *more], {"many": many, **amended, **given})
+
+    def amended(self) -> pa.Table:
+        """The newest amendment of every event that has one."""
+        return self._ask(
+            "SELECT * FROM amendments WHERE position <= ?"
+            " QUALIFY row_number() OVER (PARTITION BY source, id ORDER BY position DESC) = 1",
+            [self.position],
+        )
+
+    @property
+    def is_amended(self) -> bool:
+        """Whether any event was ever amended."""
+        return bool(self.amended().num_rows)
+
+    def fresh_amendments(self, event_type: str, after: int) -> pa.Table:
+        """Amendments of a position beyond ``after``, oldest first: source, id, first_us, which is the earlier time of before and after."""
+        return self._ask(
+            "SELECT source, id, epoch_us(least(time, time_before)) AS first_us FROM amendments"
+            " WHERE type = ? AND position <= ? AND position > ? ORDER BY position",
+            [event_type, self.position, after],
+        )
+
+    def first_fresh_event(self, event_type: str, after: int) -> int | None:
+        """Time of the earliest event of a type with a position beyond ``after``."""
+        return self._one(
+            "SELECT min(epoch_us(time)) AS value FROM events WHERE type = ? AND position <= ? AND position > ?",
+            [event_type, self.position, after],
+        )
+
+    @abstractmethod
+    def _ask(self, sql: str, parameters: Sequence[object]) -> pa.Table:
+        """The answer of a statement, remembered."""
+
+    @abstractmethod
+    def _one(self, sql: str, parameters: list[object]) -> int | None:
+        """The same, where the answer is one number."""

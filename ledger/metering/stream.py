@@ -1,0 +1,186 @@
+"""Samples of many series in the order of time, a block at a time: so much as there is fits into no memory, and need not.
+
+A range is cut into *slices*, best at times at which one file ends and the next begins, so that no file is read twice. Of a slice rows
+come as they lie. Files that were merged hold one series after the other, those that were not one reading of all series after the other;
+either way the rows of each *block* only have to be put in order by themselves, and the blocks of a slice follow each other in the order of
+time of every single series. Where they do not, since something came late, the whole slice is put in order.
+
+What is read next is fetched while what was read is worked on. A block is small enough for a processor to keep it at hand.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from contextvars import copy_context
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from ledger.journal import cancelling, samples
+from ledger.journal.view import View
+
+#: Places of series, times in microseconds, values.
+Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
+_Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+#: Rows of a block; and of a slice, of which it has the first at least where it may end between files, and the second at most.
+_BLOCK_ROWS, _SLICE_ROWS, _SLICE_ROWS_MAX = 1 << 17, 1 << 20, 5 << 20
+#: Parts of an answer that wait to be worked on.
+_AHEAD = 1
+_NEVER_US = np.iinfo(np.int64).min
+
+
+def blocks(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Iterator[Columns]:
+    """Samples of the series ``ids``, which ascend, in [start, end), markers among them.
+
+    A block is sorted by series and time, of one instant as in ``journal.samples``. What another block has of a series is all earlier or
+    all later.
+    """
+    if len(ids) == 0:
+        return
+    all_series = samples.are_most(view, ids)
+    for span in pairwise(cuts(view.tables.extents("samples"), start_us, end_us)):
+        for codes, times, values, _ in _ordered(_read(view, ids, span, all_series=all_series), len(ids)):
+            cancelling.check()
+            yield from _in_blocks(codes, times, values)
+
+
+def cuts(extents: pa.Table, start_us: int, end_us: int) -> list[int]:
+    """Where [start, end) is cut into slices, both ends among them; ``extents`` as of ``Reader.extents``, by their start.
+
+    Rows are taken to lie evenly in what a file covers: nothing but the memory that is needed depends on it.
+    """
+    found = [start_us]
+    rows, reached_us = 0.0, start_us
+    columns = (extents[name].to_pylist() for name in ("start_us", "end_us", "rows"))
+    for first_us, last_us, count in zip(*columns, strict=True):
+        low_us, high_us = max(first_us, found[-1]), min(last_us + 1, end_us)
+        if high_us <= low_us:
+            continue
+        if rows >= _SLICE_ROWS and first_us >= reached_us > found[-1]:
+            found.append(first_us)
+            rows = 0.0
+        density = count / (last_us + 1 - first_us)
+        inside = density * (high_us - low_us)
+        while rows + inside > _SLICE_ROWS_MAX:
+            cut_us = low_us + int((_SLICE_ROWS_MAX - rows) / density)
+            if not found[-1] < cut_us < high_us:
+                break
+            found.append(cut_us)
+            rows, low_us = 0.0, cut_us
+            inside = density * (high_us - low_us)
+        rows += inside
+        reached_us = max(reached_us, high_us)
+    return [*found, end_us]
+
+
+def _read(view: View, ids: np.ndarray, span: tuple[int, int], *, all_series: bool) -> Iterator[_Rows]:
+    with closing(_ahead(samples.between(view, None if all_series else ids, *span))) as parts:
+        for part in parts:
+            series_ids, values, positions = (
+                part.column(name).to_numpy() for name in ("series_id", "value", "position")
+            )
+            yield _of_series(ids, series_ids, (part.column("time").view(pa.int64()).to_numpy(), values, positions))
+
+
+def _of_series(ids: np.ndarray, series_ids: np.ndarray, columns: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Rows:
+    """Rows of the series that are wanted, with their places; the same series mostly stands in many rows after each other."""
+    heads = _heads(series_ids)
+    places = np.minimum(np.searchsorted(ids, series_ids[heads]), len(ids) - 1)
+    lengths = np.diff(np.append(heads, len(series_ids)))
+    wanted = ids[places] == series_ids[heads]
+    codes = np.repeat(places, lengths)
+    if wanted.all():
+        return codes, *columns
+    rows = np.repeat(wanted, lengths)
+    times, values, positions = (column[rows] for column in columns)
+    return codes[rows], times, values, positions
+
+
+def _heads(column: np.ndarray) -> np.ndarray:
+    """Where another value begins."""
+    changes = np.empty(len(column), bool)
+    changes[:1] = True
+    np.not_equal(column[1:], column[:-1], out=changes[1:])
+    return np.flatnonzero(changes)
+
+
+def _ordered(parts: Iterable[_Rows], series: int) -> list[_Rows]:
+    """Blocks of a slice in the order of time of every series."""
+    reached = np.full(series, _NEVER_US)
+    found: list[_Rows] = []
+    follow = True
+    for part in parts:
+        for first in range(0, len(part[0]), _BLOCK_ROWS):
+            block = _sorted(tuple(column[first : first + _BLOCK_ROWS] for column in part))
+            found.append(block)
+            if follow:
+                heads = _heads(block[0])
+                begun = block[0][heads]
+                follow = bool((block[1][heads] > reached[begun]).all())
+                reached[begun] = block[1][np.append(heads[1:], len(block[0])) - 1]
+    return found if follow else [_sorted(_joined(found))]
+
+
+def _sorted(rows: tuple[np.ndarray, ...]) -> _Rows:
+    codes, times, values, positions = rows
+    same = codes[1:] == codes[:-1]
+    if ((codes[1:] > codes[:-1]) | (same & (times[1:] > times[:-1]))).all():
+        return codes, times, values, positions
+    order = np.lexsort((times, codes))
+    again = (codes[order[1:]] == codes[order[:-1]]) & (times[order[1:]] == times[order[:-1]])
+    if again.any():
+        order = np.lexsort((values, positions, np.isnan(values), times, codes))
+    return codes[order], times[order], values[order], positions[order]
+
+
+def _joined(rows: list[_Rows]) -> _Rows:
+    codes, times, values, positions = (np.concatenate(columns) for columns in zip(*rows, strict=True))
+    return codes, times, values, positions
+
+
+def _in_blocks(codes: np.ndarray, times: np.ndarray, values: np.ndarray) -> Iterator[Columns]:
+    first = 0
+    while first < len(codes):
+        end = min(first + _BLOCK_ROWS, len(codes))
+        # What stands at one instant stays together.
+        while end < len(codes) and codes[end] == codes[end - 1] and times[end] == times[end - 1]:
+            end += 1
+        yield codes[first:end], times[first:end], values[first:end]
+        first = end
+
+
+def _ahead(parts: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch]:
+    """The same parts, fetched by a thread of its own before they are asked for."""
+    fetched: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_AHEAD)
+    over = threading.Event()
+
+    def fetch() -> None:
+        try:
+            for part in parts:
+                fetched.put(part)
+                if over.is_set():
+                    break
+            fetched.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the part
+            fetched.put(error)
+
+    # In the context of whoever asks, so that it ends with the question.
+    thread = threading.Thread(target=copy_context().run, args=(fetch,), name="samples ahead", daemon=True)
+    thread.start()
+    try:
+        while (part := fetched.get()) is not None:
+            if isinstance(part, BaseException):
+                raise part
+            yield part
+    finally:
+        over.set()
+        while thread.is_alive():
+            try:
+                fetched.get(timeout=0.01)
+            except queue.Empty:
+                continue

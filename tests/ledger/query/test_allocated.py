@@ -1,0 +1,163 @@
+"""What becomes of bills, over gRPC: that it adds up, can be explained, and is the same for ever as of a position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import grpc
+import pytest
+
+from meterbook.ledger.v1 import costing_pb2
+from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
+from tests.ledger.allocations import filled
+from tests.ledger.running import serving
+
+MONTH = costing_pb2.Billing(period="2026-01")
+
+
+class Ledger:
+    """The service, and the position at which the first bill stood."""
+
+    def __init__(self, channel: grpc.Channel, position: int) -> None:
+        self.costing, self.position = CostingStub(channel), position
+
+    def reconcile(self, **asked: Any) -> costing_pb2.ReconcileResponse:
+        asked = {"as_of": self.position, "billing": MONTH} | asked
+        return self.costing.Reconcile(costing_pb2.ReconcileRequest(**asked))
+
+    def allocation(self, **asked: Any) -> costing_pb2.AllocationResponse:
+        asked = {"as_of": self.position, "billing": MONTH} | asked
+        return self.costing.Allocation(costing_pb2.AllocationRequest(**asked))
+
+    def explain(self, **asked: Any) -> costing_pb2.ExplainCostResponse:
+        asked = {"as_of": self.position, "billing": MONTH} | asked
+        return self.costing.ExplainCost(costing_pb2.ExplainCostRequest(**asked))
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    folder = tmp_path_factory.mktemp("allocated")
+    with serving(folder / "store") as running:
+        yield Ledger(running.channel, filled(running, folder))
+
+
+def parts(row: costing_pb2.ReconciledRow) -> Decimal:
+    names = ("direct", "driver", "stated", "shared", "idle", "unallocated", "residual")
+    return sum((Decimal(getattr(row, name)) for name in names), Decimal(0))
+
+
+def test_what_was_billed_became_something_to_the_last_digit(ledger: Ledger) -> None:
+    found = ledger.reconcile(by=["service", "day"])
+    assert list(found.problems) == []
+    for row in (*found.rows, *found.totals):
+        assert (row.residual, parts(row)) == ("0", Decimal(row.billed))
+    assert {(row.group["ServiceName"], row.group["day"], row.currency, row.billed) for row in found.rows} == {
+        ("Amazon EC2", "2026-01-01", "USD", "6.500000000000000001"),
+        ("Support", "2026-01-01", "USD", "4"),
+        ("Tax", "2026-01-01", "EUR", "3"),
+    }
+    (dollars, euros) = found.totals
+    became = (dollars.direct, dollars.driver, dollars.stated, dollars.shared, dollars.idle, dollars.unallocated)
+    assert became == ("-1.5", "6", "1", "3", "2.000000000000000001", "0")
+    assert (euros.currency, euros.unallocated) == ("EUR", "3")
+    told = [(row.reason, row.currency, row.charges, row.amount) for row in found.unallocated]
+    assert told == [("no rule holds for it", "EUR", 1, "3")]
+    assert {row.rule: row.charges for row in found.rules} == {
+        "tagged": 1,
+        "nodes": 2,
+        "support": 1,
+        "late": 0,
+        "platform": 1,
+    }
+    assert "the rule 'late' took no charge" in found.notes
+    assert "no charge has 'RegionId', which rules look at" in found.notes
+
+
+def test_tenants_bear_what_reconciles(ledger: Ledger) -> None:
+    rows = ledger.allocation().rows
+    found = {(row.tenant, row.currency): row.cost for row in rows}
+    assert found["acme", "USD"] == "1.5" and found["bcorp", "USD"] == "4" and found["@shared", "USD"] == "3"
+    for row in rows:
+        assert sum(map(Decimal, row.parts.values())) == Decimal(row.cost)
+    by_currency: dict[str, Decimal] = {}
+    for (_, currency), cost in found.items():
+        by_currency[currency] = by_currency.get(currency, Decimal(0)) + Decimal(cost)
+    assert by_currency == {row.currency: Decimal(row.billed) for row in ledger.reconcile().totals}
+    assert [row.tenant for row in ledger.allocation(tenants=["acme"]).rows] == ["acme"]
+
+
+@pytest.mark.parametrize("tenant", ["acme", "bcorp", "@shared", "@idle", "@unallocated"])
+def test_what_somebody_bears_is_explained_by_rule_and_by_charge(ledger: Ledger, tenant: str) -> None:
+    found = ledger.explain(tenant=tenant)
+    (*costs,) = (row.cost for row in ledger.allocation(tenants=[tenant]).rows)
+    assert sum(Decimal(row.cost) for row in found.rules) == sum(map(Decimal, costs))
+    assert sum(Decimal(row.part) for row in found.charges) == sum(map(Decimal, costs))
+    assert found.charges_total == len(found.charges)
+    for row in found.charges:
+        assert Decimal(row.part) == Decimal(row.cost) * Decimal(row.share)
+    sizes = [abs(Decimal(row.part)) for row in found.charges]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_usage_stands_behind_what_was_divided_by_it(ledger: Ledger) -> None:
+    (node,) = ledger.explain(tenant="bcorp").charges
+    assert (node.rule, node.of, node.version, node.line, node.resource, node.share) == (
+        "nodes",
+        "",
+        "v1",
+        0,
+        "i-0",
+        "0.5",
+    )
+    (driver,) = node.drivers
+    assert (list(driver.meters), driver.quantity, driver.total, driver.capacity) == (["cpu"], "2", "3", "4")
+    by_rule = [(row.rule, row.version, row.method, row.of, row.cost) for row in ledger.explain(tenant="acme").rules]
+    assert by_rule == [
+        ("tagged", 1, "direct", "", "-1.5"),
+        ("nodes", 1, "driver", "", "2"),
+        ("platform", 1, "fixed", "platform", "1"),
+    ]
+    assert len(ledger.explain(tenant="acme", limit=1).charges) == 1
+
+
+def test_a_position_answers_the_same_for_ever_and_the_newest_bill_is_another(ledger: Ledger) -> None:
+    assert ledger.reconcile() == ledger.reconcile()
+    assert ledger.explain(tenant="acme") == ledger.explain(tenant="acme")
+    (newest,) = ledger.reconcile(as_of=0).totals
+    assert (newest.billed, newest.driver, newest.idle, newest.residual) == ("80", "60", "20", "0")
+
+
+def test_a_month_without_a_bill_is_told(ledger: Ledger) -> None:
+    found = ledger.reconcile(billing=costing_pb2.Billing(period="2026-02"))
+    assert (list(found.rows), found.notes[0]) == ([], "no bill of that month stands")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"billing": costing_pb2.Billing()}, "period: '' is no month such as 2026-03"),
+        ({"billing": costing_pb2.Billing(period="2026-13")}, "period: '2026-13' is no month"),
+        (
+            {"billing": costing_pb2.Billing(period="2026-01", cost="list")},
+            "cost: 'list' is not one of billed, effective",
+        ),
+        ({"billing": costing_pb2.Billing(period="2026-01", nature="x")}, "nature: 'x' is not one of"),
+        ({"billing": costing_pb2.Billing(period="2026-01", sources=["x"])}, "sources: no bill is of 'x'"),
+        ({"by": ["no column"]}, "by: 'no column' is no column"),
+        ({"by": ["Servicename"]}, "by: no charge here has 'Servicename'"),
+        ({"limit": -1}, "limit: -1 is not between 1 and 100000"),
+        ({"as_of": 99_999}, "as_of: "),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(ledger: Ledger, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(grpc.RpcError, match="INVALID_ARGUMENT") as error:
+        ledger.reconcile(**asked)
+    assert error.value.details().startswith(message)
+
+
+def test_a_tenant_that_there_is_not_is_refused(ledger: Ledger) -> None:
+    for ask in (lambda: ledger.explain(tenant="acne"), lambda: ledger.allocation(tenants=["acne"])):
+        with pytest.raises(grpc.RpcError, match=r"there is no tenant 'acne'; did you mean 'acme'\?"):
+            ask()
