@@ -7,7 +7,7 @@ milliseconds before it has read a row. Answers are Arrow tables with times in UT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -135,14 +135,19 @@ class View(EventQuestions):
             [meter, self.position, start_us, min(end_us, LATEST_US)],
         )
 
-    def booked(self, meter: str, start_us: int, end_us: int) -> pa.Table:
-        """Sums of a meter's entries of the hours in [start, end), by tenant, dimensions and hour."""
+    def booked(
+        self, meter: str, start_us: int, end_us: int, tenants: Collection[str] = (), *, together: bool = False
+    ) -> pa.Table:
+        """Sums of a meter's entries of the hours in [start, end), by tenant, dimensions and hour, or of all these hours ``together``.
+
+        Empty ``tenants`` mean all. With ``together`` hour_us is ``start_us``.
+        """
         return self.tables.query(
-            "SELECT tenant, dimensions, epoch_us(hour) AS hour_us, sum(quantity) AS quantity,"
+            "SELECT tenant, dimensions, CASE WHEN $6 THEN $3 ELSE epoch_us(hour) END AS hour_us, sum(quantity) AS quantity,"
             " sum(estimated) AS estimated, sum(observed_us)::BIGINT AS observed_us, sum(expected_us)::BIGINT AS expected_us"
-            " FROM entries WHERE meter = ? AND position <= ? AND hour >= make_timestamp(?) AND hour < make_timestamp(?)"
-            " GROUP BY ALL ORDER BY tenant, dimensions, hour_us",
-            [meter, self.position, start_us, min(end_us, LATEST_US)],
+            " FROM entries WHERE meter = $1 AND position <= $2 AND hour >= make_timestamp($3) AND hour < make_timestamp($4)"
+            " AND (len($5::VARCHAR[]) = 0 OR list_contains($5::VARCHAR[], tenant)) GROUP BY ALL ORDER BY tenant, dimensions, hour_us",
+            [meter, self.position, start_us, min(end_us, LATEST_US), sorted(tenants), together],
         )
 
     def chains(self) -> pa.Table:

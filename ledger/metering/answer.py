@@ -10,7 +10,8 @@ other windows than its own; only the total of a range is always the sum of the m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 from ledger.directory.calendar import OWN, TOTAL, UNITS
 from ledger.directory.catalog import Catalog
@@ -23,6 +24,9 @@ from ledger.metering.measure import NOTHING, Amount, Measured, measure, measure_
 from ledger.metering.subjects import Key
 from ledger.metering.usage import Usage
 from ledger.metering.windows import Windows
+
+#: What is booked of a meter for the windows that begin in [start, end).
+_Entries = Callable[[int, int], Measured]
 
 
 class UnknownMeter(LookupError):
@@ -58,7 +62,8 @@ def usage(
         if meters and name not in meters:
             continue
         sums: dict[tuple[Key, int | None], Amount] = defaultdict(lambda: NOTHING)
-        for measured in _parts(view, catalog, name, start_us, end_us, asked):
+        entries = partial(booked, view, name, tenants=tenants, together=window == TOTAL)
+        for measured in _parts(view, catalog, name, start_us, end_us, asked, entries):
             for (key, at_us), amount in measured.items():
                 if not tenants or key.tenant in tenants:
                     sums[key, None if window == TOTAL else at_us] += amount
@@ -90,7 +95,7 @@ def _place(row: Usage) -> tuple[str, str, str, int]:
 
 
 def _parts(
-    view: View, catalog: Catalog, name: str, start_us: int, end_us: int, asked: Windows | None
+    view: View, catalog: Catalog, name: str, start_us: int, end_us: int, asked: Windows | None, entries: _Entries
 ) -> Iterator[Measured]:
     """Amounts of the range in parts that do not overlap, for the windows asked for, or for what these are made of."""
     for version in meter_versions(catalog, name):
@@ -98,9 +103,9 @@ def _parts(
         if low >= high:
             continue
         if asked is None or asked == version.windows:
-            yield from _own(view, version, low, high)
+            yield from _own(view, version, low, high, entries)
         elif _consist(asked, version.windows, version.meter):
-            for measured in _own(view, version, low, high):
+            for measured in _own(view, version, low, high, entries):
                 yield _gathered(measured, asked)
         else:
             found = measure_grid(view, version.meter, Grid(low, high, asked))
@@ -116,11 +121,11 @@ def _gathered(measured: Measured, asked: Windows) -> Measured:
     return found
 
 
-def _own(view: View, version: MeterVersion, low: int, high: int) -> Iterator[Measured]:
+def _own(view: View, version: MeterVersion, low: int, high: int, entries: _Entries) -> Iterator[Measured]:
     """Amounts of the version's own windows: the booked ones, then the others."""
     live_us = unbooked_from(view, version)
     live_us = high if live_us is None else min(max(live_us, low), high)
-    yield booked(view, version.name, low, live_us)
+    yield entries(low, live_us)
     first_us, last_us = ceil_us(version.windows, live_us), ceil_us(version.windows, high)
     if first_us < last_us:
         yield measure(view, version.meter, first_us, last_us)

@@ -9,7 +9,7 @@ because it settles its windows: they need not be measured again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
@@ -102,13 +102,15 @@ def unsettled(view: View, version: MeterVersion) -> list[News]:
     return [replace(each, since_us=floor_us(version.windows, each.since_us)) for each in found]
 
 
-def booked(view: View, name: str, start_us: int, end_us: int) -> Measured:
-    """Sums of the entries of a meter, of the windows that begin in [start_us, end_us)."""
+def booked(
+    view: View, name: str, start_us: int, end_us: int, tenants: Collection[str] = (), *, together: bool = False
+) -> Measured:
+    """Sums of the entries of a meter, of the windows that begin in [start_us, end_us); see ``View.booked``."""
     return {
         (Key(row["tenant"], row["dimensions"]), row["hour_us"]): Amount(
             from_decimal(row["quantity"]), from_decimal(row["estimated"]), row["observed_us"], row["expected_us"]
         )
-        for row in checked(view.booked(name, start_us, end_us).to_pylist())
+        for row in checked(view.booked(name, start_us, end_us, tenants, together=together).to_pylist())
     }
 
 
