@@ -22,8 +22,8 @@ from ledger.costing.profiles import Profiles, profiles
 from ledger.costing.shares import WHOLE, Shares, joined
 from ledger.costing.taking import NOBODY, Rule, rules_of, taken
 from ledger.costing.targets import NO_REASON, UNALLOCATED, is_own, pool_target
-from ledger.directory.allocation import LASTING
 from ledger.directory.catalog import Catalog
+from ledger.directory.methods import LASTING
 from ledger.journal.view import View
 
 #: The key of a profile in a stage that it does not come to.
@@ -165,12 +165,16 @@ class _Allocating:
         return Shares(*(np.array([each], np.int64) for each in numbers))
 
     def _usefulness(self) -> list[Usefulness]:
-        rules = self._division.rules
-        charges: dict[str, int] = {rule.name: 0 for rule in rules}
-        before: dict[str, dict[str, int]] = {rule.name: {} for rule in rules}
-        for place, rule in enumerate(rules):
-            charges[rule.name] += int(self._charges[place])
+        rules, start_us = self._division.rules, self._division.profiles.start_us
+        if not len(start_us):
+            return []
+        low_us, high_us = int(start_us.min()), int(start_us.max())
+        held = [rule for rule in rules if rule.from_us <= high_us and low_us < rule.until_us]
+        charges: dict[str, int] = {rule.name: 0 for rule in held}
+        before: dict[str, dict[str, int]] = {rule.name: {} for rule in held}
+        for place in np.flatnonzero(self._charges).tolist():
+            charges[rules[place].name] += int(self._charges[place])
         for (place, other), count in self._before.items():
-            held = before[rules[place].name]
-            held[rules[other].name] = held.get(rules[other].name, 0) + count
+            others = before[rules[place].name]
+            others[rules[other].name] = others.get(rules[other].name, 0) + count
         return [Usefulness(name, charges[name], before[name]) for name in charges]

@@ -17,7 +17,8 @@ from ledger.costing.inventory import owners
 from ledger.costing.profiles import MISSING, Coded, numbered
 from ledger.costing.shares import WHOLE, Shares
 from ledger.costing.targets import BOOKED, NO_REASON, UNALLOCATED, pool_target
-from ledger.directory.allocation import METHODS, Allocation, Direct
+from ledger.directory.allocation import METHODS, Allocation
+from ledger.directory.methods import Direct
 
 
 def divided(division: Division, place: int, rows: np.ndarray) -> tuple[np.ndarray, Shares]:

@@ -1,50 +1,26 @@
 """The methods of rules that go by usage: in proportion to drivers, with what was not used of a capacity, or in equal parts among users.
 
-A key is the hours of a charge's period and what the drivers read of the charge. Each part of a key (one driver, or several with weights, or the resources of a
+Each part of a key (one driver, or several with weights, or the resources of a
 node with prices) has a total of its own; it is divided among the tenants by what they used, and the pool that the rest of its capacity goes to. Where more was used
 than there is capacity, nothing is left. Where nothing was used and there is no capacity, nobody can say whose the part is: it is unallocated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 
 from ledger.costing.division import Division, scaled
-from ledger.costing.drivers import Asked, hours, usage_of
-from ledger.costing.profiles import numbered
-from ledger.costing.shares import WHOLE, Shares, joined, split, whole_numbers
-from ledger.costing.targets import BOOKED, NO_REASON, UNALLOCATED, pool_target
-from ledger.directory.allocation import METHODS, Allocation, Capacity, Driver
+from ledger.costing.shares import WHOLE, Shares, joined, split
+from ledger.costing.targets import UNALLOCATED, pool_target
+from ledger.costing.using import Amounts, Keys, amounts_used, capacity_of, keys_of, sums, wide
+from ledger.directory.allocation import METHODS, Allocation
 from ledger.directory.decimals import FRACTION_DIGITS_MAX
-from ledger.directory.focus import Reading
-from ledger.journal.quantity import PLACES, to_decimal
-from meterbook.wire.instants import HOUR_US
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The keys of a rule: a profile that stands for each, and the hours of its period."""
-
-    places: np.ndarray
-    start_us: np.ndarray
-    end_us: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-
-@dataclass(frozen=True)
-class Amounts:
-    """What counts for whom: rows by key and then by name; ``weight`` in units of 10^-9 of the meter's unit."""
-
-    key: np.ndarray
-    target: np.ndarray
-    reason: np.ndarray
-    weight: np.ndarray
+from ledger.directory.methods import Driver
+from ledger.journal.quantity import to_decimal
 
 
 @dataclass(frozen=True)
@@ -60,7 +36,7 @@ class Usage:
 
 def driven(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
     """The keys of the rows that rules took, from 0 on, and the shares of each key."""
-    codes, keys = _keys(division, spec, rows)
+    codes, keys = keys_of(division, spec, rows)
     parts = spec.drivers()
     amounts = [_with_rest(division, spec, driver, keys) for _, driver, _ in parts]
     totals, unknown = _totals(
@@ -87,9 +63,9 @@ def driven(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.n
 
 def users(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
     """As ``driven``, but with equal parts for whoever used anything."""
-    codes, keys = _keys(division, spec, rows)
+    codes, keys = keys_of(division, spec, rows)
     ((_, driver, _),) = spec.drivers()
-    used = _used(division, driver, keys, own=False)
+    used = amounts_used(division, driver, keys, own=False)
     some = used.weight > 0
     equal = Amounts(used.key[some], used.target[some], used.reason[some], np.ones(int(some.sum()), np.int64))
     found = _completed(division, driver, equal, np.zeros(len(keys), np.int64), "", len(keys))
@@ -99,14 +75,14 @@ def users(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.nd
 
 def usage_of_rows(division: Division, spec: Allocation, rows: np.ndarray, target: str) -> list[tuple[Usage, ...]]:
     """By row: of each part that rules divide by usage, what was used."""
-    codes, keys = _keys(division, spec, rows)
+    codes, keys = keys_of(division, spec, rows)
     parts = []
     for name, driver, _ in spec.drivers():
-        used = _used(division, driver, keys, own=spec.of is None)
+        used = amounts_used(division, driver, keys, own=spec.of is None)
         mine = used.target == division.targets.number(target)
         quantities = sums(used.key[mine], used.weight[mine], len(keys)).tolist()
         totals = sums(used.key, used.weight, len(keys)).tolist()
-        capacity = None if driver.capacity is None else _capacity(division, driver, driver.capacity, keys).tolist()
+        capacity = None if driver.capacity is None else capacity_of(division, driver, driver.capacity, keys).tolist()
         parts.append(
             [
                 Usage(
@@ -122,77 +98,17 @@ def usage_of_rows(division: Division, spec: Allocation, rows: np.ndarray, target
     return [tuple(part[code] for part in parts) for code in codes.tolist()]
 
 
-def _keys(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Keys]:
-    profiles = division.profiles
-    start_us, end_us = hours(profiles.start_us[rows], profiles.end_us[rows])
-    readings = {}
-    for _, driver, _ in spec.drivers():
-        wheres = [driver.where, (driver.capacity.where or {}) if driver.capacity else {}]
-        readings.update({(each.column, each.capture): each for where in wheres for each in where.values()})
-    columns = [profiles.columns[each.column].read(each).codes[rows] for _, each in sorted(readings.items(), key=str)]
-    codes, places = numbered([start_us, end_us, *columns], len(rows))
-    return codes, Keys(rows[places], start_us[places], end_us[places])
-
-
 def _with_rest(division: Division, spec: Allocation, driver: Driver, keys: Keys) -> tuple[Amounts, np.ndarray]:
     """What each tenant used, with what was not used of the capacity; and the capacity of each key."""
-    used = _used(division, driver, keys, own=spec.of is None)
+    used = amounts_used(division, driver, keys, own=spec.of is None)
     if driver.capacity is None:
         return _completed(division, driver, used, np.zeros(len(keys), np.int64), "", len(keys)), np.zeros(
             len(keys), np.int64
         )
-    capacity = _capacity(division, driver, driver.capacity, keys)
-    rest = _wide(capacity) - _wide(sums(used.key, used.weight, len(keys)))
+    capacity = capacity_of(division, driver, driver.capacity, keys)
+    rest = wide(capacity) - wide(sums(used.key, used.weight, len(keys)))
     rest[rest < 0] = 0
     return _completed(division, driver, used, rest, pool_target(driver.capacity.rest), len(keys)), capacity
-
-
-def _used(division: Division, driver: Driver, keys: Keys, *, own: bool) -> Amounts:
-    """What each tenant used; what is no customer's only if it is its ``own`` to bear."""
-    found = usage_of(division.view, division.catalog, driver.meter, _asked(division, driver.where, keys))
-    encoded = found["tenant"].combine_chunks().dictionary_encode()
-    tenants: list[str] = encoded.dictionary.to_pylist()
-    told = [BOOKED.get(tenant, (tenant, NO_REASON)) for tenant in tenants]
-    codes = encoded.indices.to_numpy()
-    weight, key = whole_numbers(found["quantity"]), found["key"].to_numpy()
-    # By key, and of each key by name: where remainders are equal the first name has it.
-    rank = np.argsort(np.argsort(np.array(tenants, object)))[codes] if tenants else codes
-    order = np.argsort(key * (len(tenants) + 1) + rank)
-    codes, weight, key = codes[order], weight[order], key[order]
-    kept = np.array([own or tenant not in BOOKED for tenant in tenants], bool)[codes]
-    negative = kept & (weight < 0)
-    for tenant in sorted({tenants[code] for code in np.unique(codes[negative]).tolist()}):
-        meters = " and ".join(driver.meter)
-        division.problems[
-            f"usage of {meters} by {tenant!r} is less than 0 in some period, and counts as 0; correct the meter's events"
-        ] = None
-    kept &= weight > 0
-    targets, reasons = (
-        division.targets.numbers(each for each, _ in told),
-        division.reasons.numbers(each for _, each in told),
-    )
-    return Amounts(key[kept], targets[codes][kept], reasons[codes][kept], weight[kept])
-
-
-def _asked(division: Division, where: Mapping[str, Reading], keys: Keys) -> Asked:
-    columns = division.profiles.columns
-    texts = {name: columns[reading.column].read(reading).chosen(keys.places) for name, reading in where.items()}
-    return Asked(keys.start_us, keys.end_us, texts)
-
-
-def _capacity(division: Division, driver: Driver, capacity: Capacity, keys: Keys) -> np.ndarray:
-    if capacity.amount_per_h is not None:
-        return _wide((keys.end_us - keys.start_us) // HOUR_US) * scaled(capacity.amount_per_h, PLACES)
-    assert capacity.meter is not None
-    where = driver.where if capacity.where is None else capacity.where
-    found = usage_of(division.view, division.catalog, [capacity.meter], _asked(division, where, keys))
-    key = found["key"].to_numpy()
-    order = np.argsort(key)
-    amounts = sums(key[order], whole_numbers(found["quantity"])[order], len(keys))
-    if (amounts < 0).any():
-        division.problems[f"the capacity by {capacity.meter} is less than 0 in some period, and counts as 0"] = None
-    positive: np.ndarray = np.maximum(amounts, 0)
-    return positive
 
 
 def _completed(division: Division, driver: Driver, used: Amounts, rest: np.ndarray, pool: str, count: int) -> Amounts:
@@ -225,26 +141,13 @@ def _totals(
     whole = np.array([scaled(weight, FRACTION_DIGITS_MAX) for weight in weights], object)
     each = np.tile(whole, (count, 1))
     if spec.split is not None:
-        each = each * np.stack([_wide(capacity) for capacity in capacities], axis=1)
+        each = each * np.stack([wide(capacity) for capacity in capacities], axis=1)
     unknown = np.flatnonzero(each.sum(axis=1) == 0) if count else np.zeros(0, np.int64)
     each[unknown] = 1
     group = np.repeat(np.arange(count), len(weights))
     totals = split(np.full(count, WHOLE), group, each.reshape(-1)).reshape(count, len(weights))
     totals[unknown] = 0
     return totals, unknown
-
-
-def sums(key: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
-    """Sums of numbers by key, which ascend; 0 for a key without any. Of Python's integers, since they may be of any size."""
-    found = np.zeros(count, object)
-    if len(key):
-        firsts = np.flatnonzero(np.diff(key, prepend=-1))
-        found[key[firsts]] = np.add.reduceat(numbers.astype(object), firsts)
-    return found
-
-
-def _wide(numbers: np.ndarray) -> np.ndarray:
-    return numbers.astype(object)
 
 
 def _by_key(shares: Shares) -> Shares:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ledger.costing.taking import Rule
-from ledger.directory.allocation import LASTING
+from ledger.directory.methods import LASTING
 
 
 def order_of(rules: Sequence[Rule]) -> list[str]:

@@ -21,6 +21,8 @@ _STEP, _STEPS = 1_000, WHOLE_DIGITS // 3
 #: Below this a sum of weights, times two steps, fits an int64.
 _NARROW_END = _INT64_END // (2 * _STEP)
 _LIMB_BITS = 62
+#: Most sizes that groups may have to be sorted size by size.
+_SIZES_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,31 @@ def split(totals: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndar
         raise ValueError(f"group {int(np.flatnonzero((members == 0) | (sums == 0))[0])} has no weight to be divided by")
     whole, rest = _divided(totals[group], weights, sums[group])
     left = totals - np.add.reduceat(whole, starts[:-1])
-    # Who has no remainder gets no more; there are at least as many others as there is left.
+    # Who has no remainder gets no more: there are at least as many others as there is left.
+    sizes = np.unique(members)
+    if rest.dtype == object or len(sizes) > _SIZES_MAX:
+        _one_more_by_group(whole, rest, group, left)
+    else:
+        for size in sizes.tolist():
+            _one_more_by_size(whole, rest, starts[:-1][members == size], size, left[members == size])
+    return whole
+
+
+def _one_more_by_group(whole: np.ndarray, rest: np.ndarray, group: np.ndarray, left: np.ndarray) -> None:
+    """One part more for those with the largest remainders, as many in each group as are left."""
     some = np.flatnonzero(rest)
     by_rest = some[np.lexsort((*_descending(rest[some]), group[some]))]
-    first = np.searchsorted(group[by_rest], np.arange(count))
+    first = np.searchsorted(group[by_rest], np.arange(len(left)))
     place = np.arange(len(by_rest)) - first[group[by_rest]]
     whole[by_rest[place < left[group[by_rest]]]] += 1
-    return whole
+
+
+def _one_more_by_size(whole: np.ndarray, rest: np.ndarray, starts: np.ndarray, size: int, left: np.ndarray) -> None:
+    """The same for groups of one size, which begin at ``starts``: many short sorts take far less than a long one."""
+    rows = starts[:, None] + np.arange(size)
+    by_rest = np.argsort(-rest[rows], axis=1, kind="stable")
+    first = np.arange(size) < left[:, None]
+    whole[np.take_along_axis(rows, by_rest, axis=1)[first]] += 1
 
 
 def _reduced(weights: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

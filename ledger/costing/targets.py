@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ledger.directory import allocation
+from ledger.directory import methods
 from meterbook.wire import series
 
 #: Before the name of a pool.
@@ -17,7 +17,7 @@ def pool_target(pool: str) -> str:
     return _MARK + pool
 
 
-SHARED, IDLE, UNALLOCATED = map(pool_target, (allocation.SHARED, allocation.IDLE, allocation.UNALLOCATED))
+SHARED, IDLE, UNALLOCATED = map(pool_target, (methods.SHARED, methods.IDLE, methods.UNALLOCATED))
 #: Tenants of usage that are no customers: what becomes of their share, and why.
 BOOKED: Mapping[str, tuple[str, str]] = {
     series.SHARED: (SHARED, NO_REASON),

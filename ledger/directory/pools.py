@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ledger.directory.allocation import LASTING, Allocation
+from ledger.directory.allocation import Allocation
 from ledger.directory.calendar import UNITS
 from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
 from ledger.directory.meter import Meter
+from ledger.directory.methods import LASTING
 from meterbook.wire import instants
 
 

@@ -18,6 +18,7 @@ from ledger.journal.log import Known, Log
 from ledger.journal.materialiser import Materialiser
 from ledger.journal.place import FilePlace, Place, SharedPlace
 from ledger.journal.record import Draft, Head, Kind, follow
+from ledger.journal.remembered import Remembered
 from ledger.journal.store import StoreDirectory, log_of
 from ledger.journal.tables import Tables
 from ledger.journal.view import View
@@ -38,6 +39,7 @@ class Journal:
     def __init__(self, place: Place | Path, archive: Path | None = None) -> None:
         self.place: Place = FilePlace(place) if isinstance(place, Path) else place
         self.warnings: Sequence[str] = ()
+        self._remembered = Remembered()
         try:
             if isinstance(self.place, FilePlace):
                 self._open_directory(self.place.directory, archive)
@@ -109,13 +111,15 @@ class Journal:
         if not self._has_caught_up(position or end):
             trouble = self.materialiser.trouble or f"they are at position {self.materialiser.watermark} of {end}"
             raise TablesUnavailable(f"the tables are behind the log: {trouble}; try again")
-        return View.at(self.tables.snapshot(), position or end)
+        return View.at(self.tables.snapshot(), position or end, self._remembered)
 
     def _has_caught_up(self, position: int) -> bool:
-        for _ in range(int(_CATCH_UP_S_MAX / _LOOK_S)):
+        left_s = _CATCH_UP_S_MAX
+        while left_s > 0:
             cancelling.check()
-            if self.materialiser.wait_for(position, _LOOK_S):
+            if self.materialiser.wait_for(position, min(_LOOK_S, left_s)):
                 return True
+            left_s -= _LOOK_S
         return False
 
     def _known(self) -> Known:

@@ -15,8 +15,20 @@ import pyarrow as pa
 from ledger.journal.eventquestions import EventQuestions
 from ledger.journal.reader import Reader
 from ledger.journal.record import Head
+from ledger.journal.remembered import Remembered
 from ledger.journal.screening import KnownSeries
 from meterbook.wire.instants import LATEST_US
+
+#: What ``View.observation`` tells, of nothing.
+_OBSERVED = pa.schema(
+    [
+        ("source", pa.utf8()),
+        ("agent", pa.utf8()),
+        ("first_us", pa.int64()),
+        ("last_us", pa.int64()),
+        ("last_interval_us", pa.int64()),
+    ]
+).empty_table()
 
 
 @dataclass(frozen=True)
@@ -26,17 +38,33 @@ class View(EventQuestions):
     tables: Reader = field(compare=False, repr=False)
     position: int
     time_us: int
+    #: What views of the same journal have found.
+    remembered: Remembered = field(default_factory=Remembered, compare=False, repr=False)
     _answers: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def at(cls, tables: Reader, position: int) -> View:
+    def at(cls, tables: Reader, position: int, remembered: Remembered | None = None) -> View:
         """The view of a position. Raises LookupError where the tables do not hold it (yet)."""
+        remembered = Remembered() if remembered is None else remembered
         if position == 0:
-            return cls(tables, 0, 0)
+            return cls(tables, 0, 0, remembered)
         found = tables.query("SELECT epoch_us(time) AS time_us FROM records WHERE position = ?", [position]).to_pylist()
         if not found:
             raise LookupError(f"position {position} is not in the tables")
-        return cls(tables, position, found[0]["time_us"])
+        return cls(tables, position, found[0]["time_us"], remembered)
+
+    def then(self, position: int) -> View:
+        """The same book at another position. Raises LookupError."""
+        return View.at(self.tables, position, self.remembered)
+
+    def defined_until(self, metric: str) -> int:
+        """The position of the last definition of a series of a metric; 0 where there is none."""
+        return (
+            self._one(
+                "SELECT max(position) AS value FROM series WHERE metric = ? AND position <= ?", [metric, self.position]
+            )
+            or 0
+        )
 
     def series(self, metric: str) -> pa.Table:
         """Definitions of the series of a metric, by series and then by the time since which they hold."""
@@ -75,13 +103,20 @@ class View(EventQuestions):
         )
 
     def observation(self) -> pa.Table:
-        """Per source: agent, when it was first and last accounted for (first_us, last_us), and last_interval_us."""
-        return self._ask(
-            'SELECT source, arg_max(agent, ("end", agent)) AS agent, epoch_us(min(start)) AS first_us,'
-            ' epoch_us(max("end")) AS last_us,'
-            ' max((epoch_us("end"), epoch_us("end") - epoch_us(start)))[2] AS last_interval_us'
-            " FROM coverage JOIN batches USING (position) WHERE position <= ? GROUP BY source ORDER BY source",
-            [self.position],
+        """Per source: agent, when it was first and last accounted for (first_us, last_us), and last_interval_us; by source."""
+        return self.remembered.of("observation", self.position, self._observation)
+
+    def _observation(self) -> pa.Table:
+        since, known = self.remembered.upto("observation", self.position) or (0, _OBSERVED)
+        # Only what came since is read: there are many accounts of few sources.
+        return self.tables.query(
+            'WITH fresh AS (SELECT source, agent, epoch_us(start) AS first_us, epoch_us("end") AS last_us,'
+            '  epoch_us("end") - epoch_us(start) AS last_interval_us FROM coverage JOIN batches USING (position)'
+            "  WHERE position > $1 AND position <= $2 UNION ALL SELECT * FROM known)"
+            " SELECT source, arg_max(agent, (last_us, agent)) AS agent, min(first_us) AS first_us, max(last_us) AS last_us,"
+            " max((last_us, last_interval_us))[2] AS last_interval_us FROM fresh GROUP BY source ORDER BY source",
+            [since, self.position],
+            {"known": known},
         )
 
     def fresh_coverage(self, after: int) -> pa.Table:

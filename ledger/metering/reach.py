@@ -27,33 +27,34 @@ from ledger.metering.increase import beginning
 from ledger.metering.news import News, Reach, Reason
 from ledger.metering.observation import Accounts, Polls
 from ledger.metering.reassigning import Standing, reassignments_of
-from ledger.metering.subjects import COUNTED, EVER, Subjects, reassigned, subjects, told_by
-from meterbook.wire.instants import LATEST_US, SECOND_US
+from ledger.metering.subjects import COUNTED, EVER, Key, Subjects, read_by, reassigned, subjects, told_by
+from meterbook.wire.instants import LATEST_US
 
 
 def series_reach(view: View, meter: Meter, after: int) -> list[News]:
     """How far back what came after a position reaches for a meter of series."""
     assert meter.source.metric is not None
-    definitions, now = view.series(meter.source.metric), reassignments_of(view)
-    chosen = subjects(definitions, meter, now)
+    chosen, now = read_by(view, meter), reassignments_of(view)
     counts = meter.aggregation in COUNTED
     polls = Polls(view) if counts else None
-    # Another series of the resource may have been held until now for nothing, and is held until a fresh sample from now on.
-    before_us = 0 if meter.per is None else meter.max_gap_s * SECOND_US
-    found = [News(time_us - before_us, "late") for time_us in _samples(view, chosen, polls, after)]
+    shares = meter.per is not None and not counts
+    found = [News(time_us, "late") for time_us in _samples(view, chosen, polls, after, shares=shares)]
     if not after:
         return found
     found += _coverage(view, after, set(chosen.sources), counts)
     then, middle = reassignments_of(view, after), chosen
-    changed = now.changed(then)
+    changed, is_defined = now.changed(then), view.defined_until(meter.source.metric) > after
+    if not changed and not is_defined:
+        return found
+    definitions = view.series(meter.source.metric)
     if changed:
         middle = subjects(definitions, meter, then)
         differing = reassigned(middle, chosen)
         for name, standing in changed.items():
             since = _about(definitions, standing, differing)
             found += [News(us, "reassignment", name) for us in _handed_over(view, since, chosen, polls, meter)]
-    older = definitions.filter(pc.less_equal(definitions["position"], after))
-    if older.num_rows < definitions.num_rows:
+    if is_defined:
+        older = definitions.filter(pc.less_equal(definitions["position"], after))
         since = reassigned(subjects(older, meter, then), middle)
         found += [News(time_us, "late") for time_us in _handed_over(view, since, chosen, polls, meter)]
     return found
@@ -64,7 +65,7 @@ def held_reach(reach: Reach) -> Reach:
 
     def reached(view: View, meter: Meter, after: int) -> list[News]:
         found = [*reach(view, meter, after)]
-        return [*found, News(View.at(view.tables, after).time_us, "time")] if after else found
+        return [*found, News(view.then(after).time_us, "time")] if after else found
 
     return reached
 
@@ -86,14 +87,46 @@ def events_reach(view: View, meter: Meter, after: int) -> list[News]:
     return [*found, *_coverage(view, after, None, counts=False)]
 
 
-def _samples(view: View, chosen: Subjects, polls: Polls | None, after: int) -> Iterator[int]:
-    for row in samples.fresh(view, chosen.ids, after, ends=polls is None).to_pylist():
+def _samples(view: View, chosen: Subjects, polls: Polls | None, after: int, *, shares: bool) -> Iterator[int]:
+    """``shares`` says that several series may tell of one resource, of which the markers of their ends say nothing."""
+    fresh = samples.fresh(view, chosen.ids, after, ends=polls is None and not shares)
+    for row in fresh.to_pylist():
         # What was read at the full hour was used in the hour before.
         yield row["first_us"] - 1
         if row["previous_us"] is not None:
             yield row["previous_us"]
         elif polls is not None:
             yield from _beginning(chosen, polls, row["series_id"], row["first_us"])
+    if shares and after:
+        yield from _followed(view, chosen, fresh)
+
+
+def _followed(view: View, chosen: Subjects, fresh: pa.Table) -> Iterator[int]:
+    """When resources were told of last, before series tell of them that did not before.
+
+    What was the last that was told was held for nothing, and is held from now on until it is followed.
+    """
+    names = [chosen.names[place] for place in chosen.first[:-1].tolist()]
+    first: dict[str, int] = {}
+    joined: set[tuple[Key, str]] = set()
+    for row in fresh.to_pylist():
+        code = int(np.searchsorted(chosen.ids, row["series_id"]))
+        history = chosen.history(code)
+        if row["previous_us"] is None or len(history) > 1:
+            first[names[code]] = min(first.get(names[code], row["first_us"]), row["first_us"])
+            joined |= {(key, names[code]) for _, key in history}
+    codes = [code for code, name in enumerate(names) if name in first]
+    if not codes:
+        return
+    before = samples.before(view, chosen.ids[codes], np.array([first[names[code]] for code in codes], np.int64))
+    times = before["time_us"].to_numpy()
+    places = chosen.assignments(np.searchsorted(chosen.ids, before["series_id"].to_numpy()), times)
+    last: dict[tuple[Key, str], int] = {}
+    for place, time_us in zip(places.tolist(), times.tolist(), strict=True):
+        resource = chosen.keys[place], chosen.names[place]
+        if resource in joined:
+            last[resource] = max(last.get(resource, time_us), time_us)
+    yield from last.values()
 
 
 def _about(definitions: pa.Table, standing: Collection[Standing], since: Mapping[int, int]) -> dict[int, int]:
@@ -142,7 +175,7 @@ def _coverage(view: View, after: int, sources: Collection[str] | None, counts: b
 
 
 def _observed(view: View, after: int, sources: Collection[str] | None, counts: bool) -> Iterator[int]:
-    then, now = Accounts(View.at(view.tables, after)), Accounts(view)
+    then, now = Accounts(view.then(after)), Accounts(view)
     for source in now.sources:
         new, old = now.expected(source), then.expected(source)
         if new is None or new == old or (sources is not None and source not in sources):

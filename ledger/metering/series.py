@@ -22,9 +22,8 @@ from ledger.metering.latest import latest
 from ledger.metering.marks import Marks
 from ledger.metering.observation import Polls
 from ledger.metering.points import Points, numbered
-from ledger.metering.reassigning import reassignments_of
 from ledger.metering.stream import Columns, blocks
-from ledger.metering.subjects import Subjects, subjects
+from ledger.metering.subjects import Subjects, read_by
 from ledger.metering.unique import by_value, unique
 from meterbook.wire.instants import SECOND_US
 
@@ -108,12 +107,6 @@ def seen(view: View, meter: Meter, grid: Grid) -> Aggregated:
     """How many different values a label has, of series that were read."""
     found = latest(sampled(view, by_value(meter), grid), grid)
     return approximated([met_once(view, found, meter)], grid) if meter.approximate else unique(found)
-
-
-def read_by(view: View, meter: Meter) -> Subjects:
-    """The series that a meter of a metric reads."""
-    assert meter.source.metric is not None
-    return subjects(view.series(meter.source.metric), meter, reassignments_of(view))
 
 
 def _blocks(view: View, chosen: Subjects, start_us: int, end_us: int, *, ends: bool) -> Iterator[Columns]:

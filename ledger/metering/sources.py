@@ -20,8 +20,7 @@ from ledger.journal import samples
 from ledger.journal.view import View
 from ledger.metering.events import tellers
 from ledger.metering.observation import Accounts
-from ledger.metering.series import read_by
-from ledger.metering.subjects import EVER
+from ledger.metering.subjects import EVER, read_by
 from meterbook.wire.instants import DAY_US, EARLIEST_US
 
 #: For how long whoever told of something is still asked for it.

@@ -22,7 +22,8 @@ import pyarrow as pa
 from ledger.directory.matching import holds
 from ledger.directory.meter import Meter
 from ledger.journal.cancelling import checked
-from ledger.metering.reassigning import NEVER_US, NONE, Reassignments
+from ledger.journal.view import View
+from ledger.metering.reassigning import NEVER_US, NONE, Reassignments, reassignments_of
 from meterbook.wire.series import canonical_json
 
 #: Where a series does not say when its incarnation began.
@@ -133,6 +134,18 @@ def subjects(definitions: pa.Table, meter: Meter, reassignments: Reassignments =
     as_int64 = [np.array(column, dtype=np.int64) for column in (ids, starts, first, since)]
     keys, resources = [key for key, _ in owners], [name for _, name in owners]
     return Subjects(as_int64[0], sources, as_int64[1], as_int64[2], as_int64[3], keys, resources)
+
+
+def read_by(view: View, meter: Meter) -> Subjects:
+    """The series that a meter of a metric reads."""
+    metric = meter.source.metric
+    assert metric is not None
+    now = reassignments_of(view)
+    # They are the same for as long as nothing is defined or reassigned.
+    until = view.defined_until(metric), tuple((each.name, each.version) for each in now.standing)
+    return view.remembered.of(
+        "subjects", (until, meter.model_dump_json()), lambda: subjects(view.series(metric), meter, now)
+    )
 
 
 def _owners(told: Sequence[_Told], reassignments: Reassignments, late_us: int) -> Iterator[tuple[int, Key, str]]:

@@ -25,8 +25,7 @@ from ledger.metering.events import batches_behind
 from ledger.metering.grid import Grid, ceil_us, floor_us
 from ledger.metering.measure import quantities
 from ledger.metering.reassigning import reassignments_of
-from ledger.metering.series import read_by
-from ledger.metering.subjects import Key, dimensions_of, texts_of, told_by
+from ledger.metering.subjects import Key, dimensions_of, read_by, texts_of, told_by
 
 
 @dataclass(frozen=True)

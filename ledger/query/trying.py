@@ -7,7 +7,7 @@ from ledger.directory.meter import Meter
 from ledger.journal.journal import Journal
 from ledger.metering.answer import tried
 from ledger.metering.events import without_value
-from ledger.metering.series import read_by
+from ledger.metering.subjects import read_by
 from ledger.query.questions import BadQuestion, Book
 from ledger.query.usage import row_of
 from meterbook.ledger.v1 import query_pb2

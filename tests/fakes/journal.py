@@ -20,6 +20,7 @@ from ledger.journal.derive import TABLES, derive, initial_state
 from ledger.journal.errors import Overtaken
 from ledger.journal.fence import admit
 from ledger.journal.record import DEFINITIONS_CHAIN, NO_HEAD, Draft, Head, Kind, Record, follow
+from ledger.journal.remembered import Remembered
 from ledger.journal.view import View
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
@@ -91,6 +92,7 @@ class MemoryJournal:
 
     def __init__(self, tables: MemoryTables, now_us: int = 0) -> None:
         self.tables = tables
+        self._remembered = Remembered()
         self.now_us = now_us
         self.records: list[Record] = []
         self._state = initial_state()
@@ -128,7 +130,7 @@ class MemoryJournal:
     def view(self, position: int = 0) -> View:
         if not 0 <= position <= len(self.records):
             raise LookupError(f"position {position} is not in the book, which ends at {len(self.records)}")
-        return View.at(self.tables, position or len(self.records))  # type: ignore[arg-type]
+        return View.at(self.tables, position or len(self.records), self._remembered)  # type: ignore[arg-type]
 
     def send(self, agent: str, content: Sections) -> int:
         """Accept a batch; gives its position."""

@@ -11,10 +11,11 @@ from typing import Any
 
 from ledger.costing.shares import WHOLE
 from ledger.costing.taking import Rule, rules_of
-from ledger.directory.allocation import LASTING, Allocation, Capacity, Driver
+from ledger.directory.allocation import Allocation
 from ledger.directory.catalog import Catalog
 from ledger.directory.focus import Reading, tag_of
 from ledger.directory.matching import holds
+from ledger.directory.methods import LASTING, Capacity, Driver
 from meterbook.wire.instants import HOUR_US
 
 Parts = dict[str, Fraction]

@@ -48,6 +48,11 @@ def test_what_is_left_goes_to_the_largest_remainders_and_then_to_the_first() -> 
     assert parts([(10, [0, 0, 7])]) == [0, 0, 10]
 
 
+def test_groups_of_many_sizes_are_divided_like_those_of_few() -> None:
+    groups = [(WHOLE - size, [(place * 7919 + size) % 13 for place in range(size)] + [1]) for size in range(100)]
+    assert parts(groups) == [part for group in groups for part in parts([group])]
+
+
 @pytest.mark.parametrize("weights", [[0, 0], [0]])
 def test_a_total_that_nobody_has_a_weight_in_is_refused(weights: list[int]) -> None:
     with pytest.raises(ValueError, match="group 1 has no weight"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ledger.directory.allocation import METHODS, Allocation
@@ -134,3 +136,11 @@ def test_a_pool_that_nobody_divides_is_refused_but_for_those_that_may_last() -> 
     (fault,) = faults(rule("one", "to: platform"))
     assert "'one' gives to the pool 'platform', which no rule divides: add one with 'of: platform'" in fault
     assert faults(rule("one", "to: shared"), rule("two", "to: idle"), rule("three", "to: unallocated")) == []
+
+
+def test_the_example_can_be_applied() -> None:
+    text = (Path(__file__).parents[3] / "examples" / "kubernetes" / "allocation.yaml").read_text()
+    manifest = parse_manifests([("allocation.yaml", text)])
+    assert not manifest.faults
+    found = plan_changes(Catalog.of([]), manifest.documents)
+    assert (found.faults, len(found.changes)) == ((), 11)

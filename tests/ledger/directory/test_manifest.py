@@ -126,7 +126,7 @@ METER = "kind: meter\nname: m\nspec:\n  unit: u\n"
         # the envelope
         ("just text", "book.yaml:1: 'just text' is not a definition: it needs the keys kind, name and spec"),
         ("kind: plann\nname: p\nspec: {}", "book.yaml:1: kind: 'plann' is not a kind of definition; did you mean 'plan'?"),
-        ("kind: xyz\nname: p\nspec: {}", "book.yaml:1: kind: 'xyz' is not a kind of definition; known are meter, plan, price-sheet, subscription, tenant"),
+        ("kind: xyz\nname: p\nspec: {}", "book.yaml:1: kind: 'xyz' is not a kind of definition; known are allocation, meter, plan, price-sheet, reassignment, subscription, tenant"),
         ("kind: tenant\nspec: {}", "book.yaml:1: name: is missing"),
         ("kind: tenant\nname: '@shared'\nspec: {}", "book.yaml:2: name: '@shared' begins with @, which is kept for the book's own tenants such as @shared"),
         ("kind: tenant\nname: ' a'\nspec: {}", "book.yaml:2: name: ' a' has spaces around it or characters that cannot be printed"),

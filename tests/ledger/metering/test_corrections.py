@@ -142,3 +142,18 @@ def test_of_a_window_that_is_cut_only_what_was_asked_for_counts() -> None:
         assert (day.quantity, day.coverage, day.expected_us) == (10, 1, 24 * HOUR)
         (afternoon,) = rows(journal, 2, 14, "day")
         assert (afternoon.quantity, afternoon.coverage, afternoon.expected_us) == (10, 1, 12 * HOUR)
+
+
+@pytest.mark.parametrize("is_booked", [False, True])
+def test_what_was_told_last_of_a_resource_holds_when_another_source_goes_on(is_booked: bool) -> None:
+    """Two sources tell of one pod: the last word of the first was held for nothing, until hours later the second one speaks."""
+    row = {"metric": "memory", "labels": '{"pod":"p"}', "since": TEN}
+    with memory_journal(TEN + 5 * HOUR) as journal:
+        booker = define(journal, "source: {metric: memory}, aggregation: integral, per: [pod], max_gap_s: 600")
+        both = [series(1, "gauge", **row), series(2, "gauge", source="other", **row)]
+        journal.send("one", content(series=both, samples=[(1, TEN, 1.0), (1, TEN + 10 * MINUTE, 1.0)]))
+        assert hourly(journal) == {0: "600"}
+        if is_booked:
+            booker.book()
+        journal.send("one", content(samples=[(2, TEN + 200 * MINUTE, 1.0)]))
+        assert hourly(journal) == {0: "1200"}

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
+from ledger.directory.decimals import plain_text
+from ledger.directory.standing import catalog_of
+from ledger.journal.errors import Overtaken
 from ledger.journal.rebuild import rebuild_tables
+from ledger.journal.record import Head
+from ledger.journal.view import View
+from ledger.metering.answer import usage as metered
+from ledger.metering.booking import Booker
+from ledger.query.amending import Amender
 from meterbook.ledger.v1 import admin_pb2, query_pb2
 from meterbook.wire import instants
+from meterbook.wire.instants import DAY_US, HOUR_US
+from tests.fakes.journal import memory_journal
 from tests.ledger.batches import content, event
 from tests.ledger.running import Running, serving
 
@@ -36,16 +48,18 @@ spec: {}
 """
 
 
+EVENTS = [
+    event(1, time=TEN + 20 * MINUTE, value=Decimal("2.5")),
+    event(2, time=TEN + 80 * MINUTE, value=Decimal(4), properties='{"n":3,"size":"s"}'),
+    # Comes a second time, with another value: the first one counts.
+    event(1, time=TEN + 30 * MINUTE, value=Decimal(99)),
+]
+
+
 def fill(running: Running) -> None:
     manifests = [admin_pb2.Manifest(name="a.yaml", text=DEFINITIONS)]
     running.admin.Apply(admin_pb2.ApplyRequest(manifests=manifests, author="ada"))
-    events = [
-        event(1, time=TEN + 20 * MINUTE, value=Decimal("2.5")),
-        event(2, time=TEN + 80 * MINUTE, value=Decimal(4), properties='{"n":3,"size":"s"}'),
-        # Comes a second time, with another value: the first one counts.
-        event(1, time=TEN + 30 * MINUTE, value=Decimal(99)),
-    ]
-    running.send(content(events=events))
+    running.send(content(events=EVENTS))
 
 
 @pytest.fixture
@@ -55,9 +69,21 @@ def shop(tmp_path: Path) -> Iterator[Running]:
         yield running
 
 
-def amend(shop: Running, ident: str = "1", **asked: object) -> admin_pb2.AmendEventResponse:
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A ledger that nothing is written to."""
+    with serving(tmp_path_factory.mktemp("closed") / "store") as running:
+        fill(running)
+        yield running
+
+
+def request(ident: str, **asked: object) -> admin_pb2.AmendEventRequest:
     told = {"source": "log", "reason": "typed wrong", "author": "ada"} | asked
-    return shop.admin.AmendEvent(admin_pb2.AmendEventRequest(id=ident, **told))  # type: ignore[arg-type]
+    return admin_pb2.AmendEventRequest(id=ident, **told)  # type: ignore[arg-type]
+
+
+def amend(shop: Running, ident: str = "1", **asked: object) -> admin_pb2.AmendEventResponse:
+    return shop.admin.AmendEvent(request(ident, **asked))
 
 
 def refusal(shop: Running, ident: str = "1", **asked: object) -> str:
@@ -76,6 +102,17 @@ def usage(shop: Running, meter: str = "sales", as_of: int = 0) -> dict[tuple[str
 
 def shown(shop: Running, ident: str = "1", as_of: int = 0) -> query_pb2.EventResponse:
     return shop.query.Event(query_pb2.EventRequest(source="log", id=ident, as_of=as_of))
+
+
+def measured(view: View, meter: str = "sales") -> dict[tuple[str, str, str], str]:
+    """The same of a view."""
+    rows = metered(view, catalog_of(view), TEN - DAY_US, TEN + DAY_US, meters=[meter], window="own")
+    return {
+        (row.tenant, instants.text(row.window_us or 0)[11:13], json.loads(row.dimensions).get("size", "")): plain_text(
+            row.quantity
+        )
+        for row in rows
+    }
 
 
 BEFORE = {("acme", "10", ""): "2.5", ("acme", "11", ""): "4"}
@@ -101,19 +138,23 @@ BEFORE = {("acme", "10", ""): "2.5", ("acme", "11", ""): "4"}
     ],
 )
 def test_usage_follows_and_as_of_before_it_does_not(
-    shop: Running, asked: dict[str, object], sales: dict[object, str], sizes: dict[object, str], is_booked: bool
+    asked: dict[str, object], sales: dict[object, str], sizes: dict[object, str], is_booked: bool
 ) -> None:
-    if is_booked:
-        shop.admin.Book(admin_pb2.BookRequest())
-    position = shown(shop).as_of
-    assert not amend(shop, **asked).repeated_before
-    other = {("acme", "11", ""): "4"}
-    for _ in range(2):
-        assert usage(shop) == sales | other
-        assert usage(shop, "sizes") == sizes | {("acme", "11", "s"): "1"}
-        assert usage(shop, as_of=position) == BEFORE
-        shop.admin.Book(admin_pb2.BookRequest())
-    assert shop.admin.Book(admin_pb2.BookRequest()).entries == 0
+    with memory_journal(TEN + 3 * HOUR_US) as journal:
+        journal.define(DEFINITIONS)
+        journal.send("one", content(events=EVENTS))
+        booker = Booker(journal)  # type: ignore[arg-type]
+        if is_booked:
+            booker.book()
+        position = len(journal.records)
+        Amender(journal).amend(request("1", **asked))  # type: ignore[arg-type]
+        other = {("acme", "11", ""): "4"}
+        for _ in range(2):
+            assert measured(journal.view()) == sales | other
+            assert measured(journal.view(), "sizes") == sizes | {("acme", "11", "s"): "1"}
+            assert measured(journal.view(position)) == BEFORE
+            booker.book()
+        assert booker.book()[1] == 0
 
 
 def test_what_came_in_stays_and_is_shown_beside_what_became_of_it(shop: Running) -> None:
@@ -156,6 +197,26 @@ def test_the_same_again_is_no_second_one(shop: Running) -> None:
     assert len(shown(shop).amendments) == 4
 
 
+@pytest.mark.parametrize(("asked", "outcome"), [({"value": "9"}, "9 blue"), ({"tenant": "blue"}, "repeated")])
+def test_who_is_overtaken_judges_by_what_stands_then(asked: dict[str, object], outcome: str) -> None:
+    """Another replica amends the event between the reading and the writing."""
+    with memory_journal(TEN + 3 * HOUR_US) as journal:
+        journal.define(DEFINITIONS)
+        journal.send("one", content(events=EVENTS))
+        amender, extend = Amender(journal), journal.extend  # type: ignore[arg-type]
+
+        def late(*record: Any) -> Head:
+            journal.extend = extend  # type: ignore[method-assign]
+            amender.amend(request("1", tenant="blue"))
+            raise Overtaken("record 1 does not follow 0, the last one held")
+
+        journal.extend = late  # type: ignore[method-assign]
+        found = amender.amend(request("1", **asked))
+        (state,) = journal.view().amended().to_pylist()
+        told = "repeated" if found.repeated_before else f"{state['value'].normalize()} {state['tenant']}"
+        assert (told, journal.view().count("amendments")) == (outcome, 1 if found.repeated_before else 2)
+
+
 def test_a_key_stands_for_one_amendment(shop: Running) -> None:
     first = amend(shop, value="3", key="ticket-7")
     amend(shop, value="4")
@@ -193,15 +254,15 @@ def test_a_key_stands_for_one_amendment(shop: Running) -> None:
         ({"value": "1", "reason": "x" * 1_001}, "reason: has more than 1000 characters"),
     ],
 )
-def test_a_mistake_is_told_and_nothing_is_written(shop: Running, asked: dict[str, object], message: str) -> None:
-    before = shown(shop).as_of
-    assert refusal(shop, **({"ident": "1"} | asked)).startswith(message)  # type: ignore[arg-type]
-    assert shown(shop).as_of == before
+def test_a_mistake_is_told_and_nothing_is_written(closed: Running, asked: dict[str, object], message: str) -> None:
+    before = shown(closed).as_of
+    assert refusal(closed, **({"ident": "1"} | asked)).startswith(message)  # type: ignore[arg-type]
+    assert shown(closed).as_of == before
 
 
-def test_an_event_that_there_is_not_cannot_be_shown(shop: Running) -> None:
+def test_an_event_that_there_is_not_cannot_be_shown(closed: Running) -> None:
     with pytest.raises(grpc.RpcError) as error:
-        shown(shop, "9")
+        shown(closed, "9")
     assert error.value.details().startswith("id: there is no event '9' of source 'log'")  # type: ignore[attr-defined]
 
 

@@ -30,6 +30,14 @@ def shop(tmp_path: Path) -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A ledger that nothing is written to."""
+    with serving(tmp_path_factory.mktemp("closed") / "store") as running:
+        fill(running)
+        yield running
+
+
 def corrections(shop: Running, **asked: object) -> list[tuple[str, str, str, str, str]]:
     """Hour, tenant, before, after and why."""
     rows = shop.query.Corrections(query_pb2.CorrectionsRequest(**{"meter": "sales"} | asked)).rows  # type: ignore[arg-type]
@@ -124,7 +132,7 @@ def test_the_batches_of_what_was_reassigned_are_those_of_its_new_tenant(shop: Ru
         ({"as_of": 999}, "as_of: position 999 is not in the book"),
     ],
 )
-def test_a_mistake_is_told(shop: Running, asked: dict[str, object], message: str) -> None:
+def test_a_mistake_is_told(closed: Running, asked: dict[str, object], message: str) -> None:
     with pytest.raises(grpc.RpcError) as error:
-        corrections(shop, **asked)
+        corrections(closed, **asked)
     assert error.value.details().startswith(message)  # type: ignore[attr-defined]
