@@ -58,7 +58,7 @@ def driven(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.n
             np.full(len(unknown), WHOLE),
         )
     )
-    return codes, _by_key(joined(pieces))
+    return codes, _by_key(division, joined(pieces))
 
 
 def users(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
@@ -150,10 +150,14 @@ def _totals(
     return totals, unknown
 
 
-def _by_key(shares: Shares) -> Shares:
-    """By key, and without those of whom nothing is."""
+def _by_key(division: Division, shares: Shares) -> Shares:
+    """By key, each target once for each reason, and without those of whom nothing is."""
     some = np.flatnonzero(shares.share)
-    order = some[np.argsort(shares.key[some], kind="stable")]
-    return Shares(
-        *(column[order] for column in (shares.key, shares.target, shares.method, shares.reason, shares.share))
-    )
+    code = (shares.key[some] * len(division.targets) + shares.target[some]) * len(division.reasons) + shares.reason[
+        some
+    ]
+    order = np.argsort(code, kind="stable")
+    firsts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    at = some[order[firsts]]
+    share = np.add.reduceat(shares.share[some[order]], firsts)
+    return Shares(shares.key[at], shares.target[at], shares.method[at], shares.reason[at], share)

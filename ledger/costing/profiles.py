@@ -134,6 +134,10 @@ def numbered(columns: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, np.
             codes, several = _dense(codes), count + 1
         codes = codes * (high - low + 1) + (column - low)
         several *= high - low + 1
+    steps = np.diff(codes, prepend=codes[:1] - 1)
+    if (steps >= 0).all():
+        # Rows that come in order need not be looked up.
+        return np.cumsum(steps > 0) - 1, np.flatnonzero(steps)
     if several <= 2 * count:
         first = np.full(several, MISSING, np.int64)
         first[codes[::-1]] = np.arange(count - 1, -1, -1)

@@ -5,9 +5,11 @@ have what is asked for. So *before* a time is looked for in steps that grow, fro
 yesterday is not looked for in files that were full by then.
 
 Of two samples of a series at one instant the one that was accepted first comes first, and of two in one batch the lesser; but a
-marker (a NaN: the series ended there) comes last: where one reader saw it end and another read it, it was there.
+marker (a NaN: the series ended there) comes last: where one reader saw it end and another read it, it was there. SQLite holds no NaN, so
+one that a catalog there held for a while is NULL ever since: both are markers.
 """
 
+# ruff: noqa: S608 - all that questions are put together of is written here.
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ MARKED_US = 2
 #: How far back from a time is looked for the sample before it, one after the other, and then as far as there is anything.
 _LOOKS_US = (HOUR_US, DAY_US, 30 * DAY_US, None)
 
+# What is NULL is a marker, too.
+_TOLD = "WITH told AS NOT MATERIALIZED (SELECT series_id, time, coalesce(value, 'nan'::DOUBLE) AS value, position FROM samples)"
 _EMPTY = pa.table(
     {"series_id": pa.array([], pa.int64()), "time_us": pa.array([], pa.int64()), "value": pa.array([], pa.float64())}
 )
@@ -35,7 +39,7 @@ def near(view: View, series_ids: np.ndarray, start_us: int, end_us: int, *, ends
     the one before or after. Columns series_id, time_us, value; by series, time and as above.
     """
     inside = view.tables.query(
-        "SELECT series_id, epoch_us(time) AS time_us, value FROM samples SEMI JOIN wanted USING (series_id)"
+        _TOLD + " SELECT series_id, epoch_us(time) AS time_us, value FROM told SEMI JOIN wanted USING (series_id)"
         " WHERE position <= $1 AND time >= make_timestamp($2 - $4) AND time < make_timestamp($3)"
         " AND (isnan(value) OR time >= make_timestamp($2)) ORDER BY series_id, time, isnan(value), position, value",
         [view.position, start_us, end_us, MARKED_US],
@@ -59,12 +63,12 @@ def between(view: View, series_ids: np.ndarray | None, start_us: int, end_us: in
     span = [view.position, start_us, end_us]
     if series_ids is None:
         return view.tables.stream(
-            "SELECT series_id, time, value, position FROM samples"
+            _TOLD + " SELECT series_id, time, value, position FROM told"
             " WHERE position <= $1 AND time >= make_timestamp($2) AND time < make_timestamp($3)",
             span,
         )
     return view.tables.stream(
-        "SELECT series_id, time, value, position FROM samples SEMI JOIN wanted USING (series_id)"
+        _TOLD + " SELECT series_id, time, value, position FROM told SEMI JOIN wanted USING (series_id)"
         " WHERE position <= $1 AND time >= make_timestamp($2) AND time < make_timestamp($3)",
         span,
         {"wanted": _wanted(series_ids)},
@@ -104,7 +108,7 @@ def before(
 def after(view: View, series_ids: np.ndarray, end_us: int, *, ends: bool = False) -> pa.Table:
     """The first sample of each series at a time or later, and the markers right before it; as of :func:`before`."""
     return view.tables.query(
-        "WITH chosen AS (SELECT series_id, time, value, position FROM samples SEMI JOIN wanted USING (series_id)"
+        _TOLD + ", chosen AS (SELECT series_id, time, value, position FROM told SEMI JOIN wanted USING (series_id)"
         "  WHERE position <= $1 AND time >= make_timestamp($2)),"
         " after AS (SELECT series_id, min(time) AS time, arg_min(value, (time, isnan(value), position, value)) AS value FROM chosen"
         "   WHERE $3 OR NOT isnan(value) GROUP BY series_id),"
@@ -122,9 +126,9 @@ def vouched(view: View, series_ids: np.ndarray, times_us: np.ndarray) -> pa.Tabl
     if len(times_us) == 0:
         return _EMPTY.select(["series_id", "time_us"])
     return view.tables.query(
-        "WITH given AS (SELECT series_id, epoch_us(samples.time) AS time_us, isnan(value) AS is_end, agent FROM samples"
+        _TOLD + ", given AS (SELECT series_id, epoch_us(told.time) AS time_us, isnan(value) AS is_end, agent FROM told"
         "  SEMI JOIN wanted USING (series_id) JOIN batches USING (position)"
-        "  WHERE position <= $1 AND samples.time >= make_timestamp($2) AND samples.time <= make_timestamp($3))"
+        "  WHERE position <= $1 AND told.time >= make_timestamp($2) AND told.time <= make_timestamp($3))"
         " SELECT DISTINCT series_id, time_us FROM given AS here SEMI JOIN wanted USING (series_id, time_us)"
         " WHERE NOT is_end AND NOT EXISTS (SELECT 1 FROM given AS mark WHERE mark.is_end AND mark.series_id = here.series_id"
         "  AND mark.agent = here.agent AND mark.time_us IN (here.time_us - 1, here.time_us - 2))"
@@ -137,7 +141,7 @@ def vouched(view: View, series_ids: np.ndarray, times_us: np.ndarray) -> pa.Tabl
 def last(view: View, series_ids: np.ndarray, start_us: int, end_us: int) -> pa.Table:
     """Those of the series that have samples in [start, end), and the time of the last: series_id, last_us; by series."""
     return view.tables.query(
-        "SELECT series_id, epoch_us(max(time)) AS last_us FROM samples SEMI JOIN wanted USING (series_id)"
+        _TOLD + " SELECT series_id, epoch_us(max(time)) AS last_us FROM told SEMI JOIN wanted USING (series_id)"
         " WHERE position <= $1 AND time >= make_timestamp($2) AND time < make_timestamp($3) AND NOT isnan(value)"
         " GROUP BY series_id ORDER BY series_id",
         [view.position, start_us, end_us],
@@ -164,8 +168,9 @@ def fresh(view: View, series_ids: np.ndarray, after: int, *, ends: bool = False)
 def _last(view: View, wanted: pa.Table, span: tuple[int | None, int], since: int, *, ends: bool) -> pa.Table:
     start_us, end_us = span
     return view.tables.query(
-        "SELECT series_id, epoch_us(max(time)) AS time_us, arg_max(value, (time, NOT isnan(value), -position, -value)) AS value"
-        " FROM samples JOIN wanted USING (series_id) WHERE position <= $1 AND position >= $2"
+        _TOLD
+        + " SELECT series_id, epoch_us(max(time)) AS time_us, arg_max(value, (time, NOT isnan(value), -position, -value)) AS value"
+        " FROM told JOIN wanted USING (series_id) WHERE position <= $1 AND position >= $2"
         " AND time >= make_timestamp($3) AND time < make_timestamp($4) AND epoch_us(time) < until_us AND ($5 OR NOT isnan(value))"
         " GROUP BY series_id",
         [view.position, since, EARLIEST_US if start_us is None else start_us, end_us, ends],

@@ -58,8 +58,10 @@ def _increased(view: View, meter: Meter, grid: Grid, parts_of: Callable[[Subject
     for block in _blocks(view, chosen, grid.start_us - MARKED_US, grid.end_us, ends=False):
         said = marks.said(*block)
         kept = _distinct(block, ends=False) & (block[1] >= grid.start_us)
-        codes, times, values = (column[kept] for column in block)
-        found.feed((codes, times, values), None if said is None else said[kept])
+        if not kept.all():
+            codes, times, values = (column[kept] for column in block)
+            block, said = (codes, times, values), None if said is None else said[kept]
+        found.feed(block, said)
     first_ids = found.first_ids()
     before = samples.before(view, first_ids, np.full(len(first_ids), grid.start_us))
     found.finish(before, Polls(view))

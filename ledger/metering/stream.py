@@ -82,7 +82,7 @@ def _read(view: View, ids: np.ndarray, span: tuple[int, int], *, all_series: boo
     with closing(_ahead(samples.between(view, None if all_series else ids, *span))) as parts:
         for part in parts:
             series_ids, values, positions = (
-                part.column(name).to_numpy() for name in ("series_id", "value", "position")
+                part.column(name).to_numpy(zero_copy_only=False) for name in ("series_id", "value", "position")
             )
             yield _of_series(ids, series_ids, (part.column("time").view(pa.int64()).to_numpy(), values, positions))
 

@@ -52,6 +52,8 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ("metering: {lateness: 3}", "metering.lateness is not a key; did you mean lateness_s?"),
         ("xyzzy: 1", "xyzzy is not a key"),
         ("metering: {every_s: soon}", "metering.every_s: Input should be a valid number, unable to parse string as a number"),
+        ("queries: {runing_max: 3}", "queries.runing_max is not a key; did you mean running_max?"),
+        ("queries: {timeout_s: 0}", "queries.timeout_s: Input should be greater than or equal to 0.1"),
         ("metering: {every_s: 0}", "metering.every_s: Input should be greater than or equal to 1"),
         ("listen: localhost", "listen: address 'localhost' is not host:port, such as 127.0.0.1:9464"),
         ("http: 127.0.0.1:99999", "http: address '127.0.0.1:99999' is not host:port, such as 127.0.0.1:9464"),
