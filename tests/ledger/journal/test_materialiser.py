@@ -19,6 +19,7 @@ from ledger.journal.derive import Rows
 from ledger.journal.errors import JournalError, StoreRefused, TablesUnavailable
 from ledger.journal.journal import Journal
 from ledger.journal.record import DEFINITIONS_CHAIN, Kind
+from ledger.journal.samples import near
 from ledger.journal.tables import OvertakenError, Tables
 from meterbook.wire.sections import SCHEMAS, Sections
 from tests.ledger.batches import DAY, Sender, append, content, event, everything, extend, minute, opened, series
@@ -267,7 +268,7 @@ def test_whatever_the_wire_allows_reaches_the_tables(
     assert journal.materialiser.trouble is None
     for name in SCHEMAS:
         view.rows(name, last, last).to_pylist()
-    view.samples(view.rows("series", 1, last)["series_id"].to_numpy(), 0, 1)
+    near(view, view.rows("series", 1, last)["series_id"].to_numpy(), 0, 1)
     view.events("sale", ["size"], 0, 1)
     view.coverage(-(2**55), 2**55)
     view.observation()

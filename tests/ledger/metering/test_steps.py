@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from fractions import Fraction
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.metering.steps import pieces
+from ledger.journal.quantity import NANO
+from ledger.metering import nano
+from ledger.metering.grid import Grid
+from ledger.metering.steps import Spans, divided, pieces
+from ledger.metering.sums import Sums
+from ledger.metering.windows import Windows
 from meterbook.wire.instants import HOUR_US
 
 FAR = 1 << 62
@@ -42,3 +49,26 @@ def test_a_span_of_ten_thousand_years_is_not_walked_through() -> None:
     start, end = -62_135_596_800_000_000, 253_402_300_800_000_000
     (piece,) = pieces(start, end, 10**9, 0, HOUR_US, HOUR_US)
     assert piece == (0, 10**9 * (HOUR_US - start) // (end - start) - 10**9 * -start // (end - start))
+
+
+COLUMNS = st.lists(
+    st.tuples(
+        st.integers(0, 3), SPANS, st.integers(-5 * 10**12, 5 * 10**12) | st.integers(-(2**61) * NANO, 2**61 * NANO)
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(COLUMNS, st.integers(-6, 0), st.integers(1, 6))
+def test_columns_are_divided_as_one_by_one(rows: list[tuple[int, tuple[int, int], int]], low: int, high: int) -> None:
+    grid = Grid(low * HOUR_US, high * HOUR_US, Windows("hour"))
+    groups, times, amounts = zip(*rows, strict=True)
+    begins, ends = (np.array(column) for column in zip(*times, strict=True))
+    found, expected = Sums(HOUR_US), defaultdict[tuple[int, int], int](int)
+    divided(Spans(np.array(groups), begins, ends, *nano.pairs(amounts)), grid, found)
+    for group, (begin, end), amount in rows:
+        for hour, part in pieces(begin, end, amount, grid.start_us, grid.end_us, HOUR_US):
+            expected[group, hour] += part
+    inside = {cell: amount for cell, amount in found.cells().items() if grid.start_us <= cell[1] < grid.end_us}
+    assert inside == expected
