@@ -18,16 +18,16 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from ledger.journal.view import View
+from meterbook.wire.sections import CHARGES, COSTS
 
 State = Literal["stands", "overtaken", "incomplete"]
 
 _KEY = pa.schema([("source", pa.utf8()), ("period", pa.timestamp("us")), ("version", pa.utf8())])
-#: Of a line that was told more than once the first counts. ``charges`` are limited to some versions by the table ``wanted``.
+#: Of a line that was told more than once the first counts, and where one batch tells it twice one of the two, always the same.
+_FIRST = ", ".join(f'"{name}"' for name in dict.fromkeys(["position", *COSTS, "Tags", "others", *CHARGES.names]))
+#: ``charges`` are limited to some versions by the table ``wanted``.
 _LINES = "SELECT charges.* FROM charges SEMI JOIN wanted USING (source, period, version) WHERE position <= $1"
-_ONCE = (
-    f"{_LINES} QUALIFY row_number() OVER (PARTITION BY source, period, version, line"
-    ' ORDER BY position, "BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "Tags", others) = 1'
-)
+_ONCE = f"{_LINES} QUALIFY row_number() OVER (PARTITION BY source, period, version, line ORDER BY {_FIRST}) = 1"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """How a column of a charge is read from the tables: as text, whatever it is there.
 
-Columns that every charge has are columns of the table; all others, and tags, leave the documents in which they stand.
+Columns that every charge has are columns of the table; all others, and tags, leave the documents in which they stand. JSON can spell half a
+surrogate pair, which is no text: a document with one says nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +41,13 @@ def told(name: str, place: int) -> tuple[str, str]:
     if name in COSTS:
         return f'"{name}"::VARCHAR || ${place}', ""
     if tag is not None:
-        return f'json_extract_string("Tags", ${place})', pointer(tag)
-    return f"json_extract_string(others, ${place})", pointer(name)
+        return member('"Tags"', place), pointer(tag)
+    return member("others", place), pointer(name)
+
+
+def member(document: str, place: int) -> str:
+    """The expression of what stands in a document at the JSON pointer that the parameter ``$place`` is."""
+    return f"CASE WHEN json_valid({document}) THEN json_extract_string({document}, ${place}) END"
 
 
 def pointer(key: str) -> str:

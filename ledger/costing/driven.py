@@ -78,7 +78,7 @@ def usage_of_rows(division: Division, spec: Allocation, rows: np.ndarray, target
     codes, keys = keys_of(division, spec, rows)
     parts = []
     for name, driver, _ in spec.drivers():
-        used = amounts_used(division, driver, keys, own=spec.of is None)
+        used = amounts_used(division, driver, keys, own=spec.of is None and spec.even is None)
         mine = used.target == division.targets.number(target)
         quantities = sums(used.key[mine], used.weight[mine], len(keys)).tolist()
         totals = sums(used.key, used.weight, len(keys)).tolist()

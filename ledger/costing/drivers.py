@@ -72,12 +72,7 @@ def usage_of(view: View, catalog: Catalog, meters: Sequence[str], asked: Asked) 
     return view.tables.query(
         _question(len(names), is_greatest=len(meters) > 1),
         [view.position, low_us, high_us, *map(pointer, names)],
-        {
-            "wanted": wanted,
-            "ranges": ranges,
-            "measured": measured,
-            "hours": _hours_of(start_us, end_us, low_us, high_us),
-        },
+        {"wanted": wanted, "ranges": ranges, "measured": measured, "periods": _different(start_us, end_us)},
     )
 
 
@@ -100,6 +95,9 @@ def _question(dimensions: int, *, is_greatest: bool) -> str:
         "  WHERE position <= $1 AND hour >= make_timestamp($2) AND hour < make_timestamp($3)"
         "  UNION ALL SELECT meter, tenant, dimensions, hour_us // 3600000000 * 3600000000, quantity FROM measured),"
         f" told AS ({told}),"
+        # A charge may be of thousands of years: of its hours only those count in which something was used.
+        " hours AS (SELECT start_us, end_us, hour_us FROM periods JOIN (SELECT DISTINCT hour_us FROM told)"
+        "  ON hour_us >= start_us AND hour_us < end_us),"
         f" spans AS (SELECT start_us, end_us, tenant{names}, sum(quantity) AS quantity"
         "  FROM told JOIN hours USING (hour_us) GROUP BY ALL)"
         f" SELECT key, tenant, quantity::DECIMAL({QUANTITY.precision}, {QUANTITY.scale}) AS quantity"
@@ -107,14 +105,10 @@ def _question(dimensions: int, *, is_greatest: bool) -> str:
     )
 
 
-def _hours_of(start_us: np.ndarray, end_us: np.ndarray, low_us: int, high_us: int) -> pa.Table:
-    """Every hour of every different period, as far as there is anything to be found in it."""
-    spans = np.unique(np.stack([start_us, end_us], axis=1), axis=0) if len(start_us) else np.zeros((0, 2), np.int64)
-    first_us, last_us = np.maximum(spans[:, 0], low_us), np.minimum(spans[:, 1], high_us)
-    counts = np.maximum((last_us - first_us) // HOUR_US, 0)
-    row = np.repeat(np.arange(len(spans)), counts)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return pa.table({"start_us": spans[row, 0], "end_us": spans[row, 1], "hour_us": first_us[row] + place * HOUR_US})
+def _different(start_us: np.ndarray, end_us: np.ndarray) -> pa.Table:
+    """Every period once."""
+    found = np.unique(np.stack([start_us, end_us], axis=1), axis=0)
+    return pa.table({"start_us": found[:, 0], "end_us": found[:, 1]})
 
 
 def _sources(

@@ -64,10 +64,10 @@ def by_rule(allocated: Allocated, cost: str, target: str) -> list[ByRule]:
         lambda stage: [np.full(len(stage.shares.key), number[id(stage)])],
         only=allocated.targets.index(target),
     )
-    sums: dict[tuple[int, int, int], ByRule] = {}
+    sums: dict[tuple[int, int, str], ByRule] = {}
     for (currency, *rules, place), amount in found.items():
-        key = (place, rules[place], currency)
-        text = allocated.profiles.currency.texts[currency]
+        text = allocated.profiles.currency.named(currency)
+        key = (place, rules[place], text)
         held = sums.get(key, ByRule(_rule(allocated, rules[place]), pool_of(allocated, place), text, Decimal(0), 0))
         sums[key] = ByRule(
             held.rule, held.pool, text, exact_total([held.cost, amount.cost]), held.charges + amount.charges

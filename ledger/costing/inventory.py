@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from ledger.costing.columns import pointer
+from ledger.costing.columns import member, pointer
 from ledger.journal.view import View
 
 
@@ -20,7 +20,7 @@ def owners(view: View, metric: str, attributes: Sequence[str], names: pa.Array, 
     """The tenant of each resource (its name, null where there is none) at an instant; None where the inventory does not know it."""
     pointers = [pointer(each) for each in attributes]
     told = " UNION ALL ".join(
-        f"SELECT coalesce(json_extract_string(attributes, ${place}), json_extract_string(labels, ${place})) AS name,"  # noqa: S608
+        f"SELECT coalesce({member('attributes', place)}, {member('labels', place)}) AS name,"  # noqa: S608
         " epoch_us(since) AS since_us, tenant, position, series_id FROM given"
         for place in range(3, 3 + len(pointers))
     )

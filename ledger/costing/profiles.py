@@ -54,7 +54,10 @@ class Coded:
 
     def text(self, row: int) -> str:
         """The text of one row, empty where missing."""
-        code = int(self.codes[row])
+        return self.named(int(self.codes[row]))
+
+    def named(self, code: int) -> str:
+        """The text of a number, empty for MISSING."""
         return "" if code == MISSING else self.texts[code]
 
     def chosen(self, rows: np.ndarray) -> pa.Array:
@@ -95,9 +98,10 @@ def profiles(view: View, standing: Sequence[Bill], names: Collection[str], *, by
     keys = "".join(f"{expression} AS by_{place}, " for place, (expression, _) in enumerate(parts))
     times = 'epoch_us("ChargePeriodStart") AS start_us, epoch_us("ChargePeriodEnd") AS end_us'
     if by_line:
+        # Of charges that are equal the first is told first, and that must be the same one for ever.
         counted, group = (
             "1::BIGINT AS charges, source, version, line, " + ", ".join(f'"{each}"' for each in ALLOCATED),
-            "",
+            " ORDER BY source, period, version, line",
         )
     else:
         sums = ", ".join(

@@ -17,7 +17,6 @@ from ledger.costing.allocating import Allocated, Stage
 from ledger.costing.amounts import amounts, exact_total
 from ledger.costing.bills import Bill
 from ledger.costing.charges import charge_sums
-from ledger.costing.profiles import MISSING
 from ledger.costing.targets import IDLE, SHARED, UNALLOCATED
 from ledger.directory.allocation import METHODS
 from ledger.journal.view import View
@@ -102,16 +101,18 @@ def reconciled(
     found = amounts(
         allocated, cost, [*(each.codes for each in columns), profiles.currency.codes], lambda stage: [of(stage)]
     )
-    told: dict[tuple[str, ...], dict[Class, Decimal]] = {}
-    texts = [*(each.texts for each in columns), profiles.currency.texts]
+    # A charge may begin with the last second that there is.
+    billed = charge_sums(view, standing, by, 0, LATEST_US + 1, limit)
+    # There may be as many groups as charges: only of those that are asked for the parts are kept.
+    told = {(*each.group.values(), each.currency): dict.fromkeys(CLASSES, Decimal(0)) for each in billed.first}
     for (*codes, place), amount in found.items():
-        key = tuple("" if code == MISSING else each[code] for each, code in zip(texts, codes, strict=True))
-        told.setdefault(key, dict.fromkeys(CLASSES, Decimal(0)))[CLASSES[place]] = amount.cost
-    billed = charge_sums(view, standing, by, 0, LATEST_US, limit)
-    rows = []
-    for each in billed.first:
-        parts = told.get((*each.group.values(), each.currency), dict.fromkeys(CLASSES, Decimal(0)))
-        rows.append(Reconciled(each.group, each.currency, each.charges, each.costs[cost], parts))
+        key = tuple(each.named(code) for each, code in zip([*columns, profiles.currency], codes, strict=True))
+        if key in told:
+            told[key][CLASSES[place]] = amount.cost
+    rows = [
+        Reconciled(each.group, each.currency, each.charges, each.costs[cost], told[*each.group.values(), each.currency])
+        for each in billed.first
+    ]
     return rows, billed.count
 
 
@@ -126,9 +127,9 @@ def unallocated(allocated: Allocated, cost: str) -> list[Unallocated]:
     found = amounts(
         allocated, cost, [allocated.profiles.currency.codes], lambda stage: [of(stage), stage.shares.reason]
     )
-    currencies = allocated.profiles.currency.texts
+    currencies = allocated.profiles.currency
     rows = [
-        Unallocated(allocated.reasons[reason], currencies[currency], amount.charges, amount.cost)
+        Unallocated(allocated.reasons[reason], currencies.named(currency), amount.charges, amount.cost)
         for (currency, place, reason), amount in found.items()
         if place == nobodys
     ]
@@ -142,6 +143,6 @@ def tenant_costs(allocated: Allocated, cost: str) -> list[TenantCost]:
     found = amounts(allocated, cost, [currencies.codes], lambda stage: [stage.shares.target, of(stage)])
     told: dict[tuple[str, str], dict[Class, Decimal]] = {}
     for (currency, target, place), amount in found.items():
-        key = (allocated.targets[target], currencies.texts[currency])
+        key = (allocated.targets[target], currencies.named(currency))
         told.setdefault(key, {})[CLASSES[place]] = amount.cost
     return [TenantCost(*key, exact_total(parts.values()), parts) for key, parts in sorted(told.items())]

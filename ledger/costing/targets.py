@@ -26,6 +26,15 @@ BOOKED: Mapping[str, tuple[str, str]] = {
 }
 
 
+def bearer(tenant: str) -> tuple[str, str]:
+    """Who bears the share of a tenant's usage, and why if that is nobody. Agents may send names that no tenant can have."""
+    if tenant in BOOKED:
+        return BOOKED[tenant]
+    if not tenant or is_own(tenant):
+        return UNALLOCATED, f"it is of usage of {tenant!r}, which is no name of a tenant"
+    return tenant, NO_REASON
+
+
 def is_own(target: str) -> bool:
     """Whether it is none of a tenant."""
     return target.startswith(_MARK)

@@ -14,7 +14,7 @@ from ledger.costing.division import Division, scaled
 from ledger.costing.drivers import Asked, hours, usage_of
 from ledger.costing.profiles import numbered
 from ledger.costing.shares import whole_numbers
-from ledger.costing.targets import BOOKED, NO_REASON
+from ledger.costing.targets import bearer, is_own
 from ledger.directory.allocation import Allocation
 from ledger.directory.focus import Reading
 from ledger.directory.methods import Capacity, Driver
@@ -64,14 +64,14 @@ def amounts_used(division: Division, driver: Driver, keys: Keys, *, own: bool) -
     found = usage_of(division.view, division.catalog, driver.meter, _asked(division, driver.where, keys))
     encoded = found["tenant"].combine_chunks().dictionary_encode()
     tenants: list[str] = encoded.dictionary.to_pylist()
-    told = [BOOKED.get(tenant, (tenant, NO_REASON)) for tenant in tenants]
+    told = [bearer(tenant) for tenant in tenants]
     codes = encoded.indices.to_numpy()
     weight, key = whole_numbers(found["quantity"]), found["key"].to_numpy()
     # By key, and of each key by name: where remainders are equal the first name has it.
     rank = np.argsort(np.argsort(np.array(tenants, object)))[codes] if tenants else codes
     order = np.argsort(key * (len(tenants) + 1) + rank)
     codes, weight, key = codes[order], weight[order], key[order]
-    kept = np.array([own or tenant not in BOOKED for tenant in tenants], bool)[codes]
+    kept = np.array([own or not is_own(target) for target, _ in told], bool)[codes]
     negative = kept & (weight < 0)
     for tenant in sorted({tenants[code] for code in np.unique(codes[negative]).tolist()}):
         meters = " and ".join(driver.meter)

@@ -7,7 +7,7 @@ and that no rule divides, unless it may be left as it is; and a driver of window
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ledger.directory.allocation import Allocation
 from ledger.directory.calendar import UNITS
@@ -15,12 +15,17 @@ from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
 from ledger.directory.meter import Meter
 from ledger.directory.methods import LASTING
+from ledger.directory.versions import Definition
 from meterbook.wire import instants
 
 
 def allocation_faults(after: Catalog, documents: Sequence[Document]) -> Iterator[Fault]:
-    """What is wrong with the allocation rules of a catalog, at the documents that have to do with it; nothing where none is about rules."""
+    """What is wrong with the allocation rules of a catalog, at the documents that have to do with it; nothing where none has."""
     rules = [each for each in documents if isinstance(each.spec, Allocation)]
+    told_now = {(each.name, each.effective_from_us) for each in rules}
+    for document in documents:
+        if isinstance(document.spec, Meter):
+            yield from _long_window(after, document, document.spec, told_now)
     if not rules:
         return
     for document in rules:
@@ -72,11 +77,40 @@ def _undivided(rules: Mapping[str, Allocation]) -> Iterator[tuple[str, set[str]]
             yield f"{name!r} gives to the pool {pool!r}, which no rule divides: add one with 'of: {pool}'", {name}
 
 
+def _long_window(
+    after: Catalog, document: Document, meter: Meter, told_now: Collection[tuple[str, int]]
+) -> Iterator[Fault]:
+    """That a meter has windows which are too long for rules that stand already."""
+    if not _is_long(meter):
+        return
+    for name in after.names("allocation"):
+        standing = [each for each in _standing(after, name) if (name, each.effective_from_us) not in told_now]
+        if any(document.name in _meters(rule) for rule in standing):
+            yield document.fault(
+                ("spec", "window"),
+                f"the windows are of a {meter.window.unit}, but the allocation rule {name!r} goes by this meter, and charges may be of an hour: "
+                "give one of an hour or less",
+            )
+
+
+def _standing(after: Catalog, name: str) -> Iterable[Definition]:
+    """The versions of a rule that hold at some date."""
+    return {each.effective_from_us: each for each in after.versions("allocation", name)}.values()
+
+
+def _meters(rule: Definition) -> set[str]:
+    return {reference.name for reference in rule.spec.references() if reference.kind == "meter"}
+
+
+def _is_long(meter: Meter) -> bool:
+    return UNITS.index(meter.window.unit) > UNITS.index("hour")
+
+
 def _long_windows(after: Catalog, document: Document) -> Iterator[Fault]:
     for reference in document.spec.references():
         versions = after.versions(reference.kind, reference.name)
         meter = versions[-1].spec if versions else None
-        if isinstance(meter, Meter) and UNITS.index(meter.window.unit) > UNITS.index("hour"):
+        if isinstance(meter, Meter) and _is_long(meter):
             yield document.fault(
                 ("spec", *reference.path),
                 f"meter {reference.name!r} has windows of a {meter.window.unit}, but charges may be of an hour: name one of an hour or less",

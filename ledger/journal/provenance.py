@@ -38,10 +38,11 @@ def entries_of(view: View, meter: str, tenant: str, window_us: int) -> pa.Table:
 def batches_of_samples(view: View, series_ids: np.ndarray, times_us: np.ndarray) -> pa.Table:
     """The batches that some samples (of a series, at a time) came in, by position; ``rows`` is how many of them each has.
 
-    Of a sample that came more than once the one that was accepted first counts.
+    Of a sample that came more than once the one that was accepted first counts, and a marker of an end only where there is no other.
     """
     return view.tables.query(
-        "WITH given AS (SELECT series_id, epoch_us(time) AS time_us, min(position) AS position FROM samples"  # noqa: S608
+        "WITH given AS (SELECT series_id, epoch_us(time) AS time_us,"  # noqa: S608
+        "  arg_min(position, (coalesce(isnan(value), true), position)) AS position FROM samples"
         "  SEMI JOIN wanted ON samples.series_id = wanted.series_id AND epoch_us(samples.time) = wanted.time_us"
         "  WHERE position <= $1 GROUP BY ALL),"
         f" found AS (SELECT position, count(*) AS rows FROM given GROUP BY position) {_BATCHES}",

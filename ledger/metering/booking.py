@@ -19,7 +19,7 @@ from ledger.directory.standing import catalog_of
 from ledger.journal.cancelling import checked
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
-from ledger.journal.quantity import from_decimal
+from ledger.journal.quantity import DIGITS_MAX, NANO, PLACES, from_decimal
 from ledger.journal.record import Kind, runs_chain
 from ledger.journal.view import View
 from ledger.metering.aggregations import aggregation_of
@@ -30,6 +30,7 @@ from ledger.metering.news import Cause, News, causes_of
 from ledger.metering.subjects import Key
 from ledger.metering.windows import Windows
 from meterbook.ledger.v1 import journal_pb2
+from meterbook.wire import instants
 
 Cell = tuple[Key, int]
 Added = tuple[Cell, Amount]
@@ -40,6 +41,11 @@ Until = Callable[[View, Meter], int]
 FOREVER_US = 1 << 62
 #: A run with more entries is written as several: a record has a size that it must not exceed.
 _ENTRIES_MAX = 200_000
+_NANO_END = 10**DIGITS_MAX
+
+
+class Unbookable(JournalError):
+    """A meter has a quantity that the book cannot hold; all other meters are booked."""
 
 
 @dataclass(frozen=True)
@@ -143,20 +149,26 @@ class Booker:
         """Book all windows that end by ``closed_us``, or all windows there are, the open one included; of these, where ``until`` is
         given, those that end by what it says of the meter.
 
-        Gives the position of the last run and the number of entries. Raises JournalError, Overtaken among them.
+        Gives the position of the last run and the number of entries. Raises JournalError, Overtaken and Unbookable among them.
         """
         with self._running:
             self._check_open()
             view = self._journal.view()
             catalog = catalog_of(view)
             position = entries = 0
+            refused: list[Unbookable] = []
             for name in catalog.names("meter"):
                 chain = runs_chain(name)
                 head = self._journal.head(chain, view)
-                for run in _runs(view, catalog, name, closed_us, until):
-                    self._check_open()
-                    head = self._journal.extend(Kind.RUN, chain, head, run.SerializeToString())
-                    position, entries = head.position, entries + len(run.entries)
+                try:
+                    for run in _runs(view, catalog, name, closed_us, until):
+                        self._check_open()
+                        head = self._journal.extend(Kind.RUN, chain, head, run.SerializeToString())
+                        position, entries = head.position, entries + len(run.entries)
+                except Unbookable as error:
+                    refused.append(error)
+            if refused:
+                raise refused[0]
             return position or view.position, entries
 
     def book_closed(self, now_us: int, lateness_us: int) -> tuple[int, int]:
@@ -184,6 +196,7 @@ def _runs(
             continue
         measured = measure(view, version.meter, start_us, end_us)
         added = difference(measured, booked(view, name, start_us, end_us))
+        _check_holdable(version, added)
         causes = _causes(view, version, news, end_us)
         for low_us, high_us, cells in _portions(added, start_us, end_us):
             yield journal_pb2.RunRecord(
@@ -200,6 +213,17 @@ def _runs(
                     for part in (each.within(low_us, high_us) for each in causes)
                     if not part.is_empty
                 ],
+            )
+
+
+def _check_holdable(version: MeterVersion, added: Measured) -> None:
+    """What stands in the log stands for ever, and the tables could not be filled any more. Raises Unbookable."""
+    for (key, window_us), amount in added.items():
+        if max(abs(amount.quantity), abs(amount.estimated)) >= _NANO_END:
+            raise Unbookable(
+                f"meter {version.name}: {key.tenant} has {amount.quantity // NANO} {version.meter.unit} more in the window of "
+                f"{instants.text(window_us)}, and the book holds no more than {DIGITS_MAX - PLACES} digits; "
+                "write a version of the meter whose filter leaves out what is so large"
             )
 
 

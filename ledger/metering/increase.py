@@ -31,7 +31,7 @@ from ledger.metering.grid import Grid
 from ledger.metering.marks import RENAMED, UNSEEN
 from ledger.metering.observation import Polls
 from ledger.metering.steps import Spans, divided
-from ledger.metering.stream import Columns
+from ledger.metering.stream import Block
 from ledger.metering.subjects import UNKNOWN_START, Subjects
 from ledger.metering.sums import Sums
 
@@ -57,14 +57,13 @@ class Increase:
         self.sums, self.estimated = Sums(grid.step_us), Sums(grid.step_us)
         self._subjects, self._grid, self._groups, self._max_gap_us = subjects, grid, groups, max_gap_us
         self._times, self._values = np.full(len(subjects.ids), _NEVER_US), np.zeros(len(subjects.ids))
-        self._firsts: list[tuple[Columns, np.ndarray]] = []
+        self._firsts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def feed(self, block: Columns, said: np.ndarray | None) -> None:
+    def feed(self, block: Block, said: np.ndarray | None) -> None:
         """Take in a block without markers, of each instant one sample; ``said`` is what markers said of its rows."""
-        codes, times, values = block
-        if not len(codes):
+        codes, times, values, heads = block
+        if not len(heads):
             return
-        heads = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
         begun = codes[heads]
         before = _Shown(np.empty_like(times), np.empty_like(values), *(np.empty_like(times) for _ in range(2)))
         now = _Shown(times, values, *nano.split(values))
@@ -76,7 +75,7 @@ class Increase:
         first = heads[before.times[heads] == _NEVER_US]
         if len(first):
             marked = np.zeros(len(first), np.int8) if said is None else said[first]
-            self._firsts.append(((codes[first], times[first], values[first]), marked))
+            self._firsts.append((codes[first], times[first], values[first], marked))
         counts: np.ndarray | None = None
         if len(first) or said is not None:
             counts = np.ones(len(codes), bool) if said is None else said & RENAMED == 0
@@ -87,10 +86,9 @@ class Increase:
         """Count the first samples, given those before all blocks (see ``samples.before``)."""
         if not self._firsts:
             return
-        rows = [np.concatenate(columns) for columns in zip(*(columns for columns, _ in self._firsts), strict=True)]
+        rows = [np.concatenate(columns) for columns in zip(*self._firsts, strict=True)]
         order = np.argsort(rows[0])
-        codes, times, values = (column[order] for column in rows)
-        said = np.concatenate([marked for _, marked in self._firsts])[order]
+        codes, times, values, said = (column[order] for column in rows)
         places = np.searchsorted(self._subjects.ids, before["series_id"].to_numpy())
         self._times[:], self._values[:] = _NEVER_US, 0
         self._times[places], self._values[places] = before["time_us"].to_numpy(), before["value"].to_numpy()
@@ -105,7 +103,7 @@ class Increase:
 
     def first_ids(self) -> np.ndarray:
         """The series that any block had a sample of."""
-        codes = [columns[0] for columns, _ in self._firsts]
+        codes = [columns[0] for columns in self._firsts]
         found: np.ndarray = self._subjects.ids[np.sort(np.concatenate(codes))] if codes else self._subjects.ids[:0]
         return found
 
@@ -113,7 +111,7 @@ class Increase:
         return _Shown(self._times[codes], self._values[codes], *nano.split(self._values[codes]))
 
     def _count(self, codes: np.ndarray, before: _Shown, now: _Shown, counts: np.ndarray | None) -> None:
-        groups = self._groups[self._subjects.assignments(codes, now.times)]
+        groups = self._subjects.assignments(codes, now.times, self._groups)
         whole, rest = now.whole - before.whole, now.rest - before.rest
         fell = np.flatnonzero(now.values < before.values)
         whole[fell], rest[fell] = now.whole[fell], now.rest[fell]

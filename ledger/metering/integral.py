@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ledger.metering import nano
 from ledger.metering.steps import Spans
-from ledger.metering.stream import Columns
+from ledger.metering.stream import Block
 from ledger.metering.subjects import Subjects
 from ledger.metering.sums import Sums
 
@@ -22,10 +22,11 @@ _NEVER_US = np.iinfo(np.int64).min
 
 
 class Integral:
-    """Adds up value x microseconds per assignment and step: ``sums``."""
+    """Adds up value x microseconds per assignment and step: ``sums``; of ``active`` ones 1 stands for every value but 0."""
 
-    def __init__(self, subjects: Subjects, step_us: int, max_gap_us: int) -> None:
+    def __init__(self, subjects: Subjects, step_us: int, max_gap_us: int, *, is_active: bool = False) -> None:
         self.sums = Sums(step_us)
+        self._is_active = is_active
         self._subjects, self._step_us, self._max_gap_us = subjects, step_us, max_gap_us
         self._times, self._values = np.full(len(subjects.ids), _NEVER_US), np.zeros(len(subjects.ids))
         self._groups = np.zeros(len(subjects.ids), np.int64)
@@ -34,15 +35,15 @@ class Integral:
         """What there was before all blocks (see ``samples.before``)."""
         ids, times, values = (column.to_numpy() for column in before.columns)
         codes = np.searchsorted(self._subjects.ids, ids)
-        self._times[codes], self._values[codes] = times, values
+        self._times[codes], self._values[codes] = times, self._shown(values)
         self._groups[codes] = self._subjects.assignments(codes, times)
 
-    def feed(self, block: Columns) -> None:
+    def feed(self, block: Block) -> None:
         """Take in a block, markers among it, of each instant one sample."""
-        codes, times, values = block
-        if not len(codes):
+        codes, times, values, heads = block
+        if not len(heads):
             return
-        heads = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
+        values = self._shown(values)
         begun = codes[heads]
         groups = self._subjects.assignments(codes, times)
         held = [np.empty_like(column) for column in (times, values, groups)]
@@ -55,6 +56,9 @@ class Integral:
         begins, ends, shown = held[0][lasting], times[lasting], held[1][lasting]
         spans = Spans(held[2][lasting], begins, np.minimum(ends, begins + self._max_gap_us), *nano.split(shown))
         weighed(spans, self._step_us, self.sums)
+
+    def _shown(self, values: np.ndarray) -> np.ndarray:
+        return np.where(np.isnan(values), values, (values != 0).astype(np.float64)) if self._is_active else values
 
 
 def weighed(spans: Spans, step_us: int, sums: Sums) -> None:

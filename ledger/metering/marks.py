@@ -11,6 +11,7 @@ import numpy as np
 
 from ledger.journal.samples import MARKED_US, vouched
 from ledger.journal.view import View
+from ledger.metering.stream import Block
 
 #: What is said of a sample: how many microseconds before it a marker stands; 3 where two do.
 UNSEEN, RENAMED = 1, 2
@@ -22,12 +23,12 @@ class Marks:
 
     def __init__(self, view: View, ids: np.ndarray) -> None:
         self._view, self._ids = view, ids
-        # The last two markers of each series: what follows them may stand in another block.
+        # When the last two markers of each series are: what follows them may stand in another block.
         self._last, self._before = np.full(len(ids), _NEVER_US), np.full(len(ids), _NEVER_US)
 
-    def said(self, codes: np.ndarray, times: np.ndarray, values: np.ndarray) -> np.ndarray | None:
-        """What markers say of each row of a block (see ``stream``), as bits of UNSEEN and RENAMED; None for nothing."""
-        heads = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])
+    def said(self, block: Block) -> np.ndarray | None:
+        """What markers say of each row of a block, as bits of UNSEEN and RENAMED; None for nothing."""
+        codes, times, values, heads = block
         behind = heads[times[heads] - self._last[codes[heads]] <= MARKED_US]
         ends = np.flatnonzero(np.isnan(values))
         if not len(behind) and not len(ends):
@@ -36,7 +37,9 @@ class Marks:
         carried = codes[behind].tolist()
         before = [(code, int(column[code])) for code in carried for column in (self._before, self._last)]
         for code, time_us in marked:
-            self._before[code], self._last[code] = self._last[code], time_us
+            # Two readers may have told of the same end.
+            if time_us != self._last[code]:
+                self._before[code], self._last[code] = self._last[code], time_us
         found: dict[int, int] = {}
         for code, time_us in (*before, *marked):
             low, high = np.searchsorted(codes, (code, code + 1))

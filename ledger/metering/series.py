@@ -22,7 +22,7 @@ from ledger.metering.latest import latest
 from ledger.metering.marks import Marks
 from ledger.metering.observation import Polls
 from ledger.metering.points import Points, numbered
-from ledger.metering.stream import Columns, blocks
+from ledger.metering.stream import Block, blocks
 from ledger.metering.subjects import Subjects, read_by
 from ledger.metering.unique import by_value, unique
 from meterbook.wire.instants import SECOND_US
@@ -56,12 +56,9 @@ def _increased(view: View, meter: Meter, grid: Grid, parts_of: Callable[[Subject
     marks = Marks(view, chosen.ids)
     # Markers right before the grid say something of what is first in it.
     for block in _blocks(view, chosen, grid.start_us - MARKED_US, grid.end_us, ends=False):
-        said = marks.said(*block)
-        kept = _distinct(block, ends=False) & (block[1] >= grid.start_us)
-        if not kept.all():
-            codes, times, values = (column[kept] for column in block)
-            block, said = (codes, times, values), None if said is None else said[kept]
-        found.feed(block, said)
+        said = marks.said(block)
+        kept = _distinct(block, ends=False) & (block.times >= grid.start_us)
+        found.feed(block.chosen(kept), None if said is None else said[kept])
     first_ids = found.first_ids()
     before = samples.before(view, first_ids, np.full(len(first_ids), grid.start_us))
     found.finish(before, Polls(view))
@@ -75,25 +72,20 @@ def _integrated(view: View, meter: Meter, grid: Grid, parts_of: Callable[[Subjec
         points = sampled(view, meter, grid)
         return held_until_told(present(points) if is_active else points, grid, meter.max_gap_s * SECOND_US)
     chosen = read_by(view, meter)
-    found = Integral(chosen, grid.step_us, meter.max_gap_s * SECOND_US)
+    found = Integral(chosen, grid.step_us, meter.max_gap_s * SECOND_US, is_active=is_active)
     # What was read longer ago is held no more.
     since_us = grid.start_us - meter.max_gap_s * SECOND_US
     found.begin(samples.before(view, chosen.ids, np.full(len(chosen.ids), grid.start_us), since_us, ends=True))
     for block in _blocks(view, chosen, grid.start_us, grid.end_us, ends=True):
-        kept = _distinct(block, ends=True)
-        codes, times, values = (column[kept] for column in block)
-        if is_active:
-            values = np.where(np.isnan(values), values, (values != 0).astype(np.float64))
-        found.feed((codes, times, values))
+        found.feed(block.chosen(_distinct(block, ends=True)))
     return summed_up(found.sums.per_second(), grid, parts_of(chosen))
 
 
 def sampled(view: View, meter: Meter, grid: Grid) -> Points:
     """Samples of gauges as points: those of the grid, and of each series the one before and the one after."""
     chosen = read_by(view, meter)
-    columns = _columns(chosen, samples.near(view, chosen.ids, grid.start_us, grid.end_us))
-    kept = _distinct(columns, ends=False)
-    codes, times, values = (column[kept] for column in columns)
+    near = _block(chosen, samples.near(view, chosen.ids, grid.start_us, grid.end_us))
+    codes, times, values, _ = near.chosen(_distinct(near, ends=False))
     assigned = _parts(chosen)
     places: dict[Resource, int] = {}
     of = np.array([places.setdefault(part.resource, len(places)) for part in assigned], np.int64)
@@ -111,24 +103,24 @@ def seen(view: View, meter: Meter, grid: Grid) -> Aggregated:
     return approximated([met_once(view, found, meter)], grid) if meter.approximate else unique(found)
 
 
-def _blocks(view: View, chosen: Subjects, start_us: int, end_us: int, *, ends: bool) -> Iterator[Columns]:
+def _blocks(view: View, chosen: Subjects, start_us: int, end_us: int, *, ends: bool) -> Iterator[Block]:
     """The samples of [start, end) in blocks, and at last the one after of each series; ``ends`` as in ``samples.after``."""
     yield from blocks(view, chosen.ids, start_us, end_us)
-    yield _columns(chosen, samples.after(view, chosen.ids, end_us, ends=ends))
+    yield _block(chosen, samples.after(view, chosen.ids, end_us, ends=ends))
 
 
-def _columns(chosen: Subjects, table: pa.Table) -> Columns:
+def _block(chosen: Subjects, table: pa.Table) -> Block:
     ids, times, values = (column.to_numpy() for column in table.columns)
-    return np.searchsorted(chosen.ids, ids), times, values
+    return Block.of(np.searchsorted(chosen.ids, ids), times, values)
 
 
-def _distinct(columns: Columns, *, ends: bool) -> np.ndarray:
+def _distinct(block: Block, *, ends: bool) -> np.ndarray:
     """Of two samples of one instant only the first; markers are there with ``ends`` only. Gives a mask."""
-    codes, times, values = columns
-    kept = np.ones(len(codes), bool) if ends else ~np.isnan(values)
-    # A marker comes last.
-    again = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
-    kept[1:] &= ~again
+    kept = np.ones(len(block.codes), bool) if ends else ~np.isnan(block.values)
+    again = block.times[1:] == block.times[:-1]
+    if again.any():
+        # A marker comes last.
+        kept[1:] &= ~(again & (block.codes[1:] == block.codes[:-1]))
     return kept
 
 

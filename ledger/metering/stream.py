@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from contextvars import copy_context
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +24,25 @@ import pyarrow as pa
 from ledger.journal import cancelling, samples
 from ledger.journal.view import View
 
-#: Places of series, times in microseconds, values.
-Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+class Block(NamedTuple):
+    """Places of series, times in microseconds and values, as columns; and where another series begins in them."""
+
+    codes: np.ndarray
+    times: np.ndarray
+    values: np.ndarray
+    heads: np.ndarray
+
+    @classmethod
+    def of(cls, codes: np.ndarray, times: np.ndarray, values: np.ndarray) -> Block:
+        """A block of columns that are sorted by series and time."""
+        return cls(codes, times, values, _heads(codes))
+
+    def chosen(self, rows: np.ndarray) -> Block:
+        """Those of the rows of a mask."""
+        return self if rows.all() else Block.of(self.codes[rows], self.times[rows], self.values[rows])
+
+
 _Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 #: Rows of a block; and of a slice, of which it has the first at least where it may end between files, and the second at most.
@@ -34,7 +52,7 @@ _AHEAD = 1
 _NEVER_US = np.iinfo(np.int64).min
 
 
-def blocks(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Iterator[Columns]:
+def blocks(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Iterator[Block]:
     """Samples of the series ``ids``, which ascend, in [start, end), markers among them.
 
     A block is sorted by series and time, of one instant as in ``journal.samples``. What another block has of a series is all earlier or
@@ -143,14 +161,14 @@ def _joined(rows: list[_Rows]) -> _Rows:
     return codes, times, values, positions
 
 
-def _in_blocks(codes: np.ndarray, times: np.ndarray, values: np.ndarray) -> Iterator[Columns]:
+def _in_blocks(codes: np.ndarray, times: np.ndarray, values: np.ndarray) -> Iterator[Block]:
     first = 0
     while first < len(codes):
         end = min(first + _BLOCK_ROWS, len(codes))
         # What stands at one instant stays together.
         while end < len(codes) and codes[end] == codes[end - 1] and times[end] == times[end - 1]:
             end += 1
-        yield codes[first:end], times[first:end], values[first:end]
+        yield Block.of(codes[first:end], times[first:end], values[first:end])
         first = end
 
 

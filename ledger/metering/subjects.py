@@ -30,6 +30,8 @@ from meterbook.wire.series import canonical_json
 UNKNOWN_START = np.iinfo(np.int64).min
 #: Aggregations of counters; all others are of gauges.
 COUNTED = frozenset({"increase", "rate"})
+#: Those of gauges for which a value holds until the next sample of its series, or until its end.
+HELD = frozenset({"integral", "average", "active"})
 #: The name of a resource that has none of the labels by which it would be told from others.
 NAMELESS = "{}"
 #: Before all times.
@@ -70,18 +72,25 @@ class Subjects:
     keys: Sequence[Key]
     names: Sequence[str]
 
-    def assignments(self, codes: np.ndarray, times_us: np.ndarray) -> np.ndarray:
-        """The assignment of each (place of a series in ``ids``, time); codes ascend.
+    def assignments(self, codes: np.ndarray, times_us: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+        """The assignment of each (place of a series in ``ids``, time), or the group told for each assignment; codes ascend.
 
         What is older than the first assignment belongs to the first.
         """
+        if groups is not None and len(self.keys) == len(self.ids):
+            alone: np.ndarray = groups[codes]
+            return alone
         found: np.ndarray = self.first[codes]
-        for code in np.flatnonzero(np.diff(self.first) > 1):
-            begin, end = np.searchsorted(codes, [code, code + 1])
-            low, high = self.first[code], self.first[code + 1]
-            later = np.searchsorted(self.since_us[low:high], times_us[begin:end], side="right") - 1
-            found[begin:end] = low + np.maximum(later, 0)
-        return found
+        several = np.flatnonzero(np.diff(self.first) > 1)
+        if len(several) and len(codes):
+            # Few of them may be in a block of many series.
+            low, high = np.searchsorted(several, (codes[0], codes[-1] + 1))
+            for code in several[low:high]:
+                begin, end = np.searchsorted(codes, [code, code + 1])
+                first, last = self.first[code], self.first[code + 1]
+                later = np.searchsorted(self.since_us[first:last], times_us[begin:end], side="right") - 1
+                found[begin:end] = first + np.maximum(later, 0)
+        return found if groups is None else groups[found]
 
     def source_of(self, assignment: int) -> str:
         """The source of the series that an assignment belongs to."""

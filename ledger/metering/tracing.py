@@ -25,7 +25,7 @@ from ledger.metering.events import batches_behind
 from ledger.metering.grid import Grid, ceil_us, floor_us
 from ledger.metering.measure import quantities
 from ledger.metering.reassigning import reassignments_of
-from ledger.metering.subjects import Key, dimensions_of, read_by, texts_of, told_by
+from ledger.metering.subjects import HELD, Key, dimensions_of, read_by, texts_of, told_by
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,9 @@ def _batches(
     mine = [
         code for code in range(len(chosen.ids)) if any(_agrees(key, tenant, wanted) for _, key in chosen.history(code))
     ]
-    # With the sample before and the one after, between which the quantity lies.
-    samples = near(view, chosen.ids[np.array(mine, np.int64)], start_us, end_us, ends=True)
+    # With the sample before and the one after, between which the quantity lies; only what is held ends where its series does.
+    ends = meter.aggregation in HELD and meter.per is None
+    samples = near(view, chosen.ids[np.array(mine, np.int64)], start_us, end_us, ends=ends)
     ids, times_us = samples["series_id"].to_numpy(), samples["time_us"].to_numpy()
     if only_own:
         owners = chosen.assignments(np.searchsorted(chosen.ids, ids), times_us).tolist()

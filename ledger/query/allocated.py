@@ -10,7 +10,8 @@ from ledger.costing.allocating import Allocated, allocate
 from ledger.costing.bills import Bill, bills
 from ledger.costing.columns import NoSuchColumn
 from ledger.costing.explaining import COLUMNS, ByRule, Explained, by_rule, explained
-from ledger.costing.reconciling import CLASSES, Reconciled, reconciled, tenant_costs, totals, unallocated
+from ledger.costing.profiles import MISSING
+from ledger.costing.reconciling import CLASSES, Reconciled, Unallocated, reconciled, tenant_costs, totals, unallocated
 from ledger.costing.targets import IDLE, SHARED, UNALLOCATED
 from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
@@ -41,6 +42,7 @@ def answer_reconcile(journal: Journal, request: costing_pb2.ReconcileRequest) ->
     except NoSuchColumn as error:
         raise BadQuestion(f"by: {error}") from error
     sums = rows if not by else totals(asked.book.view, asked.standing, allocated, asked.cost)
+    nobodys, left = _greatest(unallocated(allocated, asked.cost), limit)
     return costing_pb2.ReconcileResponse(
         as_of=asked.book.view.position,
         rows=[_reconciled_row(row) for row in rows],
@@ -50,14 +52,14 @@ def answer_reconcile(journal: Journal, request: costing_pb2.ReconcileRequest) ->
             costing_pb2.UnallocatedRow(
                 reason=row.reason, currency=row.currency, charges=row.charges, amount=plain_text(row.amount)
             )
-            for row in unallocated(allocated, asked.cost)
+            for row in nobodys
         ],
         rules=[
             costing_pb2.RuleRow(rule=each.rule, charges=each.charges, before=each.before)
             for each in allocated.usefulness
         ],
         problems=[*asked.problems(), *allocated.problems, *_residuals([*rows, *sums])],
-        notes=[*asked.notes(), *_notes(allocated)],
+        notes=[*asked.notes(), *left, *_notes(allocated)],
     )
 
 
@@ -168,6 +170,15 @@ def _tenants(book: Book, allocated: Allocated, asked: Iterable[str]) -> Collecti
     return found
 
 
+def _greatest(rows: list[Unallocated], limit: int) -> tuple[list[Unallocated], list[str]]:
+    """The rows of the greatest amounts, and a note about the others. A reason may name a text, and there may be as many as charges."""
+    if len(rows) <= limit:
+        return rows, []
+    order = sorted(range(len(rows)), key=lambda place: (-abs(rows[place].amount), place))
+    note = f"there are {len(rows) - limit} more reasons for which something is unallocated, of smaller amounts"
+    return [rows[place] for place in sorted(order[:limit])], [note]
+
+
 def _residuals(rows: Iterable[Reconciled]) -> list[str]:
     return sorted(
         {
@@ -182,7 +193,7 @@ def _notes(allocated: Allocated) -> list[str]:
     if not allocated.rules:
         return ["there are no allocation rules: write some with 'meterbook apply'"]
     columns = allocated.profiles.columns
-    missing = [name for name, column in sorted(columns.items()) if len(allocated.profiles) and not len(column.texts)]
+    missing = [name for name, column in sorted(columns.items()) if len(column.codes) and column.codes.max() == MISSING]
     found = [f"no charge has {name!r}, which rules look at" for name in missing]
     for each in allocated.usefulness:
         others = ", ".join(f"{rule} ({count})" for rule, count in sorted(each.before.items()))

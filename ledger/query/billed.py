@@ -50,7 +50,8 @@ def answer_charges(journal: Journal, request: query_pb2.ChargesRequest) -> query
     if len(by) > _COLUMNS_MAX:
         raise BadQuestion(f"by: {len(by)} columns are more than {_COLUMNS_MAX}")
     start_us = instant(request.range.start, "range.start") if request.range.start else 0
-    end_us = instant(request.range.end, "range.end") if request.range.end else instants.LATEST_US
+    # A charge may begin with the last second that there is.
+    end_us = instant(request.range.end, "range.end") if request.range.end else instants.LATEST_US + 1
     book = Book.at(journal, request.as_of)
     asked_for = [bill for bill in _asked(book, request.sources) if bill.nature == nature]
     standing = [bill for bill in asked_for if bill.state == "stands"]

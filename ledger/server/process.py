@@ -233,4 +233,4 @@ class LedgerProcess:
 
     def _failed(self, error: Any) -> None:
         self._metrics.booking_failures.inc()
-        logger.warning("nothing was booked this time: %s", error)
+        logger.warning("not everything was booked this time: %s", error)

@@ -20,7 +20,7 @@ from ledger.journal.cancelling import Cancelled
 from ledger.journal.errors import JournalError
 from ledger.journal.journal import Journal
 from ledger.journal.overtaken import until_first
-from ledger.metering.booking import Booker
+from ledger.metering.booking import Booker, Unbookable
 from ledger.proof.errors import KeyRefused, NoSuchProof
 from ledger.query import billed, correcting, event, money, periods, standing, tracing, trying, usage
 from ledger.query.amending import Amender
@@ -42,6 +42,8 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     Denied: grpc.StatusCode.PERMISSION_DENIED,
     NoSuchProof: grpc.StatusCode.NOT_FOUND,
     KeyRefused: grpc.StatusCode.FAILED_PRECONDITION,
+    # Before the errors of which it is one: to try again changes nothing.
+    Unbookable: grpc.StatusCode.FAILED_PRECONDITION,
     JournalError: grpc.StatusCode.UNAVAILABLE,
     UnreadableDefinition: grpc.StatusCode.FAILED_PRECONDITION,
     Cancelled: grpc.StatusCode.CANCELLED,

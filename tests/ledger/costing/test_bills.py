@@ -96,6 +96,14 @@ def test_what_two_agents_bring_counts_once(journal: Journal) -> None:
     assert total(journal.view()) == [("USD", 2, Decimal(3))]
 
 
+def test_of_a_line_that_one_batch_tells_twice_always_the_same_one_counts(tmp_path: Path) -> None:
+    told = [charge(0, "1", SubAccountId="a"), charge(0, "1", SubAccountId="b")]
+    for place, rows in enumerate((told, told[::-1])):
+        with opened(tmp_path / str(place)) as journal:
+            append(journal, content(charges=rows, bills=[bill(1, "1")]))
+            assert total(journal.view(), "SubAccountId") == [("a", "USD", 1, Decimal(1))]
+
+
 def test_charges_are_told_by_any_column(journal: Journal) -> None:
     rows = [
         charge(0, "1", Tags='{"team/a~b":"red"}', others='{"RegionId":"eu-west-1"}'),

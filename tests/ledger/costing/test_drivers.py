@@ -98,6 +98,18 @@ def test_the_greatest_of_two_meters_that_are_alike_is_either(journal: Journal) -
     assert told(view, found, ["cpu", "memory"], 0, 3) == told(view, found, ["cpu"], 0, 3)
 
 
+def test_a_resource_is_found_by_what_can_be_read_of_it(journal: Journal) -> None:
+    half = r'{"id":"i-1","name":"\ud800"}'
+    rows = [
+        series(1, "gauge", metric="aws_resource_exists", attributes=half, labels='{"id":"i-2"}', tenant="acme"),
+        series(2, "gauge", metric="aws_resource_exists", attributes='{"id":"i-3"}', labels=half, tenant="bcorp"),
+    ]
+    append(journal, content(series=rows), sender=Sender("inventory"))
+    names = ["i-1", "i-2", "i-3"]
+    found = owners(journal.view(), "aws_resource_exists", ["id"], pa.array(names), np.full(len(names), MONTH))
+    assert found == [None, "acme", "bcorp"]
+
+
 def test_resources_belong_to_whom_they_did(journal: Journal) -> None:
     attributes = ('{"arn":"arn:x/i-1","id":"i-1"}', '{"id":"i-2"}')
     rows = [

@@ -144,3 +144,18 @@ def test_the_example_can_be_applied() -> None:
     assert not manifest.faults
     found = plan_changes(Catalog.of([]), manifest.documents)
     assert (found.faults, len(found.changes)) == ((), 11)
+
+
+def test_a_meter_that_rules_go_by_keeps_its_windows_short() -> None:
+    standing = Catalog.of([]).extended(
+        Definition(each.kind, each.name, 1, each.effective_from_us, each.spec, "ada", 1)
+        for each in parse_manifests([("rules.yaml", BASE + rule("one", "driver: {meter: cpu}"))]).documents
+    )
+    longer = "{kind: meter, name: cpu, spec: {source: {event: cpu}, aggregation: sum, unit: h, window: day}}"
+    (fault,) = plan_changes(standing, parse_manifests([("meter.yaml", longer)]).documents).faults
+    assert fault.field == "spec.window" and fault.message.startswith(
+        "the windows are of a day, but the allocation rule 'one' goes by this meter"
+    )
+    # Where the rule goes by something else from then on, nothing speaks against it.
+    other = longer + rule("one", "to: idle")
+    assert plan_changes(standing, parse_manifests([("both.yaml", other)]).documents).faults == ()

@@ -14,7 +14,7 @@ from ledger.journal.frames import Kind
 from ledger.journal.overtaken import until_first
 from ledger.metering import booking
 from ledger.metering.answer import UnknownMeter, usage
-from ledger.metering.booking import Booker
+from ledger.metering.booking import Booker, Unbookable
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.wire import instants
 from tests.fakes.journal import MemoryJournal, memory_journal
@@ -306,3 +306,19 @@ def test_an_unknown_meter() -> None:
         define(journal)
         with pytest.raises(UnknownMeter, match="nobody"):
             usage(journal.view(), catalog_of(journal.view()), 0, TEN, meters=["requests", "nobody"])
+
+
+def test_what_the_book_cannot_hold_is_never_written_and_keeps_no_other_meter_from_being_booked() -> None:
+    """Twenty-two resets from nearly 2^62 are less than it can hold in gigabytes, and more in bytes."""
+    meters = "kind: meter\nname: {}\nspec: {{source: {{metric: requests_total}}, aggregation: increase, unit: {}, measured_in: GBy}}\n"
+    with memory_journal(TEN + HOUR) as journal:
+        journal.define("---\n".join(meters.format(*each) for each in (("bytes", "By"), ("gigabytes", "GBy"))))
+        values = (0.0 if number % 2 else 2.0**62 - 512 for number in range(45))
+        send(journal, *((number, value) for number, value in enumerate(values)))
+        expected = "meter bytes: acme has [0-9]{30} By more in the window of 2026-03-01T10:00:00Z, and the book holds no more than 29"
+        for _ in range(2):
+            with pytest.raises(Unbookable, match=expected):
+                booker(journal).book(TEN + HOUR)
+        assert [run.meter for run in runs(journal)] == ["gigabytes"]
+        journal.define(meters.format("bytes", "By").replace("spec: {", "spec: {filter: {code: '500'}, "), {"bytes": 2})
+        assert booker(journal).book(TEN + HOUR)[1] == 0

@@ -136,6 +136,16 @@ def test_a_gauge_is_held_for_max_gap_at_most() -> None:
     assert told(GAUGE, {"series": [gauge()], "samples": samples}) == acme(h0="1200", h1="1800", h3="-60")
 
 
+@pytest.mark.parametrize("low", [-60, 0])
+def test_what_was_active_before_the_range_is_active_in_it_and_no_more(low: int) -> None:
+    up = Meter.model_validate(GAUGE | {"aggregation": "active", "max_gap_s": 3600})
+    samples = [(2, at(-10), 5.0), (2, at(10), 5.0), (2, at(20), 0.0)]
+    with memory_journal(TEN + 6 * HOUR) as journal:
+        journal.send("one", content(series=[gauge()], samples=samples))
+        found = measure(journal.view(), up, at(low), at(60))
+    assert {hour: amount.quantity for (_, hour), amount in found.items() if hour == TEN} == {TEN: 1200 * 10**9}
+
+
 def test_a_gauge_is_rounded_half_even_once_per_cell() -> None:
     # Three spans of a microsecond at half a nano-unit per second: rounded one by one they would vanish.
     samples = [(2, TEN + n, 0.0005) for n in range(4)]
@@ -290,3 +300,15 @@ def test_the_marker_of_the_sample_behind_the_last_hour_is_heeded(before_us: int)
     with memory_journal(TEN + 2 * HOUR) as journal:
         journal.send("one", content(**seen, samples=samples))
         assert measure(journal.view(), Meter.model_validate(COUNTER), TEN, TEN + HOUR) == {}
+
+
+@pytest.mark.parametrize("high", [0, 60])
+def test_an_end_that_two_readers_told_of_hides_no_other(high: int) -> None:
+    """The sample at the full hour is behind the last hour of one run, and in that of another: both say the same."""
+    ends = [(1, at(0) - 2, STALE), (1, at(0) - 1, STALE)]
+    samples = [(1, at(-10), 5.0), *ends, (1, at(0), 50.0), (1, at(5), 51.0)]
+    with memory_journal(TEN + 2 * HOUR) as journal:
+        journal.send("one", content(series=[counter()], samples=samples))
+        journal.send("two", content(samples=ends[1:]))
+        cells = measure(journal.view(), Meter.model_validate(COUNTER | {"max_gap_s": 3600}), TEN - HOUR, at(high))
+    assert sum(amount.quantity for (_, hour), amount in cells.items() if hour < TEN) == 0

@@ -78,12 +78,12 @@ def test_what_is_read_is_there_once_and_in_order(
         if one in ids.tolist() and low <= DAY + at < high
     )
     assert sorted((int(ids[code]), time, repr(value)) for code, time, value in _rows(found)) == expected
-    for codes, times, _ in found:
+    for codes, times, _, _ in found:
         assert sorted(zip(codes.tolist(), times.tolist(), strict=True)) == list(
             zip(codes.tolist(), times.tolist(), strict=True)
         )
     reached: dict[int, int] = {}
-    for number, (codes, times, _) in enumerate(found):
+    for number, (codes, times, _, _) in enumerate(found):
         for code in set(codes.tolist()):
             mine = times[codes == code]
             # What stands at one instant stands in one block.
@@ -96,7 +96,7 @@ def test_markers_come_last_of_an_instant() -> None:
         for agent, value in (("one", STALE), ("two", 3.0), ("three", 2.0)):
             journal.send(agent, content(series=[series(1)], samples=[(1, DAY, value)]))
         (found,) = blocks(journal.view(), np.array([1]), DAY, DAY + 1)
-    assert repr(found[2].tolist()) == "[3.0, 2.0, nan]"
+    assert repr(found.values.tolist()) == "[3.0, 2.0, nan]"
 
 
 def test_an_error_while_reading_reaches_who_asked() -> None:
@@ -110,5 +110,5 @@ def test_an_error_while_reading_reaches_who_asked() -> None:
         next(parts)
 
 
-def _rows(found: list[stream.Columns]) -> list[tuple[int, int, float]]:
-    return [row for columns in found for row in zip(*(column.tolist() for column in columns), strict=True)]
+def _rows(found: list[stream.Block]) -> list[tuple[int, int, float]]:
+    return [row for columns in found for row in zip(*(column.tolist() for column in columns[:3]), strict=True)]

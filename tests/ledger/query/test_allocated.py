@@ -9,9 +9,15 @@ from typing import Any
 import grpc
 import pytest
 
-from meterbook.ledger.v1 import costing_pb2
+from ledger.query.allocated import answer_reconcile
+from ledger.query.billed import answer_charges
+from meterbook.ledger.v1 import costing_pb2, query_pb2
 from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
-from tests.ledger.allocations import filled
+from meterbook.wire.instants import DAY_US, LATEST_US
+from tests.fakes.journal import memory_journal
+from tests.ledger.allocations import RULES, filled
+from tests.ledger.batches import MONTH as JANUARY
+from tests.ledger.batches import bill, charge, content
 from tests.ledger.running import serving
 
 MONTH = costing_pb2.Billing(period="2026-01")
@@ -161,3 +167,33 @@ def test_a_tenant_that_there_is_not_is_refused(ledger: Ledger) -> None:
     for ask in (lambda: ledger.explain(tenant="acne"), lambda: ledger.allocation(tenants=["acne"])):
         with pytest.raises(grpc.RpcError, match=r"there is no tenant 'acne'; did you mean 'acme'\?"):
             ask()
+
+
+def test_of_reasons_without_end_the_greatest_are_told() -> None:
+    tags = [f'{{"team":"unknown {line}"}}' for line in range(9)]
+    charges = [charge(line, str(line - 4), Tags=each) for line, each in enumerate(tags)]
+    with memory_journal(JANUARY + 40 * DAY_US) as journal:
+        journal.define(RULES)
+        journal.send("a", content(charges=charges, bills=[bill(9, "0")]))
+        found = answer_reconcile(journal, costing_pb2.ReconcileRequest(billing=MONTH, limit=3))  # type: ignore[arg-type]
+        every = answer_reconcile(journal, costing_pb2.ReconcileRequest(billing=MONTH))  # type: ignore[arg-type]
+    told = [(row.reason, row.amount) for row in found.unallocated]
+    assert told == [(f"the tenant 'unknown {line}' is not defined", str(line - 4)) for line in (0, 1, 8)]
+    assert "there are 6 more reasons for which something is unallocated, of smaller amounts" in found.notes
+    assert len(every.unallocated) == 9 and not any("more reasons" in note for note in every.notes)
+
+
+def test_a_column_that_is_empty_everywhere_is_told() -> None:
+    with memory_journal(JANUARY + 40 * DAY_US) as journal:
+        journal.define("{kind: allocation, name: account, spec: {match: {SubAccountId: '7'}, to: idle}}")
+        journal.send("a", content(charges=[charge(0)], bills=[bill(1, "1")]))
+        found = answer_reconcile(journal, costing_pb2.ReconcileRequest(billing=MONTH))  # type: ignore[arg-type]
+    assert "no charge has 'SubAccountId', which rules look at" in found.notes
+
+
+def test_charges_of_the_last_second_that_there_is_are_told() -> None:
+    last = charge(0, ChargePeriodStart=LATEST_US, ChargePeriodEnd=LATEST_US)
+    with memory_journal(JANUARY + 40 * DAY_US) as journal:
+        journal.send("a", content(charges=[last], bills=[bill(1, "1")]))
+        (total,) = answer_charges(journal, query_pb2.ChargesRequest()).totals  # type: ignore[arg-type]
+    assert (total.charges, total.billed_cost) == (1, "1")
