@@ -9,7 +9,7 @@ because it settles its windows: they need not be measured again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
@@ -45,7 +45,11 @@ _NANO_END = 10**DIGITS_MAX
 
 
 class Unbookable(JournalError):
-    """A meter has a quantity that the book cannot hold; all other meters are booked."""
+    """Some meters have a quantity that the book cannot hold; all others are booked. ``reasons`` are told by meter."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("; ".join(reasons.values()))
+        self.reasons = reasons
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ class Booker:
             view = self._journal.view()
             catalog = catalog_of(view)
             position = entries = 0
-            refused: list[Unbookable] = []
+            refused: dict[str, str] = {}
             for name in catalog.names("meter"):
                 chain = runs_chain(name)
                 head = self._journal.head(chain, view)
@@ -166,9 +170,9 @@ class Booker:
                         head = self._journal.extend(Kind.RUN, chain, head, run.SerializeToString())
                         position, entries = head.position, entries + len(run.entries)
                 except Unbookable as error:
-                    refused.append(error)
+                    refused |= error.reasons
             if refused:
-                raise refused[0]
+                raise Unbookable(refused)
             return position or view.position, entries
 
     def book_closed(self, now_us: int, lateness_us: int) -> tuple[int, int]:
@@ -220,11 +224,12 @@ def _check_holdable(version: MeterVersion, added: Measured) -> None:
     """What stands in the log stands for ever, and the tables could not be filled any more. Raises Unbookable."""
     for (key, window_us), amount in added.items():
         if max(abs(amount.quantity), abs(amount.estimated)) >= _NANO_END:
-            raise Unbookable(
+            reason = (
                 f"meter {version.name}: {key.tenant} has {amount.quantity // NANO} {version.meter.unit} more in the window of "
                 f"{instants.text(window_us)}, and the book holds no more than {DIGITS_MAX - PLACES} digits; "
                 "write a version of the meter whose filter leaves out what is so large"
             )
+            raise Unbookable({version.name: reason})
 
 
 def _causes(view: View, version: MeterVersion, news: Sequence[News], end_us: int) -> list[Cause]:

@@ -15,7 +15,7 @@ from ledger.billing.period import Period
 from ledger.journal.journal import Journal
 from ledger.journal.overtaken import until_first
 from ledger.journal.record import Kind
-from ledger.metering.booking import Booker
+from ledger.metering.booking import Booker, Unbookable
 from ledger.metering.gate import Inspection
 from ledger.query.periods import check_meters, close_of, obstacle_of, period_of
 from ledger.query.questions import BadQuestion, Book
@@ -54,8 +54,12 @@ class PeriodCloser:
         if asked.period.end_us > self._clock_us():
             raise BadQuestion(f"period: {request.period} is {asked.period} and has not ended; close it when it has")
         # Names are looked at before anything is booked.
-        _meters(Book.at(self._journal, 0), asked)
-        until_first(lambda: self._booker.book_closed(self._clock_us(), self._lateness_us))
+        wanted = _meters(Book.at(self._journal, 0), asked)
+        try:
+            until_first(lambda: self._booker.book_closed(self._clock_us(), self._lateness_us))
+        except Unbookable as error:
+            if not wanted.isdisjoint(error.reasons):
+                raise
         return until_first(lambda: self._close_once(asked))
 
     def _close_once(self, asked: _Asked) -> period_pb2.ClosePeriodResponse:

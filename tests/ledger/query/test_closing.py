@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ledger.journal.errors import LogUnavailable
 from ledger.journal.journal import Journal
 from ledger.journal.record import DEFINITIONS_CHAIN, Head, Kind
-from ledger.metering.booking import Booker
+from ledger.metering.booking import Booker, Unbookable
 from ledger.query.closing import PeriodCloser
 from ledger.query.periods import answer_period, answer_periods
 from ledger.query.questions import BadQuestion
@@ -313,3 +313,19 @@ def test_a_close_is_stable_and_nothing_is_lost_by_it(
         ((quantity, corrected, now),) = amounts(show(journal)).values()
         assert now == "16" and int(quantity) + int(corrected) == 16
         assert {row.quantity for row in then.rows} <= {quantity}
+
+
+def test_a_meter_that_cannot_be_booked_is_in_the_way_of_itself_alone() -> None:
+    huge = "---\nkind: meter\nname: huge\nspec: {source: {metric: spilt}, aggregation: increase, measured_in: GBy, unit: By}\n"
+    with memory_journal(NOW - HOUR) as journal:
+        journal.define(METERS + huge)
+        values = [(2, DAY + minute * MINUTE, 0.0 if minute % 2 else 2.0**62 - 512) for minute in range(45)]
+        told = read()
+        spilt = series(2, source="a", metric="spilt", since=DAY - HOUR)
+        journal.send(
+            "one", content(**told | {"series": [*told["series"], spilt], "samples": [*told["samples"], *values]})
+        )
+        with pytest.raises(Unbookable, match="meter huge: acme has"):
+            closer(journal).close(asked(), "ada")
+        closed = closer(journal).close(asked(meters=["requests"]), "ada")
+        assert closed.outcome == "closed" and list(closed.closes[0].meters) == ["requests"]
