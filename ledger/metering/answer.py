@@ -37,6 +37,10 @@ class UnfitWindow(ValueError):
     """A meter has no quantities for such windows; the message says why."""
 
 
+class TooLarge(ValueError):
+    """A quantity has more digits than there are for one; the message names meter and tenant."""
+
+
 def usage(
     view: View,
     catalog: Catalog,
@@ -51,7 +55,7 @@ def usage(
     """Usage of the windows that begin in [start_us, end_us), sorted by meter, tenant, dimensions and window.
 
     Empty ``meters`` or ``tenants`` mean all; ``zone`` is where days, and all that is longer, begin. Raises UnknownMeter for a meter
-    that is not defined, UnfitWindow, and ValueError for a zone that there is not.
+    that is not defined, UnfitWindow, TooLarge, and ValueError for a zone that there is not.
     """
     unknown = sorted(set(meters) - set(catalog.names("meter")))
     if unknown:
@@ -143,14 +147,10 @@ def _consist(asked: Windows, own: Windows, meter: Meter) -> bool:
 
 
 def _usage(meter: str, unit: str, key: Key, window_us: int | None, amount: Amount) -> Usage:
+    try:
+        quantity, estimated = to_decimal(amount.quantity), to_decimal(amount.estimated)
+    except OverflowError as error:
+        raise TooLarge(f"meter {meter}: of {key.tenant} the {error}") from error
     return Usage(
-        meter,
-        key.tenant,
-        key.dimensions,
-        window_us,
-        to_decimal(amount.quantity),
-        unit,
-        to_decimal(amount.estimated),
-        amount.observed_us,
-        amount.expected_us,
+        meter, key.tenant, key.dimensions, window_us, quantity, unit, estimated, amount.observed_us, amount.expected_us
     )

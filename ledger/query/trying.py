@@ -5,7 +5,7 @@ from __future__ import annotations
 from ledger.directory.manifest import parse_manifests
 from ledger.directory.meter import Meter
 from ledger.journal.journal import Journal
-from ledger.metering.answer import tried
+from ledger.metering.answer import TooLarge, tried
 from ledger.metering.events import without_value
 from ledger.metering.subjects import read_by
 from ledger.query.questions import BadQuestion, Book
@@ -21,7 +21,10 @@ def answer_try_meter(journal: Journal, request: query_pb2.TryMeterRequest) -> qu
     name, meter = _meter(request.definition)
     book = Book.at(journal, request.as_of)
     start_us, end_us = book.hours(request.range)
-    rows = tried(book.view, name, meter, start_us, end_us, book.tenants(request.tenants))
+    try:
+        rows = tried(book.view, name, meter, start_us, end_us, book.tenants(request.tenants))
+    except TooLarge as error:
+        raise BadQuestion(f"definition: {error}; choose a larger unit, or a filter that leaves it out") from error
     return query_pb2.TryMeterResponse(
         as_of=book.view.position,
         rows=[row_of(row) for row in rows],

@@ -8,7 +8,7 @@ from ledger.directory.calendar import TOTAL, WINDOWS
 from ledger.directory.decimals import plain_text
 from ledger.directory.moments import known_zone
 from ledger.journal.journal import Journal
-from ledger.metering.answer import UnfitWindow, UnknownMeter, usage
+from ledger.metering.answer import TooLarge, UnfitWindow, UnknownMeter, usage
 from ledger.metering.usage import Usage
 from ledger.query.questions import BadQuestion, Book, suggestion
 from meterbook.ledger.v1 import query_pb2
@@ -47,6 +47,8 @@ def answer_usage(
         )
     except UnfitWindow as error:
         raise BadQuestion(f"window: {window!r} does not fit: {error}") from error
+    except TooLarge as error:
+        raise BadQuestion(f"meters: {error}; ask for other meters, or for shorter windows") from error
     except UnknownMeter as error:
         unknown = str(error)
         # Names of meters may tell of other tenants.
