@@ -5,6 +5,7 @@ The disk is a real one, in memory, where the tests may mount; a limit on the siz
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -127,7 +128,14 @@ def fill(disk: Path, *, free_bytes: int) -> Path:
     status = os.statvfs(disk)
     assert disk.is_mount() and status.f_blocks * status.f_frsize <= DISK_BYTES, f"{disk} is no disk of its own"
     with ballast.open("ab") as file:
-        os.posix_fallocate(file.fileno(), file.tell(), status.f_bavail * status.f_frsize - free_bytes)
+        while (wanted := os.statvfs(disk).f_bavail * status.f_frsize - free_bytes) > 0:
+            try:
+                os.posix_fallocate(file.fileno(), file.tell(), wanted)
+            except OSError as error:
+                # The agent has taken some of it meanwhile: all is given, or nothing.
+                if error.errno != errno.ENOSPC:
+                    raise
+            file.seek(0, os.SEEK_END)
     return ballast
 
 

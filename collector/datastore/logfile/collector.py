@@ -12,13 +12,14 @@ in its file; rotation changes names, but not what a replay has to repeat.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from collector.datastore.logfile.config import LogfileConfig
-from collector.datastore.logfile.handles import Handles
+from collector.datastore.logfile.handles import Handles, RotatedMeanwhile
 from collector.datastore.logfile.portions import Portions
-from collector.datastore.logfile.rotation import Plan, Rules, Step, plan
+from collector.datastore.logfile.rotation import LOOKS_MAX, Plan, Rules, Step, plan
 from collector.datastore.logfile.tracked import Tracked, from_json
 from collector.errors import SourceError
 from collector.readings import Checkpoint, Coverage, Readings, Status, Window
@@ -70,6 +71,9 @@ class LogfileCollector:
         """What was appended since ``checkpoint``."""
         self.is_over = False
         try:
+            for _ in range(LOOKS_MAX - 1):
+                with suppress(RotatedMeanwhile):
+                    return self._collect(window, checkpoint)
             return self._collect(window, checkpoint)
         except SourceError as error:
             status, reason = error.status, str(error)

@@ -14,10 +14,11 @@ import pyarrow as pa
 from collector.datastore.lines import Cut, cut
 from collector.datastore.logfile.config import LogfileConfig
 from collector.datastore.logfile.contents import Content
+from collector.datastore.logfile.handles import RotatedMeanwhile
 from collector.datastore.logfile.places import HEAD_BYTES, key_of, names
 from collector.datastore.logfile.readers import BadHeader, Readers
 from collector.datastore.logfile.rotation import Plan, Step
-from collector.datastore.logfile.tracked import Tracked, seen
+from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, is_continued, seen
 from collector.datastore.records import Records
 from collector.readings import DeadLetter
 from meterbook.wire.sections import EVENTS
@@ -59,7 +60,10 @@ class Portions:
         return Taken(self._config.read_bytes_max, self._config.lines_max, ordinals)
 
     def read(self, step: Step, taken: Taken, found: Plan) -> Tracked:
-        """Read one file on; what to remember of it. What is missing of it is told in the plan. Raises OSError."""
+        """Read one file on; what to remember of it. What is missing of it is told in the plan.
+
+        Raises OSError, and RotatedMeanwhile where it was truncated while it was read.
+        """
         tracked, content = step.tracked, step.content
         if content is None or taken.more:
             return tracked
@@ -84,11 +88,12 @@ class Portions:
         # What waits for its end is no progress: it would keep others from theirs for ever.
         taken.bytes_left -= pieces.offset - tracked.offset
         taken.lines_left -= pieces.lines
-        size = max(content.size or 0, tracked.offset + len(chunk))
-        tracked = replace(tracked, offset=pieces.offset, skipping=pieces.skipping)
+        began, size = tracked.offset, max(content.size or 0, tracked.offset + len(chunk))
+        tracked = seen(replace(tracked, offset=pieces.offset, skipping=pieces.skipping), content, size, mtime_ns)
         if not taken.more and (step.gone or tracked.packed):
-            return self._ended(step, seen(tracked, content, size, mtime_ns), content, taken, found)
-        tracked = seen(tracked, content, size, mtime_ns)
+            return self._ended(step, tracked, content, taken, found)
+        if not tracked.packed:
+            _check_stays((step.tracked, tracked), content, began, chunk, self._path)
         return replace(tracked, retired=not taken.more and tracked.offset == size and not step.live)
 
     def _unusable(self, step: Step, tracked: Tracked, problem: str, found: Plan) -> Tracked:
@@ -148,3 +153,19 @@ class Portions:
         at_end = replace(tracked, offset=tracked.size, skipping=False)
         # Read to its end, it has another tail.
         return replace(seen(at_end, content, tracked.size, tracked.mtime_ns), retired=True, gone=step.gone)
+
+
+def _check_stays(known: Sequence[Tracked], content: Content, began: int, chunk: bytes, path: str) -> None:
+    """Refuse what was read while the file was truncated.
+
+    That can happen between any two looks at it: then what was read, and what the file would be known by, are of different contents, and
+    neither its copy nor itself would be known again.
+    """
+    first, last = chunk[:FINGERPRINT_BYTES], chunk[-FINGERPRINT_BYTES:]
+    stays = (
+        content.read(began, len(first)) == first
+        and content.read(began + len(chunk) - len(last), len(last)) == last
+        and all(is_continued(each, content) for each in known)
+    )
+    if not stays:
+        raise RotatedMeanwhile(f"{path} was truncated or rewritten while it was read")

@@ -24,7 +24,6 @@ end already, from the file that it was made of, is remembered and not read.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from collector.datastore.logfile.contents import Content
@@ -33,7 +32,6 @@ from collector.datastore.logfile.handles import (
     Found,
     Handles,
     Identity,
-    RotatedMeanwhile,
     look,
     look_beside,
 )
@@ -87,13 +85,12 @@ class Rules:
 
 
 def plan(path: str, followed: Sequence[Tracked], handles: Handles, rules: Rules) -> Plan:
-    """What to read, given the files followed so far, oldest first. Raises OSError and SourceErrors."""
+    """What to read, given the files followed so far, oldest first. Raises OSError and SourceErrors, RotatedMeanwhile among them."""
+    found = _Planner(path, followed, handles, rules).plan()
     for _ in range(LOOKS_MAX - 1):
-        with suppress(RotatedMeanwhile):
+        if found.is_short:
             found = _Planner(path, followed, handles, rules).plan()
-            if not found.is_short:
-                return found
-    return _Planner(path, followed, handles, rules).plan()
+    return found
 
 
 class _Planner:

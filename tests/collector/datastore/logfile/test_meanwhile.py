@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from collector.datastore.logfile import rotation
+from collector.datastore.logfile.contents import Plain
 from collector.datastore.logfile.handles import Found, look_beside
 from collector.readings import Readings
 from tests.collector.conftest import Reader
@@ -62,6 +64,32 @@ def test_it_is_copied_and_truncated_while_it_is_looked_at(
     monkeypatch.setattr(rotation, "look_beside", look_and_copy)
     readings = reader.read()
     assert (ids(readings), status(readings)) == (["b", "c"], "complete")
+
+
+@pytest.mark.parametrize("grown", [False, True], ids=["nothing new", "grown"])
+@pytest.mark.parametrize("after", range(2, 9))
+def test_it_is_copied_and_truncated_while_it_is_read(
+    log: Log, follow: Follow, ids: Ids, monkeypatch: pytest.MonkeyPatch, grown: bool, after: int
+) -> None:
+    log.write("a", "b")
+    reader = follow()
+    assert ids(reader.read()) == ["a", "b"]
+    if grown:
+        log.write("c")
+    really, reads = Plain.read, itertools.count(1)
+
+    def read_and_truncate(content: Plain, offset: int, length: int) -> bytes:
+        if next(reads) == after:
+            log.write("d")
+            log.copy_and_truncate()
+            log.write("e")
+        return really(content, offset, length)
+
+    monkeypatch.setattr(Plain, "read", read_and_truncate)
+    readings = reader.read()
+    later = reader.read()
+    assert ids(readings) + ids(later) == ["c"] * grown + ["d", "e"]
+    assert (status(readings), status(later)) == ("complete", "complete")
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
