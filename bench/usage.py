@@ -38,7 +38,9 @@ _ROUNDS = 5
 def part(name: str, root: Path, *arguments: object) -> dict[str, Any]:
     """What one part measured, in a process of its own."""
     command = [sys.executable, "-m", "bench._usageparts", name, str(root), *map(str, arguments)]
-    return _told(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    found = _told(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    print(json.dumps({name: found}), flush=True)
+    return found
 
 
 def peer(python: str, engine: str, root: Path) -> object:
@@ -80,14 +82,12 @@ def main() -> None:
         rounds = [part("increase", root, total) for _ in range(_ROUNDS)]
         peers = {engine: peer(arguments.peers, engine, root) for engine in ("polars", "chdb")}
         scan = part("scan", root)
-        booked = part("book", root, total)
+        part("book", root, total)
         add_hour(root, month)
-        hour = part("hour", root)
+        part("hour", root)
         asked = part("month", root, arguments.behind)
-        unique = part("unique", Path(directory) / "events", arguments.events)
+        part("unique", Path(directory) / "events", arguments.events)
     seconds, peak_mib = (statistics.median(each[name] for each in rounds) for name in ("seconds", "mib"))
-    for name, figures in {"rounds": rounds, "book": booked, "hour": hour, "month": asked, "unique": unique}.items():
-        print(json.dumps({name: figures}))
     report(
         f"increase per tenant and hour of {arguments.samples:,} samples, from raw",
         seconds,

@@ -52,6 +52,30 @@ class EventQuestions:
         question, more = eventsums.registers(names, of, step_us, is_amended=self.is_amended)
         return self._of_events(question, start_us, end_us, [event_type, *more])
 
+    def event_tellers(
+        self, event_type: str, names: Sequence[str], of: str, start_us: int, end_us: int, *, step_us: int = HOUR_US
+    ) -> pa.Table:
+        """Who told of a property in the events of a type in [start, end), by the step (see ``eventsums``)."""
+        question, more = eventsums.tellers(names, of, step_us, is_amended=self.is_amended)
+        return self._of_events(question, start_us, end_us, [event_type, *more])
+
+    def event_values(
+        self,
+        event_type: str,
+        names: Sequence[str],
+        of: str,
+        start_us: int,
+        end_us: int,
+        *,
+        step_us: int = HOUR_US,
+        **given: pa.Table,
+    ) -> pa.Table:
+        """How many different values a property has in the events of a type in [start, end), by keys and windows that are
+        ``given`` (see ``eventsums``).
+        """
+        question, more = eventsums.values(names, of, step_us, is_amended=self.is_amended)
+        return self._of_events(question, start_us, end_us, [event_type, *more], **given)
+
     def event_batches(
         self, event_type: str, names: Sequence[str], mine: pa.Table, start_us: int, end_us: int
     ) -> pa.Table:

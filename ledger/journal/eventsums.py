@@ -135,18 +135,57 @@ def registers(
     Columns of the answer: origin, tenant, told, step_us, register, rank. Where it is not certain what a text of properties says,
     it is told whole, and the register is null: whoever reads it as everybody else does has to look what the value is.
     """
+    met, more = _met(names, step_us, is_amended=is_amended)
+    question = (
+        f"{met}, hashes AS (SELECT *, {hashed('value')} AS hashed FROM met)"  # noqa: S608
+        f" SELECT origin, tenant, told, step_us, {REGISTER} AS register, max({RANK}) AS rank FROM hashes"
+        " WHERE hashed IS NOT NULL OR NOT is_sure GROUP BY ALL ORDER BY origin, tenant, told, step_us, register"
+    )
+    return question, [_pointer(of), *more]
+
+
+def tellers(
+    names: Sequence[str], of: str, step_us: int = HOUR_US, *, is_amended: bool = False
+) -> tuple[str, list[str]]:
+    """Who told of a property ``of``, and in which steps: origin, tenant, told, step_us and is_sure, each once; as of :func:`registers`."""
+    met, more = _met(names, step_us, is_amended=is_amended)
+    question = (
+        f"{met} SELECT DISTINCT origin, tenant, told, step_us, is_sure FROM met WHERE value IS NOT NULL OR NOT is_sure"  # noqa: S608
+        " ORDER BY origin, tenant, told, step_us, is_sure"
+    )
+    return question, [_pointer(of), *more]
+
+
+def values(names: Sequence[str], of: str, step_us: int = HOUR_US, *, is_amended: bool = False) -> tuple[str, list[str]]:
+    """How many different values a property ``of`` has: key, window_us and values; parameters as of :func:`sql`.
+
+    It names a table ``mine`` of the tellers that count (origin, tenant, told, from low_us and before high_us, and their key), a table
+    ``windows`` of the windows of steps (step_us, window_us), and a table ``doubtful`` of what more there is (key, window_us, value).
+    """
+    met, more = _met(names, step_us, is_amended=is_amended)
+    question = (
+        f"{met}, all_values AS (SELECT key, window_us, value FROM met JOIN mine USING (origin, tenant, told) JOIN windows USING (step_us)"  # noqa: S608
+        "   WHERE is_sure AND value IS NOT NULL AND time_us >= low_us AND time_us < high_us UNION SELECT * FROM doubtful)"
+        ' SELECT key, window_us, count(*) AS "values" FROM all_values GROUP BY ALL ORDER BY ALL'
+    )
+    return question, [_pointer(of), *more]
+
+
+def _met(names: Sequence[str], step_us: int, *, is_amended: bool) -> tuple[str, list[str]]:
+    """A table ``met`` of events: origin, tenant, told, time_us, step_us, is_sure, and the value of the property that parameter 5 points to.
+
+    Where it is not certain what a text of properties says, it is told whole, and the value is null.
+    """
     told, more = _members(names, first=6)
     doubts = " ".join(f"WHEN NOT ({each}) THEN false" for each in _sure(_values(1 + len(names), first=5)))
     step = f"(epoch_us(time) - ((epoch_us(time) % {step_us}) + {step_us}) % {step_us}) AS step_us"
     question = (
         f"{_counted(is_amended)}, chosen AS (SELECT *, CASE {doubts} ELSE true END AS is_sure FROM counted"  # noqa: S608
         "   WHERE type = $4 AND time >= make_timestamp($2) AND time < make_timestamp($3)),"
-        f" met AS (SELECT origin, tenant, {step}, CASE WHEN is_sure THEN {told} ELSE properties END AS told, is_sure,"
-        f"   CASE WHEN is_sure THEN {hashed('json_extract_string(properties, $5)')} END AS hashed FROM chosen)"
-        f" SELECT origin, tenant, told, step_us, {REGISTER} AS register, max({RANK}) AS rank FROM met"
-        " WHERE hashed IS NOT NULL OR NOT is_sure GROUP BY ALL ORDER BY origin, tenant, told, step_us, register"
+        f" met AS (SELECT origin, tenant, epoch_us(time) AS time_us, {step}, CASE WHEN is_sure THEN {told} ELSE properties END AS told, is_sure,"
+        "   CASE WHEN is_sure THEN json_extract_string(properties, $5) END AS value FROM chosen)"
     )
-    return question, [_pointer(of), *more]
+    return question, more
 
 
 def _told(names: Sequence[str], first: int) -> tuple[str, list[str]]:

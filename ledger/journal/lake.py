@@ -83,7 +83,7 @@ class Lake(Protocol):
         """Statements that tell DuckDB the secrets as they are now; they may change with time."""
         ...
 
-    def attach(self) -> str:
+    def attach(self, *, reads_only: bool = False) -> str:
         """The statement that attaches the tables as ``book``."""
         ...
 
@@ -138,12 +138,12 @@ class EmbeddedLake:
         """None."""
         return []
 
-    def attach(self) -> str:
+    def attach(self, *, reads_only: bool = False) -> str:
         """In WAL mode: without it one reader blocks the writer until "database is locked"."""
+        mode = "READ_ONLY" if reads_only else f"META_JOURNAL_MODE 'WAL', DATA_INLINING_ROW_LIMIT {INLINED_ROWS_MAX}"
         return (
             f"ATTACH {quoted(f'ducklake:sqlite:{self.directory}/catalog.sqlite')} AS book"
-            f" (DATA_PATH {quoted(f'{self.folder}')}, META_JOURNAL_MODE 'WAL',"
-            f" DATA_INLINING_ROW_LIMIT {INLINED_ROWS_MAX}, OVERRIDE_DATA_PATH true)"
+            f" (DATA_PATH {quoted(f'{self.folder}')}, {mode}, OVERRIDE_DATA_PATH true)"
         )
 
     def hidden(self, text: str) -> str:
@@ -216,14 +216,14 @@ class SharedLake:
             _secret("meterbook_postgres", "postgres", {"PASSWORD": self.server.get("password")}),
         ]
 
-    def attach(self) -> str:
+    def attach(self, *, reads_only: bool = False) -> str:
         """The password is not in it."""
         given = {**_SERVER_DEFAULTS, **{name: value for name, value in self.server.items() if name != "password"}}
         conninfo = " ".join(f"{name}={_libpq(value)}" for name, value in given.items())
+        mode = "READ_ONLY" if reads_only else f"DATA_INLINING_ROW_LIMIT {INLINED_ROWS_MAX}"
         return (
             f"ATTACH {quoted(f'ducklake:postgres:{conninfo}')} AS book (DATA_PATH {quoted(self._data_path())},"
-            f" META_SECRET 'meterbook_postgres', METADATA_SCHEMA {quoted(self.schema)},"
-            f" DATA_INLINING_ROW_LIMIT {INLINED_ROWS_MAX}, OVERRIDE_DATA_PATH true)"
+            f" META_SECRET 'meterbook_postgres', METADATA_SCHEMA {quoted(self.schema)}, {mode}, OVERRIDE_DATA_PATH true)"
         )
 
     def hidden(self, text: str) -> str:

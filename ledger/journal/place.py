@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 SCHEMA = "meterbook"
 
@@ -96,6 +96,21 @@ def parse(text: str) -> Place:
         f"{_shown(parts_given)} is neither file:PATH, such as file:/var/lib/meterbook, nor s3://BUCKET/PREFIX and "
         "postgresql://USER@HOST/DATABASE with ' + ' between them"
     )
+
+
+def address(place: Place) -> str:
+    """The setting that names a place, without a password: for a process that has credentials of its own."""
+    if isinstance(place, FilePlace):
+        return f"file:{quote(str(place.directory.absolute()))}"
+    bucket, server = place.bucket, place.server
+    options = {"endpoint": bucket.endpoint, "region": bucket.region, "durable": "yes" if bucket.is_durable else None}
+    given = urlencode({name: value for name, value in options.items() if value is not None})
+    parts = urlsplit(server.url)
+    user, _, host = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}@{host}" if user else host
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "password"]
+    database = urlunsplit(("postgresql", netloc, parts.path, urlencode([*kept, ("schema", server.schema)]), ""))
+    return f"s3://{bucket.name}/{bucket.prefix}?{given} + {database}"
 
 
 def _bucket(text: str) -> Bucket:

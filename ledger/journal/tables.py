@@ -136,11 +136,13 @@ class Snapshot:
 class Tables:
     """Opened tables. Raises StoreRefused where they cannot be opened; later reads raise TablesUnavailable.
 
-    A connection to PostgreSQL or S3 that is lost is made anew by the next question.
+    A connection to PostgreSQL or S3 that is lost is made anew by the next question. Who ``reads_only`` changes nothing, and may do
+    so beside the process that fills them.
     """
 
-    def __init__(self, where: Path | Lake) -> None:
+    def __init__(self, where: Path | Lake, *, reads_only: bool = False) -> None:
         self.lake: Lake = EmbeddedLake(where) if isinstance(where, Path) else where
+        self._reads_only = reads_only
         self._writing = threading.Lock()
         self._gate = Gate()
         self._secrets: list[str] = []
@@ -191,9 +193,11 @@ class Tables:
             for package, name in self.lake.extensions.items():
                 file = resources.files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
                 connection.execute(f"LOAD {quoted(str(file))}")
-            for statement in [*self.lake.settings(), *(secrets := self.lake.secrets()), self.lake.attach(), "USE book"]:
+            attach = self.lake.attach(reads_only=self._reads_only)
+            for statement in [*self.lake.settings(), *(secrets := self.lake.secrets()), attach, "USE book"]:
                 connection.execute(statement)
-            _create(connection, self.lake)
+            if not self._reads_only:
+                _create(connection, self.lake)
         except BaseException:
             connection.close()
             raise

@@ -15,6 +15,7 @@ from ledger.directory.meter import Meter
 from ledger.journal.view import View
 from ledger.metering import events, nano, series
 from ledger.metering.aggregated import Aggregated
+from ledger.metering.different import different
 from ledger.metering.extreme import greatest, least
 from ledger.metering.grid import Grid, floor_us
 from ledger.metering.held import held, present
@@ -131,7 +132,7 @@ _OF_EVENTS = {
         lambda view, meter, grid: last_known(_history(view, meter, grid), grid, view.time_us),
         held_reach(events_reach),
     ),
-    "unique": Aggregation(events.named, events_reach),
+    "unique": Aggregation(events.named, events_reach, different),
 }
 #: By kind of source and name.
 AGGREGATIONS = {"metric": _OF_METRICS, "event": _OF_EVENTS}

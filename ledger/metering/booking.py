@@ -24,6 +24,7 @@ from ledger.journal.record import Kind, runs_chain
 from ledger.journal.view import View
 from ledger.metering.aggregations import aggregation_of
 from ledger.metering.closing import closing
+from ledger.metering.cluster import ClusterFailed
 from ledger.metering.grid import ceil_us, floor_us
 from ledger.metering.measure import NOTHING, Amount, Measured, measure, windows_of
 from ledger.metering.news import Cause, News, causes_of
@@ -36,6 +37,8 @@ Cell = tuple[Key, int]
 Added = tuple[Cell, Amount]
 #: Until when the windows of a meter are to be booked.
 Until = Callable[[View, Meter], int]
+#: Who measures a meter over a range: see ``measure.measure``, and ``cluster``.
+Measuring = Callable[[View, Meter, int, int], Measured]
 
 #: Later than any hour.
 FOREVER_US = 1 << 62
@@ -45,7 +48,7 @@ _NANO_END = 10**DIGITS_MAX
 
 
 class Unbookable(JournalError):
-    """Some meters have a quantity that the book cannot hold; all others are booked. ``reasons`` are told by meter."""
+    """Some meters have a quantity that the book cannot hold, or nobody to measure it; all others are booked. ``reasons`` are told by meter."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         super().__init__("; ".join(reasons.values()))
@@ -138,8 +141,8 @@ class Booker:
     whoever comes second is overtaken.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, measuring: Measuring = measure) -> None:
+        self._journal, self._measuring = journal, measuring
         self._running = threading.Lock()
         self._closed = False
 
@@ -165,12 +168,14 @@ class Booker:
                 chain = runs_chain(name)
                 head = self._journal.head(chain, view)
                 try:
-                    for run in _runs(view, catalog, name, closed_us, until):
+                    for run in _runs(view, catalog, name, closed_us, until, self._measuring):
                         self._check_open()
                         head = self._journal.extend(Kind.RUN, chain, head, run.SerializeToString())
                         position, entries = head.position, entries + len(run.entries)
                 except Unbookable as error:
                     refused |= error.reasons
+                except ClusterFailed as error:
+                    refused[name] = f"meter {name}: {error}"
             if refused:
                 raise Unbookable(refused)
             return position or view.position, entries
@@ -185,7 +190,7 @@ class Booker:
 
 
 def _runs(
-    view: View, catalog: Catalog, name: str, closed_us: int | None, until: Until | None
+    view: View, catalog: Catalog, name: str, closed_us: int | None, until: Until | None, measuring: Measuring
 ) -> Iterator[journal_pb2.RunRecord]:
     for version in meter_versions(catalog, name):
         news = unsettled(view, version)
@@ -198,7 +203,7 @@ def _runs(
         # Asked only here: most of the time there is no window that has ended and is not booked.
         if until is not None and (end_us := min(end_us, floor_us(windows, until(view, version.meter)))) <= start_us:
             continue
-        measured = measure(view, version.meter, start_us, end_us)
+        measured = measuring(view, version.meter, start_us, end_us)
         added = difference(measured, booked(view, name, start_us, end_us))
         _check_holdable(version, added)
         causes = _causes(view, version, news, end_us)

@@ -61,7 +61,7 @@ def added(view: View, meter: Meter, grid: Grid) -> Aggregated:
 
 
 def named(view: View, meter: Meter, grid: Grid) -> Aggregated:
-    """How many different values a property has, of events that have it."""
+    """How many different values a property has, of events that have it; a resource for each value where that is not approximate."""
     if meter.approximate:
         return approximated(_met(view, meter, grid), grid)
     return unique(added(view, by_value(meter), grid))
@@ -71,8 +71,8 @@ def _met(view: View, meter: Meter, grid: Grid) -> Iterator[Met]:
     """The registers that the values of a property met, of the events that the meter's filter lets through."""
     assert meter.of is not None
     whole = meter.model_copy(update={"per": ()})
-    for names, (low_us, high_us), holding in _pieces(view, whole, grid.start_us, grid.end_us):
-        table = view.event_registers(_type(meter), names, meter.of, low_us, high_us, step_us=grid.step_us)
+    for names, (low_us, high_us), holding in pieces(view, whole, grid.start_us, grid.end_us):
+        table = view.event_registers(type_of(meter), names, meter.of, low_us, high_us, step_us=grid.step_us)
         yield met_by(view, table, meter, holding, low_us)
 
 
@@ -155,8 +155,8 @@ def _added(
     view: View, meter: Meter, start_us: int, end_us: int, step_us: int, *, by_value: bool
 ) -> Iterator[tuple[dict[str, Any], Resource, Mapping[str, str]]]:
     """What the events of [start, end) add up to, as ``View.events`` gives it."""
-    for names, (low_us, high_us), holding in _pieces(view, meter, start_us, end_us):
-        table = view.events(_type(meter), names, low_us, high_us, step_us=step_us, by_value=by_value)
+    for names, (low_us, high_us), holding in pieces(view, meter, start_us, end_us):
+        table = view.events(type_of(meter), names, low_us, high_us, step_us=step_us, by_value=by_value)
         yield from _rows(table, meter, holding, low_us)
 
 
@@ -164,16 +164,16 @@ def _examples(
     view: View, meter: Meter, start_us: int, end_us: int
 ) -> Iterator[tuple[dict[str, Any], Resource, Mapping[str, str]]]:
     """What the events of [start, end) say, as ``View.event_examples`` gives it, by time."""
-    for names, (low_us, high_us), holding in _pieces(view, meter, start_us, end_us):
-        yield from _rows(view.event_examples(_type(meter), names, low_us, high_us), meter, holding, low_us)
+    for names, (low_us, high_us), holding in pieces(view, meter, start_us, end_us):
+        yield from _rows(view.event_examples(type_of(meter), names, low_us, high_us), meter, holding, low_us)
 
 
 def _one_by_one(
     view: View, meter: Meter, start_us: int, end_us: int
 ) -> Iterator[tuple[dict[str, Any], Resource, Mapping[str, str]]]:
     """The events of [start, end) by time, as ``View.event_points`` gives them."""
-    for names, (low_us, high_us), holding in _pieces(view, meter, start_us, end_us):
-        yield from _rows(view.event_points(_type(meter), names, low_us, high_us), meter, holding, low_us)
+    for names, (low_us, high_us), holding in pieces(view, meter, start_us, end_us):
+        yield from _rows(view.event_points(type_of(meter), names, low_us, high_us), meter, holding, low_us)
 
 
 def batches_behind(
@@ -181,20 +181,20 @@ def batches_behind(
 ) -> dict[int, int]:
     """How many events of [start, end) and of some keys came first in each record, by its position."""
     found: Counter[int] = Counter()
-    for names, (low_us, high_us), holding in _pieces(view, meter, start_us, end_us):
-        table = view.events(_type(meter), names, low_us, high_us, step_us=HOUR_US)
+    for names, (low_us, high_us), holding in pieces(view, meter, start_us, end_us):
+        table = view.events(type_of(meter), names, low_us, high_us, step_us=HOUR_US)
         told = {
             (row["origin"], row["tenant"], row["told"])
             for row, resource, _ in _rows(table, meter, holding, low_us)
             if is_mine(resource.key)
         }
         mine = pa.Table.from_pylist([dict(zip(_TOLD.names, each, strict=True)) for each in sorted(told)], _TOLD)
-        rows = view.event_batches(_type(meter), names, mine, low_us, high_us)
+        rows = view.event_batches(type_of(meter), names, mine, low_us, high_us)
         found.update(dict(zip(rows["position"].to_pylist(), rows["rows"].to_pylist(), strict=True)))
     return dict(found)
 
 
-def _pieces(
+def pieces(
     view: View, meter: Meter, start_us: int, end_us: int
 ) -> Iterator[tuple[list[str], tuple[int, int], Reassignments]]:
     """[start, end) cut where a reassignment begins or ends, with those that hold there, and the properties to ask for."""
@@ -228,6 +228,7 @@ def _names(meter: Meter) -> set[str]:
     return {*names_read(meter.filter, meter.any), *meter.group_by, *(meter.per or ()), *read}
 
 
-def _type(meter: Meter) -> str:
+def type_of(meter: Meter) -> str:
+    """The type of the events that a meter reads."""
     assert meter.source.event is not None
     return meter.source.event

@@ -49,8 +49,25 @@ class Access(BaseModel):
     )
 
 
+class Cluster(BaseModel):
+    """A cluster that measures what is much."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str = Field(
+        pattern=r"^sc://[^/]+",
+        description="Where it speaks Spark Connect, as Spark writes it: sc://HOST:PORT/;options.",
+    )
+    tasks: int = Field(default=32, ge=1, le=10_000, description="Pieces of time that a range is cut into at most.")
+    samples_min: int = Field(
+        default=20_000_000,
+        ge=0,
+        description="Samples or events of a range below which the ledger measures it by itself.",
+    )
+
+
 class Metering(BaseModel):
-    """When windows are booked."""
+    """When windows are booked, and by whom they are measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,6 +78,10 @@ class Metering(BaseModel):
         le=86_400,
         description="Seconds after its end at which a window is booked at the latest, unless its meter says another lateness; it is booked "
         "before, once all its sources have told of it, and what comes later becomes a correction.",
+    )
+
+    cluster: Cluster | None = Field(
+        default=None, description="A cluster that measures what is much; by default the ledger does it all."
     )
 
     @property

@@ -18,7 +18,9 @@ from ledger.intake.chains import Chains
 from ledger.intake.leasing import Leasing
 from ledger.journal.errors import JournalError, Overtaken
 from ledger.journal.journal import Journal
-from ledger.metering.booking import Booker
+from ledger.metering.booking import Booker, Measuring
+from ledger.metering.cluster import Cluster
+from ledger.metering.measure import measure
 from ledger.proof.checkpoints import Checkpoints
 from ledger.proof.keyfile import KeyFile
 from ledger.proof.proofs import Proofs
@@ -101,7 +103,7 @@ class LedgerProcess:
         async with AsyncExitStack() as opened:
             self._journal = await asyncio.to_thread(Journal, config.place, config.retention.archive)
             opened.push_async_callback(asyncio.to_thread, self._journal.close)
-            self._booker = Booker(self._journal)
+            self._booker = Booker(self._journal, self._measuring())
             opened.push_async_callback(asyncio.to_thread, self._booker.close)
             self._metrics = SelfMetrics(self._journal)
             door = self._door()
@@ -141,6 +143,12 @@ class LedgerProcess:
             task.cancel()
         await self._server.stop(_GRACE_S)
         await self._opened.aclose()
+
+    def _measuring(self) -> Measuring:
+        cluster = self._config.metering.cluster
+        if cluster is None:
+            return measure
+        return Cluster(self._config.place, cluster.address, cluster.tasks, cluster.samples_min).measure
 
     def _door(self) -> HealthServer:
         try:

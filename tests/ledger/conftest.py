@@ -9,7 +9,7 @@ import pytest
 
 from ledger.journal.journal import Journal
 from tests.ledger.batches import opened
-from tests.servers.fixtures import bucket, database, postgres_server, s3_server  # noqa: F401
+from tests.servers.fixtures import bucket, database, postgres_server, s3_server, sail_server  # noqa: F401
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerProcess
+from tests.servers.sail import SailServer
 from tests.servers.seaweed import SeaweedServer
 
 _Server = TypeVar("_Server", bound=ServerProcess)
@@ -68,6 +69,13 @@ def bucket(s3_server: SeaweedServer) -> Iterator[Bucket]:
     s3_server.create_bucket(name)
     yield Bucket(s3_server, name)
     _running(s3_server).delete_bucket(name)
+
+
+@pytest.fixture(scope="session")
+def sail_server() -> Iterator[SailServer]:
+    """A cluster that speaks Spark Connect."""
+    with SailServer() as server:
+        yield server
 
 
 def _running(server: _Server) -> _Server:

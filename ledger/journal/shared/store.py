@@ -29,6 +29,16 @@ BOOK = "BOOK"
 logger = logging.getLogger(__name__)
 
 
+def shared_lake(place: SharedPlace) -> SharedLake:
+    """Where the tables of a place lie, for whoever only reads them. Raises StoreRefused, LogUnavailable."""
+    return _lake(place, Objects(place.bucket), Database(place.server))
+
+
+def _lake(place: SharedPlace, objects: Objects, database: Database) -> SharedLake:
+    bucket = replace(place.bucket, region=objects.region)
+    return SharedLake(bucket, database.given, f"{place.server.schema}_tables", objects.keys)
+
+
 class SharedStore:
     """An opened place. Raises StoreRefused, LogUnavailable. ``warnings`` say what its services do not promise."""
 
@@ -51,8 +61,7 @@ class SharedStore:
 
     def lake(self) -> SharedLake:
         """Where the tables lie: beside the log, with a catalog in a schema of its own. Raises LogUnavailable."""
-        bucket = replace(self.place.bucket, region=self.objects.region)
-        return SharedLake(bucket, self.database.given, f"{self.place.server.schema}_tables", self.objects.keys)
+        return _lake(self.place, self.objects, self.database)
 
     def turn(self) -> SharedTurn:
         """Whose turn it is to fill the tables."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.journal.place import Bucket, FilePlace, Server, SharedPlace, parse
+from ledger.journal.place import Bucket, FilePlace, Server, SharedPlace, address, parse
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,24 @@ def test_what_is_no_place(text: str, message: str) -> None:
         parse(text)
     assert message in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file:/a%20b/c", "file:/a%20b/c"),
+        ("s3://books + postgresql://h1,h2/meter", "s3://books/? + postgresql://h1,h2/meter?schema=meterbook"),
+        (
+            "s3://b/one?endpoint=http://h:83&durable=yes + postgres://me:s@db/meter?sslmode=require&password=s&schema=books",
+            "s3://b/one?endpoint=http%3A%2F%2Fh%3A83&durable=yes + postgresql://me@db/meter?sslmode=require&schema=books",
+        ),
+    ],
+)
+def test_the_address_of_a_place_is_the_setting_without_a_password(text: str, told: str) -> None:
+    assert address(parse(text)) == told
+    assert address(parse(told)) == told
+    assert str(parse(told)) == str(parse(text))
+
+
+def test_the_address_of_a_directory_holds_wherever_it_is_read() -> None:
+    assert parse(address(parse("file:a"))) == FilePlace(Path("a").absolute())

@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from ledger.directory.meter import Meter
 from ledger.directory.standing import catalog_of
 from ledger.journal.errors import JournalError, Overtaken
 from ledger.journal.frames import Kind
 from ledger.journal.overtaken import until_first
+from ledger.journal.view import View
 from ledger.metering import booking
 from ledger.metering.answer import UnknownMeter, usage
 from ledger.metering.booking import Booker, Unbookable
+from ledger.metering.cluster import ClusterFailed
+from ledger.metering.measure import Measured, measure
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.wire import instants
 from tests.fakes.journal import MemoryJournal, memory_journal
@@ -322,3 +326,25 @@ def test_what_the_book_cannot_hold_is_never_written_and_keeps_no_other_meter_fro
         assert [run.meter for run in runs(journal)] == ["gigabytes"]
         journal.define(meters.format("bytes", "By").replace("spec: {", "spec: {filter: {code: '500'}, "), {"bytes": 2})
         assert booker(journal).book(TEN + HOUR)[1] == 0
+
+
+def test_a_meter_that_nobody_measures_is_in_the_way_of_itself_alone() -> None:
+    is_down = True
+
+    def measured(view: View, meter: Meter, start_us: int, end_us: int) -> Measured:
+        if is_down and meter.unit == "lots":
+            raise ClusterFailed("the cluster at sc://there:1 did not measure: Connection refused")
+        return measure(view, meter, start_us, end_us)
+
+    with memory_journal(TEN + HOUR) as journal:
+        define(journal)
+        lots = METER.format("", "requests_total").replace("unit: requests", "unit: lots")
+        journal.define(lots.replace("name: requests", "name: lots"))
+        send(journal, (0, 1), (1, 2))
+        helped = Booker(journal, measured)  # type: ignore[arg-type]
+        with pytest.raises(Unbookable, match=r"^meter lots: the cluster at sc://there:1 did not measure"):
+            helped.book(TEN + HOUR)
+        assert [run.meter for run in runs(journal)] == ["requests"]
+        is_down = False
+        helped.book(TEN + HOUR)
+        assert [run.meter for run in runs(journal)] == ["requests", "lots"]
