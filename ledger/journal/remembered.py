@@ -11,10 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+import pyarrow as pa
+
 Found = TypeVar("Found")
 
-#: Findings that are kept; what was not asked for longest goes first.
-_FINDINGS_MAX = 64
+#: Findings that are kept, and answers of the tables, with their bytes; what was not asked for longest goes first.
+_FINDINGS_MAX, _ANSWERS_MAX, _ANSWER_BYTES_MAX = 256, 1_024, 64 << 10
 
 
 class Remembered:
@@ -22,6 +24,7 @@ class Remembered:
 
     def __init__(self) -> None:
         self._found: OrderedDict[tuple[str, Hashable], Any] = OrderedDict()
+        self._answers: OrderedDict[Hashable, pa.Table] = OrderedDict()
         self._changing = threading.Lock()
 
     def of(self, name: str, depends_on: Hashable, find: Callable[[], Found]) -> Found:
@@ -37,6 +40,20 @@ class Remembered:
             self._found[key] = found
             while len(self._found) > _FINDINGS_MAX:
                 self._found.popitem(last=False)
+        return found
+
+    def answer(self, question: Hashable, ask: Callable[[], pa.Table]) -> pa.Table:
+        """The answer of the tables to a question that names its position; it is kept where it is small."""
+        with self._changing:
+            if question in self._answers:
+                self._answers.move_to_end(question)
+                return self._answers[question]
+        found = ask()
+        if found.nbytes <= _ANSWER_BYTES_MAX:
+            with self._changing:
+                self._answers[question] = found
+                while len(self._answers) > _ANSWERS_MAX:
+                    self._answers.popitem(last=False)
         return found
 
     def upto(self, name: str, position: int) -> tuple[int, Any] | None:

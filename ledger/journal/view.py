@@ -48,7 +48,8 @@ class View(EventQuestions):
         remembered = Remembered() if remembered is None else remembered
         if position == 0:
             return cls(tables, 0, 0, remembered)
-        found = tables.query("SELECT epoch_us(time) AS time_us FROM records WHERE position = ?", [position]).to_pylist()
+        asked = "SELECT epoch_us(time) AS time_us FROM records WHERE position = ?"
+        found = remembered.answer((asked, position), lambda: tables.query(asked, [position])).to_pylist()
         if not found:
             raise LookupError(f"position {position} is not in the tables")
         return cls(tables, position, found[0]["time_us"], remembered)
@@ -273,7 +274,10 @@ class View(EventQuestions):
         """The answer of a statement, remembered; for what is small and asked for again."""
         question = (sql, *parameters)
         if question not in self._answers:
-            self._answers[question] = self.tables.query(sql, parameters)
+            # Two statements of the same parameters may mean different things at different positions.
+            self._answers[question] = self.remembered.answer(
+                (self.position, *question), lambda: self.tables.query(sql, parameters)
+            )
         return self._answers[question]
 
     def _one(self, sql: str, parameters: list[object]) -> int | None:

@@ -104,6 +104,12 @@ def unsettled(view: View, version: MeterVersion) -> list[News]:
     Only the last run counts: it began at the first window that was unsettled then, and what an earlier one booked beyond its end
     has not been looked at since.
     """
+    # At one position the versions of one name hold from and until the same windows.
+    which = (view.position, version.name, version.version, version.start_us, version.end_us)
+    return view.remembered.of("unsettled", which, lambda: _unsettled(view, version))
+
+
+def _unsettled(view: View, version: MeterVersion) -> list[News]:
     runs = [run for run in view.runs(version.name).to_pylist() if run["version"] == version.version]
     if runs:
         read, found = runs[-1]["at_position"], [News(runs[-1]["end_us"], "first")]

@@ -1,15 +1,16 @@
 """How many different values a property of events has, by key: counted where the events lie.
 
-There may be a million users in a month, and what leaves the tables is one number for each tenant. First it is asked who told of which
-step, with the properties that the meter looks at; that says which keys and windows there are. Then the tables count the values of each.
-Values that the tables do not read for certain come as texts, are read as everybody else does, and are given back to be counted with the others.
+There may be a million users in a month, and what leaves the tables is one number for each tenant and window, with the properties that the meter looks
+at. Mostly that is the answer. Where several of these numbers are about one key, as for properties that are filtered but not told apart, their
+values may be the same ones: then the tables are told which belong together, and count those. Values that the tables do not read for certain come as
+texts, are read as everybody else does, and are given back to be counted with the others.
 
 The same count with a resource for each value is ``events.named``; where about how many is enough, see ``approximate``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -34,19 +35,22 @@ _MINE = pa.schema(
         ("key", pa.int64()),
     ]
 )
-_WINDOWS = pa.schema([("step_us", pa.int64()), ("window_us", pa.int64())])
 _DOUBTFUL = pa.schema([("key", pa.int64()), ("window_us", pa.int64()), ("value", pa.utf8())])
 
 
 @dataclass
 class _Told:
-    """What is known of who told: rows of the tables that the second question names, and the sources behind each cell."""
+    """What is known of who told: the keys and their numbers, counts of (key, window) by who told, and rows for the question that unites them."""
 
     keys: dict[Key, int] = field(default_factory=dict)
-    mine: list[tuple[str, str, str, int, int, int]] = field(default_factory=list)
+    counts: dict[Cell, dict[tuple[str, str, int], int]] = field(default_factory=dict)
+    mine: set[tuple[str, str, str, int, int, int]] = field(default_factory=set)
     doubtful: set[tuple[int, int, str]] = field(default_factory=set)
-    windows: dict[int, int] = field(default_factory=dict)
     behind: dict[Cell, set[str]] = field(default_factory=dict)
+
+    def is_united(self, shared: Collection[tuple[str, str, int]]) -> bool:
+        """Whether nobody told of a key and a window what others may have told, too."""
+        return not self.doubtful and not shared and all(len(each) == 1 for each in self.counts.values())
 
 
 def different(view: View, meter: Meter, grid: Grid) -> Aggregated:
@@ -54,58 +58,69 @@ def different(view: View, meter: Meter, grid: Grid) -> Aggregated:
     if meter.approximate:
         return named(view, meter, grid)
     assert meter.of is not None
-    whole = meter.model_copy(update={"per": ()})
-    cut = list(pieces(view, whole, grid.start_us, grid.end_us))
+    event_type, span = type_of(meter), (grid.start_us, grid.end_us)
+    cut = list(pieces(view, meter.model_copy(update={"per": ()}), *span))
     names = sorted(set[str]().union(*(asked for asked, _, _ in cut)))
+    windows = _windows(view.event_steps(event_type, *span, step_us=grid.step_us), grid)
     told = _Told()
-    for _, (low_us, high_us), holding in cut:
-        table = view.event_tellers(type_of(meter), names, meter.of, low_us, high_us, step_us=grid.step_us)
-        _add(told, table, meter, grid, (low_us, high_us), holding)
-    given = {
-        "mine": _table(told.mine, _MINE),
-        "windows": _table(list(told.windows.items()), _WINDOWS),
-        "doubtful": _table(sorted(told.doubtful), _DOUBTFUL),
-    }
-    counts = view.event_values(
-        type_of(meter), names, meter.of, grid.start_us, grid.end_us, step_us=grid.step_us, **given
-    )
-    amounts = {(row["key"], row["window_us"]): row["values"] * NANO for row in checked(counts.to_pylist())}
+    shared: set[tuple[str, str, int]] = set()
+    for _, within, holding in cut:
+        table = view.events_different(event_type, names, meter.of, within, windows, step_us=grid.step_us)
+        shared |= _add(told, table, meter, within, holding)
+    if told.is_united(shared):
+        amounts = {cell: sum(each.values()) * NANO for cell, each in told.counts.items()}
+    else:
+        given = {"mine": _table(sorted(told.mine), _MINE), "doubtful": _table(sorted(told.doubtful), _DOUBTFUL)}
+        counts = view.events_united(event_type, names, meter.of, span, step_us=grid.step_us, windows=windows, **given)
+        amounts = {(row["key"], row["window_us"]): row["values"] * NANO for row in checked(counts.to_pylist())}
     return attributed(amounts, {}, [Resource(key, "") for key in told.keys], told.behind)
 
 
-def _add(told: _Told, table: pa.Table, meter: Meter, grid: Grid, span: tuple[int, int], holding: Reassignments) -> None:
-    """Take in who told in a piece of time, as ``View.event_tellers`` gives it."""
-    steps = table["step_us"].to_numpy()
-    inside = (steps >= grid.start_us) & (steps < grid.end_us)
-    table, steps = table.filter(pa.array(inside)), steps[inside]
-    told.windows.update(zip(steps.tolist(), grid.starts_of(steps).tolist(), strict=True))
-    known: dict[tuple[str, str, str, bool], tuple[int, str | None] | None] = {}
-    columns = (table[name].to_pylist() for name in ("origin", "tenant", "told", "is_sure", "step_us"))
-    for origin, tenant, document, is_sure, step_us in checked(zip(*columns, strict=True)):
-        teller = (origin, tenant, document, is_sure)
-        if teller not in known:
-            known[teller] = _read(told, meter, teller, holding, span[0])
-            if is_sure and (read := known[teller]) is not None:
-                told.mine.append((origin, tenant, document, *span, read[0]))
-        if (read := known[teller]) is None:
+def _windows(steps: pa.Table, grid: Grid) -> pa.Table:
+    """The windows of those steps that begin in the grid."""
+    column = steps["step_us"].to_numpy()
+    inside = column[(column >= grid.start_us) & (column < grid.end_us)]
+    return pa.table({"step_us": inside, "window_us": grid.starts_of(inside)})
+
+
+def _add(
+    told: _Told, table: pa.Table, meter: Meter, span: tuple[int, int], holding: Reassignments
+) -> set[tuple[str, str, int]]:
+    """Take in who told in a piece of time, as ``View.events_different`` gives it: and give what origins told that goes to different keys."""
+    assert meter.of is not None
+    known: dict[tuple[str, str, str], tuple[int | None, str | None]] = {}
+    keys: dict[tuple[str, str, int], int] = {}
+    apart: set[tuple[str, str, int]] = set()
+    columns = (table[name].to_pylist() for name in ("origin", "tenant", "told", "window_us", "is_sure", "values"))
+    for origin, tenant, document, window_us, is_sure, values in checked(zip(*columns, strict=True)):
+        if (origin, tenant, document) not in known:
+            known[origin, tenant, document] = _read(told, meter, (origin, tenant, document), holding, span[0])
+        key, value = known[origin, tenant, document]
+        if is_sure and keys.setdefault((tenant, document, window_us), -1 if key is None else key) != (
+            -1 if key is None else key
+        ):
+            apart.add((tenant, document, window_us))
+        if key is None or not (is_sure or value is not None):
             continue
-        key, value = read
-        window_us = told.windows[step_us]
-        if not is_sure and value is not None:
-            told.doubtful.add((key, window_us, value))
-        if is_sure or value is not None:
-            told.behind.setdefault((key, window_us), set()).add(origin)
+        cell = (key, window_us)
+        if is_sure:
+            told.mine.add((origin, tenant, document, *span, key))
+            told.counts.setdefault(cell, {})[tenant, document, span[0]] = values
+        elif value is not None:
+            told.doubtful.add((*cell, value))
+        told.behind.setdefault(cell, set()).add(origin)
+    return apart
 
 
 def _read(
-    told: _Told, meter: Meter, teller: tuple[str, str, str, bool], holding: Reassignments, at_us: int
-) -> tuple[int, str | None] | None:
-    """The key of what was told, and its value where the tables have not read it; None where the meter's filter refuses it."""
-    origin, tenant, document, _ = teller
+    told: _Told, meter: Meter, teller: tuple[str, str, str], holding: Reassignments, at_us: int
+) -> tuple[int | None, str | None]:
+    """The key of what was told, None where the meter's filter refuses it, and its value where the tables have not read it."""
+    origin, tenant, document = teller
     names = told_by(document)
     dimensions = dimensions_of(meter, names)
     if dimensions is None:
-        return None
+        return None, None
     key = Key(holding.owner(tenant, origin, names, at_us), dimensions)
     assert meter.of is not None
     return told.keys.setdefault(key, len(told.keys)), names.get(meter.of)

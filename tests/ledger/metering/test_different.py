@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +94,7 @@ def test_what_leaves_the_tables_does_not_grow_with_the_values() -> None:
         journal.send("one", content(events=rows))
         view = journal.view()
         found = different(view, meter, grid)
-        table = view.event_tellers("seen", [], "user", grid.start_us, grid.end_us)
+        windows = pa.table({"step_us": [TEN], "window_us": [grid.start_us]})
+        table = view.events_different("seen", [], "user", (grid.start_us, grid.end_us), windows)
     assert [quantity // 10**9 for quantity in found.quantity.values()] == [700]
     assert table.num_rows == 1
