@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from ledger.directory.making import Rounding
 from ledger.directory.meter import Meter
@@ -23,8 +23,7 @@ from ledger.metering.subjects import Key
 from ledger.metering.windows import Windows
 
 
-@dataclass(frozen=True)
-class Amount:
+class Amount(NamedTuple):
     """Nano-units, the estimated part of them, and observed and expected microseconds of the sources behind them."""
 
     quantity: int = 0
@@ -32,7 +31,7 @@ class Amount:
     observed_us: int = 0
     expected_us: int = 0
 
-    def __add__(self, other: Amount) -> Amount:
+    def __add__(self, other: Amount) -> Amount:  # type: ignore[override]
         return Amount(
             self.quantity + other.quantity,
             self.estimated + other.estimated,
@@ -74,8 +73,9 @@ def measure_grid(view: View, meter: Meter, grid: Grid) -> Measured:
         part = found.parts[place]
         behind[part.resource.key, part.source].add(start_us)
     observed: dict[tuple[Key, int], tuple[int, int]] = {}
+    within = {start_us: grid.within(start_us) for start_us in set[int]().union(*behind.values())}
     for (key, source), starts in behind.items():
-        windows = [grid.within(start_us) for start_us in starts]
+        windows = [within[start_us] for start_us in starts]
         for start_us, now in zip(starts, observation.windows(source, windows), strict=True):
             before = observed.get((key, start_us), (0, 0))
             observed[key, start_us] = before[0] + now[0], before[1] + now[1]

@@ -5,8 +5,8 @@ hours add up to days and days to months. A span's amount is spread evenly over t
 falls into it. The parts are cut from the running total (floor of amount x elapsed / length), so they are whole nano-units,
 never negative for a positive amount, and add up to the amount exactly.
 
-Nearly all spans lie within a step or cross from one to the next, and are divided by columns. Those that are longer, or whose products no
-int64 holds, are divided one by one.
+Spans are divided by columns, as one divides by hand: some digits at a time, so that no product is too large for an int64. Negative amounts, and spans
+of years, are divided one by one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ from ledger.metering import nano
 from ledger.metering.grid import Grid
 from ledger.metering.sums import Sums
 
-# Of a span this long at most, a remainder times 10^9 fits into an int64; and so do products up to the second.
-_LENGTH_US_MAX, _PRODUCT_MAX = 1 << 32, 1 << 62
+#: Of a span this long at most (two years), 2^16 times a remainder fits into an int64; products may be so large.
+_LENGTH_US_MAX, _PRODUCT_MAX = 1 << 46, 1 << 62
+#: Amounts are divided so many bits at a time, and nano-units a thousandth at a time.
+_BITS, _LIMBS, _THOUSAND = 16, 4, 1_000
+#: Parts of spans that are made at once.
+_PARTS_MAX = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,35 +51,70 @@ def divided(spans: Spans, grid: Grid, sums: Sums) -> None:
     crossing = np.flatnonzero(spans.begins < last)
     whole, rest = spans.whole, spans.rest
     if len(crossing):
-        across = spans.chosen(crossing)
-        near = _is_near(across, last[crossing], step_us)
-        _halved(across.chosen(near), last[crossing][near], step_us, sums)
-        _one_by_one(across.chosen(~near), grid, sums)
+        across = _borrowed(spans.chosen(crossing))
+        fits = (across.whole >= 0) & (across.ends - across.begins <= _LENGTH_US_MAX)
+        _spread(across.chosen(fits), grid, sums)
+        _one_by_one(across.chosen(~fits), grid, sums)
         # All that is left of them is that their last step was metered.
         whole, rest = whole.copy(), rest.copy()
         whole[crossing], rest[crossing] = 0, 0
     sums.add(spans.groups, last, whole, rest)
 
 
-def _is_near(spans: Spans, last: np.ndarray, step_us: int) -> np.ndarray:
-    """Whether spans end in the step after the one in which they begin, and are divided without overflow."""
-    lengths, elapsed = spans.ends - spans.begins, last - spans.begins
-    # An amount is not negative whose whole units are more than its negative nano-units.
-    products = spans.whole.astype(np.float64) * elapsed
-    fits = (lengths <= _LENGTH_US_MAX) & (spans.whole >= 1) & (products < _PRODUCT_MAX)
-    zero = (spans.whole == 0) & (spans.rest >= 0) & (lengths <= _LENGTH_US_MAX)
-    near: np.ndarray = (spans.begins >= last - step_us) & (fits | zero)
-    return near
-
-
-def _halved(spans: Spans, last: np.ndarray, step_us: int, sums: Sums) -> None:
+def _borrowed(spans: Spans) -> Spans:
+    """The same amounts without negative nano-units."""
     borrowed = (spans.rest < 0).astype(np.int64)
-    whole, rest = spans.whole - borrowed, spans.rest + borrowed * NANO
-    lengths, elapsed = spans.ends - spans.begins, last - spans.begins
-    first, left = np.divmod(whole * elapsed, lengths)
-    first_rest = (left * NANO + rest * elapsed) // lengths
-    sums.add(spans.groups, last - step_us, first, first_rest)
-    sums.add(spans.groups, last, whole - first, rest - first_rest)
+    return Spans(spans.groups, spans.begins, spans.ends, spans.whole - borrowed, spans.rest + borrowed * NANO)
+
+
+def _spread(spans: Spans, grid: Grid, sums: Sums) -> None:
+    """Divide spans of amounts that are not negative; as :func:`pieces`, by columns."""
+    step_us = grid.step_us
+    low = np.maximum(spans.begins // step_us * step_us, grid.start_us)
+    counts = np.maximum((np.minimum(spans.ends, grid.end_us) - low + step_us - 1) // step_us, 0)
+    until = np.cumsum(counts)
+    first = 0
+    while first < len(counts):
+        done = int(until[first - 1]) if first else 0
+        end = max(first + 1, int(np.searchsorted(until, done + _PARTS_MAX, side="right")))
+        _spread_some(spans.chosen(np.arange(first, end)), low[first:end], counts[first:end], step_us, sums)
+        first = end
+
+
+def _spread_some(spans: Spans, low: np.ndarray, counts: np.ndarray, step_us: int, sums: Sums) -> None:
+    rows = np.repeat(np.arange(len(counts)), counts)
+    heads = np.cumsum(counts) - counts
+    starts = low[rows] + (np.arange(len(rows)) - heads[rows]) * step_us
+    parts = spans.chosen(rows)
+    whole, rest, until = parts.whole.copy(), parts.rest.copy(), starts + step_us
+    cut = np.flatnonzero(until < parts.ends)
+    whole[cut], rest[cut] = _portion(parts.chosen(cut), until[cut])
+    given, given_rest = np.roll(whole, 1), np.roll(rest, 1)
+    begun = heads[counts > 0]
+    given[begun], given_rest[begun] = 0, 0
+    late = (counts > 0) & (low > spans.begins)
+    given[heads[late]], given_rest[heads[late]] = _portion(spans.chosen(late), low[late])
+    sums.add(parts.groups, starts, whole - given, rest - given_rest)
+
+
+def _portion(spans: Spans, until: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What of each amount falls before a time within its span, rounded down: whole units and nano-units."""
+    lengths, elapsed = spans.ends - spans.begins, until - spans.begins
+    if len(elapsed) and float(spans.whole.max()) * float(elapsed.max()) < _PRODUCT_MAX:
+        whole, left = np.divmod(spans.whole * elapsed, lengths)
+    else:
+        whole, left = np.zeros_like(elapsed), np.zeros_like(elapsed)
+        for limb in reversed(range(_LIMBS)):
+            bits = (spans.whole >> (limb * _BITS)) & ((1 << _BITS) - 1)
+            more, left = np.divmod((left << _BITS) + bits * elapsed, lengths)
+            whole = (whole << _BITS) + more
+    rest = np.zeros_like(elapsed)
+    for place in (_THOUSAND**2, _THOUSAND, 1):
+        digits = spans.rest // place % _THOUSAND
+        # What is left of units becomes thousandths of them, and so on.
+        more, left = np.divmod(left * _THOUSAND + digits * elapsed, lengths)
+        rest = rest * _THOUSAND + more
+    return whole, rest
 
 
 def _one_by_one(spans: Spans, grid: Grid, sums: Sums) -> None:

@@ -50,6 +50,9 @@ _BLOCK_ROWS, _SLICE_ROWS, _SLICE_ROWS_MAX = 1 << 17, 1 << 20, 5 << 20
 #: Parts of an answer that wait to be worked on.
 _AHEAD = 1
 _NEVER_US = np.iinfo(np.int64).min
+#: Slots of a table for each id, and what spreads ids over them (Knuth, The Art of Computer Programming, volume 3, 6.4: 2^64 / golden ratio).
+_SLOTS, _MULTIPLIER = 8, np.uint64(0x9E3779B97F4A7C15)
+_SHORT_MAX = 1 << 16
 
 
 def blocks(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Iterator[Block]:
@@ -97,24 +100,45 @@ def cuts(extents: pa.Table, start_us: int, end_us: int) -> list[int]:
 
 
 def _read(view: View, ids: np.ndarray, span: tuple[int, int], *, all_series: bool) -> Iterator[_Rows]:
+    places = _Places(ids)
     with closing(_ahead(samples.between(view, None if all_series else ids, *span))) as parts:
         for part in parts:
             series_ids, values, positions = (
                 part.column(name).to_numpy(zero_copy_only=False) for name in ("series_id", "value", "position")
             )
-            yield _of_series(ids, series_ids, (part.column("time").view(pa.int64()).to_numpy(), values, positions))
+            yield _of_series(places, series_ids, (part.column("time").view(pa.int64()).to_numpy(), values, positions))
 
 
-def _of_series(ids: np.ndarray, series_ids: np.ndarray, columns: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Rows:
-    """Rows of the series that are wanted, with their places; the same series mostly stands in many rows after each other."""
-    heads = _heads(series_ids)
-    places = np.minimum(np.searchsorted(ids, series_ids[heads]), len(ids) - 1)
-    lengths = np.diff(np.append(heads, len(series_ids)))
-    wanted = ids[places] == series_ids[heads]
-    codes = np.repeat(places, lengths)
-    if wanted.all():
+class _Places:
+    """Where ids stand in a column of ascending ones: looked up in a table by a hash, and searched for where two have the same."""
+
+    def __init__(self, ids: np.ndarray) -> None:
+        self._ids = ids
+        self._shift = np.uint64(64 - (_SLOTS * len(ids)).bit_length())
+        self._table = np.zeros(1 << (64 - int(self._shift)), np.int64)
+        self._table[self._slots(ids)] = np.arange(len(ids))
+
+    def of(self, series_ids: np.ndarray) -> np.ndarray:
+        """The place of each id; -1 where it is not there."""
+        found: np.ndarray = self._table[self._slots(series_ids)]
+        missed = np.flatnonzero(self._ids[found] != series_ids)
+        if len(missed):
+            wanted = series_ids[missed]
+            places = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
+            found[missed] = np.where(self._ids[places] == wanted, places, -1)
+        return found
+
+    def _slots(self, series_ids: np.ndarray) -> np.ndarray:
+        slots: np.ndarray = (series_ids.view(np.uint64) * _MULTIPLIER) >> self._shift
+        return slots.view(np.int64)
+
+
+def _of_series(places: _Places, series_ids: np.ndarray, columns: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Rows:
+    """Rows of the series that are wanted, with their places."""
+    codes = places.of(series_ids)
+    if len(codes) and int(codes.min()) >= 0:
         return codes, *columns
-    rows = np.repeat(wanted, lengths)
+    rows = codes >= 0
     times, values, positions = (column[rows] for column in columns)
     return codes[rows], times, values, positions
 
@@ -149,7 +173,11 @@ def _sorted(rows: tuple[np.ndarray, ...]) -> _Rows:
     same = codes[1:] == codes[:-1]
     if ((codes[1:] > codes[:-1]) | (same & (times[1:] > times[:-1]))).all():
         return codes, times, values, positions
-    order = np.lexsort((times, codes))
+    if (times[1:] >= times[:-1]).all():
+        # One reading after the other. What is not so long is sorted by its digits.
+        order = np.argsort(codes.astype(np.uint16) if int(codes.max()) < _SHORT_MAX else codes, kind="stable")
+    else:
+        order = np.lexsort((times, codes))
     again = (codes[order[1:]] == codes[order[:-1]]) & (times[order[1:]] == times[order[:-1]])
     if again.any():
         order = np.lexsort((values, positions, np.isnan(values), times, codes))
