@@ -227,7 +227,7 @@ class Uplink:
             agent=self._spool.agent,
             epoch=self._spool.epoch,
             schema=SCHEMA_VERSION,
-            software=_software(),
+            software=software(),
             checkpoint_size=self._witness.size,
         )
         yield intake_pb2.ClientMessage(hello=hello)
@@ -246,7 +246,7 @@ class Uplink:
             call.cancel()
 
     def _sendable(self, batch: SealedBatch) -> intake_pb2.ClientMessage:
-        message = _wire_batch(batch)
+        message = wire_batch(batch)
         size = message.ByteSize()
         if self._batch_bytes_max and size > self._batch_bytes_max:
             raise _Stuck(
@@ -348,7 +348,8 @@ def _outcome(error: grpc.RpcError, endpoint: str) -> Exception:
     return _Stuck(text) if error.code() in _LASTING_STATUSES else _Interrupted(text)
 
 
-def _wire_batch(batch: SealedBatch) -> intake_pb2.Batch:
+def wire_batch(batch: SealedBatch) -> intake_pb2.Batch:
+    """A batch as it is sent."""
     return intake_pb2.Batch(
         sequence=batch.sequence,
         previous_hash=batch.previous_hash,
@@ -363,7 +364,8 @@ def _wire_batch(batch: SealedBatch) -> intake_pb2.Batch:
     )
 
 
-def _software() -> str:
+def software() -> str:
+    """What sends, for people to read."""
     try:
         return f"meterbook/{version('meterbook')}"
     except PackageNotFoundError:

@@ -22,6 +22,8 @@ _PROOF, _COSTING = "/meterbook.ledger.v1.Proof/", "/meterbook.ledger.v1.Costing/
 _OPEN, _KNOWN = "/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/"
 
 STREAM = f"{_INTAKE}Stream"
+#: What chains are called on which operators bring bills that they have as files; agents have names of their own.
+IMPORT_PREFIX = "import."
 ENROL = f"{_ACCESS}Enrol"
 
 
@@ -63,7 +65,8 @@ _SEES_ALL: tuple[Role, ...] = ("operator", "admin", "anonymous")
 _RULES_ACCESS: tuple[Role, ...] = ("admin", "anonymous")
 
 RULES: Mapping[str, Rule] = {
-    STREAM: _rule("agent", "anonymous"),
+    # An operator brings bills, and nothing else (``writing``).
+    STREAM: _rule("agent", *_SEES_ALL),
     f"{_INTAKE}Record": _rule("agent", "anonymous", subject=_recorded),
     f"{_INTAKE}Lease": _rule("agent", "anonymous", subject=_leased),
     f"{_QUERY}Usage": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset(asked.tenants))),
@@ -88,6 +91,9 @@ RULES: Mapping[str, Rule] = {
     f"{_COSTING}Reconcile": _rule(*_SEES_ALL),
     f"{_COSTING}Allocation": _rule(*_SEES_ALL),
     f"{_COSTING}ExplainCost": _rule(*_SEES_ALL),
+    f"{_COSTING}ExportAllocation": _rule(*_SEES_ALL),
+    f"{_COSTING}Estimate": _rule(*_SEES_ALL),
+    f"{_COSTING}UnitCost": _rule(*_SEES_ALL),
     f"{_ADMIN}Apply": _rule(*_SEES_ALL),
     f"{_ADMIN}Book": _rule(*_SEES_ALL),
     f"{_ADMIN}AmendEvent": _rule(*_SEES_ALL),
@@ -132,6 +138,8 @@ def allow(caller: Caller, action: str, subject: Subject | None = None) -> None:
         return
     if caller.role in ("agent", "enrol") and subject.agent is not None and subject.agent != caller.name:
         raise Denied(f"{caller} may act only for itself, not for {subject.agent[:80]!r}")
+    if brings_bills_alone(caller) and subject.agent is not None and not subject.agent.startswith(IMPORT_PREFIX):
+        raise Denied(f"{caller} may bring bills as {IMPORT_PREFIX}NAME, and not write as {subject.agent[:80]!r}")
     if caller.role in ("agent", "viewer"):
         granted = writable_tenants(caller) if caller.role == "agent" else caller.tenants
         refused = sorted(each for each in subject.tenants if not granted.allow(each))
@@ -141,6 +149,11 @@ def allow(caller: Caller, action: str, subject: Subject | None = None) -> None:
         refused = sorted(each for each in subject.sources if not caller.sources.allow(each))
         if refused:
             raise Denied(f"{caller} was not granted the source {refused[0][:80]!r}")
+
+
+def brings_bills_alone(caller: Caller) -> bool:
+    """Whether a caller may write no batches but those of bills."""
+    return caller.role in ("operator", "admin")
 
 
 def tenants_of(caller: Caller) -> frozenset[str] | None:

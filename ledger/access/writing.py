@@ -1,4 +1,4 @@
-"""What an agent may write: its own chain, and in it only the tenants and sources that it was granted.
+"""What an agent may write: its own chain, and in it only the tenants and sources that it was granted. Operators bring bills, of any source.
 
 The columns of a batch are checked by their distinct values. That alone would not keep tenants apart: a sample bears no tenant,
 only the number of a series, and numbers can be made up. So of an agent that may not write everything two more things are
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from ledger.access.policy import STREAM, Denied, Subject, allow, writable_tenants
+from ledger.access.policy import STREAM, Denied, Subject, allow, brings_bills_alone, writable_tenants
 from ledger.access.register import Session
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire.sections import Sections
@@ -21,6 +21,9 @@ from meterbook.wire.series import Series
 
 #: Series that an agent defined in an epoch so far: columns series_id, source, tenant.
 Defined = Callable[[str, int], pa.Table]
+
+#: The sections of which a bill is made.
+_BILLS = frozenset({"charges", "bills"})
 
 _TENANTS = (("series", "tenant"), ("events", "tenant"))
 _SOURCES = (
@@ -64,6 +67,12 @@ class Writer:
         if self.may_write_everything:
             return
         tables = content.tables()
+        if brings_bills_alone(self._session.caller):
+            other = next((name for name, table in tables.items() if table.num_rows and name not in _BILLS), None)
+            other = "samples" if len(used_ids) else other
+            if other is not None:
+                raise Denied(f"{self._session.caller} may bring bills, and the batch has {other}: that takes an agent")
+            return
         for columns, granted, what in ((_TENANTS, self._tenants, "tenant"), (_SOURCES, self._sources, "source")):
             for section, column in columns:
                 refused = granted.first_refused(tables[section][column])

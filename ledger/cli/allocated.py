@@ -14,18 +14,22 @@ import click
 
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, print_json, print_table, shown
+from ledger.cli.exchanged import currency_option, print_rates
 from meterbook.ledger.v1 import costing_pb2
 from meterbook.wire.sections import NATURES
 
 Function = TypeVar("Function", bound=Callable[..., None])
+
+#: Kinds of bills, and what is billed and else estimated.
+ASKED_NATURES = (*NATURES, "expected")
 
 _SHOWN = Context(prec=1_000, rounding=ROUND_HALF_EVEN)
 _UNIT = Decimal("0.000001")
 _PARTS = ("direct", "driver", "stated", "shared", "idle", "unallocated")
 
 
-def _billing_options(function: Function) -> Function:
-    """Which bills, and which of their costs."""
+def billing_options(function: Function) -> Function:
+    """Which bills, and which of their costs: the command gets ``period``, ``sources``, ``nature`` and ``cost``."""
     for option in (
         click.option(
             "--cost",
@@ -35,7 +39,11 @@ def _billing_options(function: Function) -> Function:
             help="BilledCost or EffectiveCost.",
         ),
         click.option(
-            "--nature", type=click.Choice(NATURES), default=NATURES[0], show_default=True, help="What kind of bills."
+            "--nature",
+            type=click.Choice(ASKED_NATURES),
+            default=ASKED_NATURES[0],
+            show_default=True,
+            help="What kind of bills; estimate is what price books say, expected that until a bill stands.",
         ),
         click.option("--source", "sources", multiple=True, help="Only this source of bills; may be given again."),
         click.option("--period", required=True, metavar="YYYY-MM", help="Month of the bills."),
@@ -45,7 +53,7 @@ def _billing_options(function: Function) -> Function:
 
 
 @click.command()
-@_billing_options
+@billing_options
 @click.option(
     "--by",
     metavar="COLUMNS",
@@ -53,6 +61,7 @@ def _billing_options(function: Function) -> Function:
     help="Columns of FOCUS, Tags.<key>, day, month, account or service, separated by commas.",
 )
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True, help="Most rows to list.")
+@currency_option
 @as_of_option
 @as_json_option
 @asks_ledger
@@ -63,6 +72,7 @@ def reconcile(
     cost: str,
     by: str,
     limit: int,
+    currency: str,
     as_of: int | None,
     as_json: bool,
     ledger: str,
@@ -74,7 +84,9 @@ def reconcile(
     """
     columns = [name.strip() for name in by.split(",") if name.strip()]
     billing = costing_pb2.Billing(period=period, sources=sources, nature=nature, cost=cost)
-    request = costing_pb2.ReconcileRequest(as_of=as_of or 0, billing=billing, by=columns, limit=limit)
+    request = costing_pb2.ReconcileRequest(
+        as_of=as_of or 0, billing=billing, by=columns, limit=limit, currency=currency
+    )
     with connected(ledger, ca_file, "allocating") as stubs:
         response = stubs.costing.Reconcile(request)
     if as_json:
@@ -108,9 +120,10 @@ def _print_reconciled(response: costing_pb2.ReconcileResponse) -> None:
     if response.unallocated:
         print_table(
             ["unallocated because", "charges", "amount", "currency"],
-            [[row.reason, str(row.charges), _shown(row.amount), row.currency] for row in response.unallocated],
+            [[row.reason, str(row.charges), amount_shown(row.amount), row.currency] for row in response.unallocated],
             right=["charges", "amount"],
         )
+    print_rates(response.rates)
     for sentence in response.notes:
         click.echo(f"note: {shown(sentence)}")
     for sentence in response.problems:
@@ -118,8 +131,9 @@ def _print_reconciled(response: costing_pb2.ReconcileResponse) -> None:
 
 
 @click.command()
-@_billing_options
+@billing_options
 @click.option("--tenant", "tenants", multiple=True, help="Only this tenant; may be given again.")
+@currency_option
 @as_of_option
 @as_json_option
 @asks_ledger
@@ -129,6 +143,7 @@ def allocated(
     nature: str,
     cost: str,
     tenants: tuple[str, ...],
+    currency: str,
     as_of: int | None,
     as_json: bool,
     ledger: str,
@@ -138,7 +153,7 @@ def allocated(
     billing = costing_pb2.Billing(period=period, sources=sources, nature=nature, cost=cost)
     with connected(ledger, ca_file, "allocating") as stubs:
         response = stubs.costing.Allocation(
-            costing_pb2.AllocationRequest(as_of=as_of or 0, billing=billing, tenants=tenants)
+            costing_pb2.AllocationRequest(as_of=as_of or 0, billing=billing, tenants=tenants, currency=currency)
         )
     if as_json:
         print_json(response)
@@ -146,17 +161,23 @@ def allocated(
     print_table(
         ["tenant", "cost", *_PARTS, "currency"],
         [
-            [row.tenant, _shown(row.cost), *(_shown(row.parts.get(name, "")) for name in _PARTS), row.currency]
+            [
+                row.tenant,
+                amount_shown(row.cost),
+                *(amount_shown(row.parts.get(name, "")) for name in _PARTS),
+                row.currency,
+            ]
             for row in response.rows
         ],
         right=["cost", *_PARTS],
         note="; ".join([*response.problems, f"as of position {response.as_of}"]),
     )
+    print_rates(response.rates)
 
 
 @click.command()
 @click.argument("tenant")
-@_billing_options
+@billing_options
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Most charges to list.")
 @as_of_option
 @as_json_option
@@ -184,7 +205,15 @@ def explain(
     print_table(
         ["rule", "version", "method", "divides", "charges", "cost", "currency"],
         [
-            [row.rule or "-", str(row.version), row.method, row.of, str(row.charges), _shown(row.cost), row.currency]
+            [
+                row.rule or "-",
+                str(row.version),
+                row.method,
+                row.of,
+                str(row.charges),
+                amount_shown(row.cost),
+                row.currency,
+            ]
             for row in response.rules
         ],
         right=["version", "charges", "cost"],
@@ -210,14 +239,14 @@ def _charge(row: costing_pb2.ExplainedCharge) -> list[str]:
     ]
     where = f"{row.source} {row.version}:{row.line}"
     period = f"{row.start} to {row.end}"
-    amounts = [_shown(row.cost), _shown(row.share), _shown(row.part)]
+    amounts = [amount_shown(row.cost), amount_shown(row.share), amount_shown(row.part)]
     return [row.rule or "-", where, row.service, row.resource, period, *amounts, row.currency, "; ".join(usage)]
 
 
 def _amounts(row: Any, names: list[str]) -> list[str]:
-    return [_shown(getattr(row, name)) for name in names]
+    return [amount_shown(getattr(row, name)) for name in names]
 
 
-def _shown(amount: str) -> str:
+def amount_shown(amount: str) -> str:
     """Six digits after the point; nothing where there is nothing."""
     return f"{Decimal(amount).quantize(_UNIT, context=_SHOWN):f}" if amount else ""

@@ -80,7 +80,7 @@ def charges(
     ledger: str,
     ca_file: Path | None,
 ) -> None:
-    """Add up the bills that stand, the greatest first."""
+    """Add up the bills that stand, the greatest first; 'meterbook charges import' brings bills that are files."""
     request = query_pb2.ChargesRequest(
         as_of=as_of or 0,
         range=query_pb2.Range(start=start, end=end),

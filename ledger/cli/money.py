@@ -6,9 +6,13 @@ from pathlib import Path
 
 import click
 
-from ledger.cli.allocated import allocated, explain
+from ledger.cli.allocated import ASKED_NATURES, allocated, amount_shown, explain
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options, shown
+from ledger.cli.estimated import estimate
+from ledger.cli.exchanged import currency_option, print_rates
+from ledger.cli.focusfile import export
+from ledger.cli.unitcost import per_unit
 from meterbook.ledger.v1 import query_pb2
 
 _AT = click.option("--at", default="", metavar="TIME", help="Any time of the billing period; now by default.")
@@ -48,40 +52,87 @@ def cost(
 
 cost.add_command(allocated)
 cost.add_command(explain)
+cost.add_command(estimate)
+cost.add_command(export)
+cost.add_command(per_unit)
 
 
 @click.command()
 @click.option("--tenant", "tenants", multiple=True, help="Only this tenant; may be given again.")
 @_AT
+@click.option(
+    "--cost",
+    type=click.Choice(["billed", "effective", "sheet"]),
+    default=None,
+    help="BilledCost or EffectiveCost of allocated bills, or price sheets; by default billed where a bill of the month stands, else sheet.",
+)
+@click.option("--nature", type=click.Choice(ASKED_NATURES), default=None, help="What kind of bills; billed by default.")
+@click.option(
+    "--by",
+    default="tenant",
+    show_default=True,
+    metavar="NAMES",
+    help="tenant, plan or product, or several of these, separated by commas.",
+)
+@currency_option
 @as_of_option
 @as_json_option
 @asks_ledger
 def margin(
-    tenants: tuple[str, ...], at: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None
+    tenants: tuple[str, ...],
+    at: str,
+    cost: str | None,
+    nature: str | None,
+    by: str,
+    currency: str,
+    as_of: int | None,
+    as_json: bool,
+    ledger: str,
+    ca_file: Path | None,
 ) -> None:
-    """Set revenue against cost in the billing period, per tenant."""
+    """Set revenue against cost in the billing period, per tenant, plan and product.
+
+    What is shared, idle or unallocated has rows of its own. The exit code is 1 where a problem is reported.
+    """
+    names = [name.strip() for name in by.split(",") if name.strip()] or ["tenant"]
+    request = query_pb2.MarginRequest(
+        as_of=as_of or 0, at=at, tenants=tenants, cost=cost or "", currency=currency, by=names, nature=nature or ""
+    )
     with connected(ledger, ca_file, "rating") as stubs:
-        response = stubs.query.Margin(query_pb2.MarginRequest(as_of=as_of or 0, at=at, tenants=tenants))
+        response = stubs.query.Margin(request)
     if as_json:
         print_json(response)
-        return
-    rows = [
-        [
-            row.tenant,
-            row.currency,
-            row.revenue,
-            row.cost,
-            row.margin or "-",
-            f"{row.margin_percent} %" if row.margin_percent else "-",
-        ]
-        for row in response.rows
+    else:
+        _print_margin(response, [name for name in ("tenant", "plan", "product") if name in names])
+    if response.problems:
+        raise SystemExit(1)
+
+
+def _print_margin(response: query_pb2.MarginResponse, names: list[str]) -> None:
+    right = ["revenue", "cost", "margin", "of revenue", "coverage of revenue", "of cost"]
+    rows = [[*(getattr(row, name) or "-" for name in names), *_sides(row)] for row in response.rows]
+    rows += [["total", *[""] * (len(names) - 1), *_sides(row)] for row in response.totals]
+    print_table([*names, "currency", *right], rows, right=right, note=f"as of position {response.as_of}")
+    print_rates(response.rates)
+    for each in response.costs:
+        what = "price sheets" if each.cost == "sheet" else f"{each.cost} cost of {', '.join(each.bills)}, allocated"
+        click.echo(f"cost of {each.month}: {shown(what)}")
+    for sentence in response.notes:
+        click.echo(f"note: {shown(sentence)}")
+    for sentence in response.problems:
+        click.echo(f"problem: {shown(sentence)}", err=True)
+
+
+def _sides(row: query_pb2.MarginRow) -> list[str]:
+    return [
+        row.currency,
+        amount_shown(row.revenue),
+        amount_shown(row.cost),
+        amount_shown(row.margin) or "-",
+        f"{row.margin_percent} %" if row.margin_percent else "-",
+        percent(row.revenue_coverage),
+        percent(row.cost_coverage),
     ]
-    print_table(
-        ["tenant", "currency", "revenue", "cost", "margin", "of revenue"],
-        rows,
-        right=["revenue", "cost", "margin", "of revenue"],
-        note=f"as of position {response.as_of}",
-    )
 
 
 @click.command()

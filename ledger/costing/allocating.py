@@ -10,7 +10,7 @@ idle in each of a thousand hours, and a thousand tenants share, would be a milli
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,6 +65,11 @@ class Allocated:
     rules: Sequence[Rule]
     usefulness: Sequence[Usefulness]
     problems: Sequence[str]
+
+    def chosen(self, rows: np.ndarray) -> Allocated:
+        """The same of some profiles alone, by their places."""
+        stages = [replace(stage, key=stage.key[rows], rule=stage.rule[rows]) for stage in self.stages]
+        return replace(self, profiles=self.profiles.chosen(rows), stages=stages)
 
 
 def allocate(
@@ -140,7 +145,7 @@ class _Allocating:
             else:
                 codes, shares = divided(division, places[0], rows[at])
             key[at] = codes + count
-            pieces.append(Shares(shares.key + count, shares.target, shares.method, shares.reason, shares.share))
+            pieces.append(replace(shares, key=shares.key + count))
             count += int(codes.max()) + 1
         return found.rule, key, joined(pieces)
 
@@ -161,7 +166,7 @@ class _Allocating:
             target, reason = pool_target(pool), NO_REASON
         else:
             target, reason = UNALLOCATED, "no rule holds for it" + (f" in the pool {pool!r}" if pool else "")
-        numbers = (0, division.targets.number(target), NOBODY, division.reasons.number(reason), WHOLE)
+        numbers = (0, division.targets.number(target), NOBODY, division.reasons.number(reason), WHOLE, 0)
         return Shares(*(np.array([each], np.int64) for each in numbers))
 
     def _usefulness(self) -> list[Usefulness]:

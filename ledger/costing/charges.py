@@ -54,7 +54,7 @@ def charge_sums(
         f" SELECT *, count(*) OVER () AS sums_total{had} FROM sums"
         f' ORDER BY "BilledCost" DESC, currency{order} LIMIT $4',
         [view.position, start_us, end_us, limit, *(parameter for _, parameter in groups)],
-        {"wanted": lines.wanted},
+        lines.given,
     ).to_pylist()
     for place, name in enumerate(by):
         if rows and not rows[0][f"had_{place}"]:

@@ -18,12 +18,15 @@ from ledger.costing.profiles import MISSING, Coded, numbered
 from ledger.costing.shares import WHOLE, Shares
 from ledger.costing.targets import BOOKED, NO_REASON, UNALLOCATED, pool_target
 from ledger.directory.allocation import METHODS, Allocation
+from ledger.directory.driverunits import unlike_units
 from ledger.directory.methods import Direct
 
 
 def divided(division: Division, place: int, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
     """The keys of the rows that the rule of this place took, or others that say the same, from 0 on, and the shares of each key."""
     spec = division.rules[place].spec
+    for _, message in unlike_units(division.catalog, spec):
+        division.problems[f"the allocation rule {division.rules[place].name!r}: {message}"] = None
     if spec.direct is not None:
         return _direct(division, place, rows)
     if spec.even is not None and spec.even.using is not None:
@@ -72,6 +75,7 @@ def _direct(division: Division, place: int, rows: np.ndarray) -> tuple[np.ndarra
         np.full(len(told), METHODS.index("direct")),
         division.reasons.numbers(reason for _, reason in told),
         np.full(len(told), WHOLE),
+        np.zeros(len(told), np.int64),
     )
 
 

@@ -51,4 +51,5 @@ class Division:
             np.full(len(told), method),
             self.reasons.numbers(reason if target == UNALLOCATED else NO_REASON for _, target, _ in told),
             split(np.full(len(keys), WHOLE), group, weights),
+            np.zeros(len(told), np.int64),
         )

@@ -42,12 +42,10 @@ def driven(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.n
     totals, unknown = _totals(
         spec, [weight for _, _, weight in parts], [capacity for _, capacity in amounts], len(keys)
     )
-    pieces = []
-    for number, (found, _) in enumerate(amounts):
-        share = split(totals[:, number], found.key, found.weight)
-        pieces.append(
-            Shares(found.key, found.target, np.full(len(share), METHODS.index(spec.method)), found.reason, share)
-        )
+    pieces = [
+        _shares(spec, found, split(totals[:, number], found.key, found.weight), number)
+        for number, (found, _) in enumerate(amounts)
+    ]
     meters = ", ".join(sorted({each.capacity.meter for _, each, _ in parts if each.capacity and each.capacity.meter}))
     pieces.append(
         Shares(
@@ -56,9 +54,10 @@ def driven(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.n
             np.full(len(unknown), METHODS.index(spec.method)),
             np.full(len(unknown), division.reasons.number(f"there is no capacity by {meters} in its hours")),
             np.full(len(unknown), WHOLE),
+            np.zeros(len(unknown), np.int64),
         )
     )
-    return codes, _by_key(division, joined(pieces))
+    return codes, _by_key(joined(pieces))
 
 
 def users(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
@@ -69,8 +68,7 @@ def users(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.nd
     some = used.weight > 0
     equal = Amounts(used.key[some], used.target[some], used.reason[some], np.ones(int(some.sum()), np.int64))
     found = _completed(division, driver, equal, np.zeros(len(keys), np.int64), "", len(keys))
-    share = split(np.full(len(keys), WHOLE), found.key, found.weight)
-    return codes, Shares(found.key, found.target, np.full(len(share), METHODS.index(spec.method)), found.reason, share)
+    return codes, _shares(spec, found, split(np.full(len(keys), WHOLE), found.key, found.weight), 0)
 
 
 def usage_of_rows(division: Division, spec: Allocation, rows: np.ndarray, target: str) -> list[tuple[Usage, ...]]:
@@ -150,14 +148,20 @@ def _totals(
     return totals, unknown
 
 
-def _by_key(division: Division, shares: Shares) -> Shares:
-    """By key, each target once for each reason, and without those of whom nothing is."""
+def _shares(spec: Allocation, found: Amounts, share: np.ndarray, part: int) -> Shares:
+    """The shares of one part of a method."""
+    method = np.full(len(share), METHODS.index(spec.method))
+    return Shares(found.key, found.target, method, found.reason, share, np.full(len(share), part))
+
+
+def _by_key(shares: Shares) -> Shares:
+    """By key, each target once for each reason and part, and without those of whom nothing is."""
     some = np.flatnonzero(shares.share)
-    code = (shares.key[some] * len(division.targets) + shares.target[some]) * len(division.reasons) + shares.reason[
-        some
-    ]
+    code = shares.key[some]
+    for column in (shares.target[some], shares.reason[some], shares.part[some]):
+        code = code * (int(column.max(initial=0)) + 1) + column
     order = np.argsort(code, kind="stable")
     firsts = np.flatnonzero(np.diff(code[order], prepend=-1))
     at = some[order[firsts]]
     share = np.add.reduceat(shares.share[some[order]], firsts)
-    return Shares(shares.key[at], shares.target[at], shares.method[at], shares.reason[at], share)
+    return Shares(shares.key[at], shares.target[at], shares.method[at], shares.reason[at], share, shares.part[at])

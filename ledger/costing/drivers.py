@@ -59,7 +59,7 @@ def usage_of(view: View, catalog: Catalog, meters: Sequence[str], asked: Asked) 
     start_us, end_us = hours(asked.start_us, asked.end_us)
     low_us = max(int(start_us.min(initial=LATEST_US)), EARLIEST_US)
     high_us = min(int(end_us.max(initial=low_us)), LATEST_US)
-    ranges, measured = _sources(view, catalog, meters, low_us, high_us)
+    ranges, measured = sources(view, catalog, meters, low_us, high_us)
     names = list(asked.where)
     wanted = pa.table(
         {
@@ -111,10 +111,12 @@ def _different(start_us: np.ndarray, end_us: np.ndarray) -> pa.Table:
     return pa.table({"start_us": found[:, 0], "end_us": found[:, 1]})
 
 
-def _sources(
+def sources(
     view: View, catalog: Catalog, meters: Sequence[str], low_us: int, high_us: int
 ) -> tuple[pa.Table, pa.Table]:
-    """Where the entries of the meters tell what was used, and what is measured where they do not."""
+    """Where the entries of the meters tell what was used (meter, low_us, high_us), and what is measured where they do not
+    (meter, tenant, dimensions, hour_us, quantity).
+    """
     ranges: list[tuple[str, int, int]] = []
     rows: list[_Row] = []
     for name in meters:

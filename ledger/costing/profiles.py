@@ -90,6 +90,19 @@ class Profiles:
         """How many charges there are in all."""
         return int(self.charges.sum())
 
+    def chosen(self, rows: np.ndarray) -> Profiles:
+        """Some of the rows, by their places."""
+        at = pa.array(rows)
+        return Profiles(
+            {name: Coded(column.codes[rows], column.texts) for name, column in self.columns.items()},
+            Coded(self.currency.codes[rows], self.currency.texts),
+            self.start_us[rows],
+            self.end_us[rows],
+            self.charges[rows],
+            {name: column.take(at) for name, column in self.costs.items()},
+            None if self.lines is None else self.lines.take(at),
+        )
+
 
 def profiles(view: View, standing: Sequence[Bill], names: Collection[str], *, by_line: bool = False) -> Profiles:
     """The charges of these bills, told apart by the columns of these names. Raises NoSuchColumn."""
@@ -112,7 +125,7 @@ def profiles(view: View, standing: Sequence[Bill], names: Collection[str], *, by
     found = view.tables.query(
         f'SELECT {keys}"BillingCurrency" AS currency, {times}, {counted} FROM ({lines.sql}){group}',  # noqa: S608
         [view.position, *(parameter for _, parameter in parts)],
-        {"wanted": lines.wanted},
+        lines.given,
     )
     return Profiles(
         {name: Coded.of(found[f"by_{place}"]) for place, name in enumerate(ordered)},

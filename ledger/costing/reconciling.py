@@ -12,11 +12,14 @@ from decimal import Decimal
 from typing import Literal, get_args
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ledger.costing.allocating import Allocated, Stage
 from ledger.costing.amounts import amounts, exact_total
 from ledger.costing.bills import Bill
 from ledger.costing.charges import charge_sums
+from ledger.costing.profiles import MISSING, numbered
 from ledger.costing.targets import IDLE, SHARED, UNALLOCATED
 from ledger.directory.allocation import METHODS
 from ledger.journal.view import View
@@ -95,25 +98,37 @@ def reconciled(
 
     ``by`` are columns that the allocation's profiles were told apart by.
     """
-    profiles = allocated.profiles
-    columns = [profiles.columns[name] for name in by]
-    of = class_of(allocated)
-    found = amounts(
-        allocated, cost, [*(each.codes for each in columns), profiles.currency.codes], lambda stage: [of(stage)]
-    )
     # A charge may begin with the last second that there is.
     billed = charge_sums(view, standing, by, 0, LATEST_US + 1, limit)
-    # There may be as many groups as charges: only of those that are asked for the parts are kept.
-    told = {(*each.group.values(), each.currency): dict.fromkeys(CLASSES, Decimal(0)) for each in billed.first}
+    groups = [(*each.group.values(), each.currency) for each in billed.first]
+    told = {group: dict.fromkeys(CLASSES, Decimal(0)) for group in groups}
+    # There may be as many groups as charges: only of those that are asked for the parts are added up.
+    if len(groups) < billed.count:
+        allocated = allocated.chosen(_rows_of(allocated, by, groups))
+    columns = [*(allocated.profiles.columns[name] for name in by), allocated.profiles.currency]
+    of = class_of(allocated)
+    found = amounts(allocated, cost, [each.codes for each in columns], lambda stage: [of(stage)])
     for (*codes, place), amount in found.items():
-        key = tuple(each.named(code) for each, code in zip([*columns, profiles.currency], codes, strict=True))
-        if key in told:
-            told[key][CLASSES[place]] = amount.cost
+        told[tuple(each.named(code) for each, code in zip(columns, codes, strict=True))][CLASSES[place]] = amount.cost
     rows = [
         Reconciled(each.group, each.currency, each.charges, each.costs[cost], told[*each.group.values(), each.currency])
         for each in billed.first
     ]
     return rows, billed.count
+
+
+def _rows_of(allocated: Allocated, by: Sequence[str], groups: Sequence[tuple[str, ...]]) -> np.ndarray:
+    """The places of the profiles of some groups, which are the texts of columns and the currency."""
+    profiles, parts = allocated.profiles, []
+    for column, texts in zip(
+        [*(profiles.columns[name] for name in by), profiles.currency], zip(*groups, strict=True), strict=True
+    ):
+        # An empty text may be among those of a column, and is missing there all the same.
+        asked = pa.array([text or None for text in texts], pa.utf8())
+        codes = pc.index_in(asked, value_set=pa.array(column.texts, pa.utf8())).fill_null(MISSING)
+        parts.append(np.concatenate([column.codes, codes.to_numpy().astype(np.int64)]))
+    number, _ = numbered(parts, len(profiles) + len(groups))
+    return np.flatnonzero(np.isin(number[: len(profiles)], number[len(profiles) :]))
 
 
 def totals(view: View, standing: Sequence[Bill], allocated: Allocated, cost: str) -> list[Reconciled]:

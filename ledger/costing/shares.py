@@ -29,8 +29,8 @@ _SIZES_MAX = 64
 class Shares:
     """What of a key is whose: rows of equal length, by key, and of each key in the order in which remainders are placed.
 
-    ``target`` is whose, ``method`` by what method of a rule, ``reason`` why (numbers that somebody else has names for). The ``share`` of each
-    key's rows add up to WHOLE.
+    ``target`` is whose, ``method`` by what method of a rule, ``reason`` why (numbers that somebody else has names for), ``part`` which of the
+    method's parts it is, 0 where there is but one. The ``share`` of each key's rows add up to WHOLE.
     """
 
     key: np.ndarray
@@ -38,6 +38,7 @@ class Shares:
     method: np.ndarray
     reason: np.ndarray
     share: np.ndarray
+    part: np.ndarray
 
     def starts(self, count: int) -> np.ndarray:
         """Where the rows of each of ``count`` keys begin, and the end behind."""
@@ -49,7 +50,7 @@ def joined(pieces: list[Shares]) -> Shares:
     return Shares(
         *(
             np.concatenate([getattr(each, name) for each in pieces]) if pieces else np.zeros(0, np.int64)
-            for name in ("key", "target", "method", "reason", "share")
+            for name in ("key", "target", "method", "reason", "share", "part")
         )
     )
 
@@ -73,14 +74,14 @@ def split(totals: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndar
     # Who has no remainder gets no more: there are at least as many others as there is left.
     sizes = np.unique(members)
     if rest.dtype == object or len(sizes) > _SIZES_MAX:
-        _one_more_by_group(whole, rest, group, left)
+        one_more(whole, rest, group, left)
     else:
         for size in sizes.tolist():
             _one_more_by_size(whole, rest, starts[:-1][members == size], size, left[members == size])
     return whole
 
 
-def _one_more_by_group(whole: np.ndarray, rest: np.ndarray, group: np.ndarray, left: np.ndarray) -> None:
+def one_more(whole: np.ndarray, rest: np.ndarray, group: np.ndarray, left: np.ndarray) -> None:
     """One part more for those with the largest remainders, as many in each group as are left."""
     some = np.flatnonzero(rest)
     by_rest = some[np.lexsort((*_descending(rest[some]), group[some]))]

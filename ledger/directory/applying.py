@@ -6,7 +6,8 @@ effective date has the same canonical text. Anything else becomes a new version,
 The documents are checked together with what stands already, because they may refer to each other in any order.
 What is checked is the state after the apply: every name that is referred to exists; a subscription's plan has a
 price from the subscription's first moment on; what must be the same for all dates of a name is; and no tenant
-has two subscriptions at one time, since both would be charged for the same usage; and allocation rules go in no circle (``pools``).
+has two subscriptions at one time, since both would be charged for the same usage; allocation rules go in no circle (``pools``);
+and of two currencies there is one exchange rate at a time (``quotations``).
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from itertools import pairwise
 
 from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
+from ledger.directory.driverunits import unit_faults
 from ledger.directory.moments import instant_of
 from ledger.directory.pools import allocation_faults
+from ledger.directory.pricedmeters import price_book_faults
+from ledger.directory.quotations import quotation_faults
 from ledger.directory.reassignment import Reassignment
 from ledger.directory.spec import Reference, canonical
 from ledger.directory.subscription import Subscription
@@ -47,7 +51,16 @@ def plan_changes(catalog: Catalog, documents: Sequence[Document]) -> Application
     if not faults:
         faults = [
             fault
-            for check in (_references, _settled, _ends, _overlaps, allocation_faults)
+            for check in (
+                _references,
+                _settled,
+                _ends,
+                _overlaps,
+                allocation_faults,
+                unit_faults,
+                price_book_faults,
+                quotation_faults,
+            )
             for fault in check(draft.after(), documents)
         ]
     if faults:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ledger.directory.allocation import Allocation
+from ledger.directory.exchange import ExchangeRates
 from ledger.directory.meter import Meter
 from ledger.directory.plan import Plan
+from ledger.directory.pricebook import PriceBook
 from ledger.directory.pricesheet import PriceSheet
 from ledger.directory.reassignment import Reassignment
 from ledger.directory.spec import Path, Spec
@@ -19,8 +21,10 @@ from ledger.directory.tenant import Tenant
 
 KINDS: Mapping[str, type[Spec]] = {
     "allocation": Allocation,
+    "exchange-rates": ExchangeRates,
     "meter": Meter,
     "plan": Plan,
+    "price-book": PriceBook,
     "price-sheet": PriceSheet,
     "reassignment": Reassignment,
     "subscription": Subscription,

@@ -7,14 +7,27 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ledger.costing.allocating import Allocated, allocate
-from ledger.costing.bills import Bill, bills
+from ledger.costing.bills import NOT_WHOLE, Bill, bills, why_not
 from ledger.costing.columns import NoSuchColumn
+from ledger.costing.converted import (
+    DAY,
+    TooManyGroups,
+    days_of,
+    denominated,
+    reconciled_in,
+    tenant_costs_in,
+    together,
+    unallocated_in,
+)
+from ledger.costing.exchanging import Exchange
+from ledger.costing.expected import ASKED_NATURES, EXPECTED, Month, book_sources, month_of
 from ledger.costing.explaining import COLUMNS, ByRule, Explained, by_rule, explained
 from ledger.costing.profiles import MISSING
-from ledger.costing.reconciling import CLASSES, Reconciled, Unallocated, reconciled, tenant_costs, totals, unallocated
+from ledger.costing.reconciling import CLASSES, Reconciled, Unallocated, reconciled, totals, unallocated
 from ledger.costing.targets import IDLE, SHARED, UNALLOCATED
 from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
+from ledger.query.exchanged import asked_currency, exchange_of, rate_rows
 from ledger.query.questions import BadQuestion, Book, suggestion
 from meterbook.ledger.v1 import costing_pb2
 from meterbook.wire import instants
@@ -31,18 +44,23 @@ _OWN = (SHARED, IDLE, UNALLOCATED)
 
 def answer_reconcile(journal: Journal, request: costing_pb2.ReconcileRequest) -> costing_pb2.ReconcileResponse:
     """What was billed against what became of it. Raises BadQuestion, JournalError."""
-    limit = _limit(request.limit, _ROWS_DEFAULT, _ROWS_MAX)
-    by = list(dict.fromkeys(_CALLED.get(name, name) for name in request.by))
-    if len(by) > _COLUMNS_MAX:
-        raise BadQuestion(f"by: {len(by)} columns are more than {_COLUMNS_MAX}")
-    asked = _Asked.of(Book.at(journal, request.as_of), request.billing)
+    limit, into = asked_limit(request.limit, _ROWS_DEFAULT, _ROWS_MAX), asked_currency(request.currency)
+    by = asked_columns(request.by)
+    asked = Asked.of(Book.at(journal, request.as_of), request.billing)
+    view, standing, exchange = asked.book.view, asked.standing, Exchange("", {})
     try:
-        allocated = allocate(asked.book.view, asked.book.catalog, asked.standing, by)
-        rows, count = reconciled(asked.book.view, asked.standing, allocated, asked.cost, by, limit)
-    except NoSuchColumn as error:
+        allocated = allocate(view, asked.book.catalog, standing, [*by, DAY] if into else by)
+        if into:
+            exchange = exchange_of(asked.book, into, days_of(allocated.profiles))
+            every = reconciled_in(view, standing, allocated, exchange, asked.cost, by)
+            rows, count, sums = every[:limit], len(every), together(every)
+            nobodys, left = _greatest(unallocated_in(denominated(allocated, exchange), asked.cost, sums), limit)
+        else:
+            rows, count = reconciled(view, standing, allocated, asked.cost, by, limit)
+            sums = rows if not by else totals(view, standing, allocated, asked.cost)
+            nobodys, left = _greatest(unallocated(allocated, asked.cost), limit)
+    except (NoSuchColumn, TooManyGroups) as error:
         raise BadQuestion(f"by: {error}") from error
-    sums = rows if not by else totals(asked.book.view, asked.standing, allocated, asked.cost)
-    nobodys, left = _greatest(unallocated(allocated, asked.cost), limit)
     return costing_pb2.ReconcileResponse(
         as_of=asked.book.view.position,
         rows=[_reconciled_row(row) for row in rows],
@@ -58,15 +76,18 @@ def answer_reconcile(journal: Journal, request: costing_pb2.ReconcileRequest) ->
             costing_pb2.RuleRow(rule=each.rule, charges=each.charges, before=each.before)
             for each in allocated.usefulness
         ],
-        problems=[*asked.problems(), *allocated.problems, *_residuals([*rows, *sums])],
+        problems=[*asked.problems(), *allocated.problems, *exchange.missing(), *_residuals([*rows, *sums])],
         notes=[*asked.notes(), *left, *_notes(allocated)],
+        rates=rate_rows(exchange),
     )
 
 
 def answer_allocation(journal: Journal, request: costing_pb2.AllocationRequest) -> costing_pb2.AllocationResponse:
     """What each tenant bears. Raises BadQuestion, JournalError."""
-    asked = _Asked.of(Book.at(journal, request.as_of), request.billing)
+    into = asked_currency(request.currency)
+    asked = Asked.of(Book.at(journal, request.as_of), request.billing)
     allocated = allocate(asked.book.view, asked.book.catalog, asked.standing)
+    exchange = exchange_of(asked.book, into, days_of(allocated.profiles))
     chosen = _tenants(asked.book, allocated, request.tenants)
     rows = [
         costing_pb2.AllocationRow(
@@ -75,20 +96,23 @@ def answer_allocation(journal: Journal, request: costing_pb2.AllocationRequest) 
             cost=plain_text(row.cost),
             parts={name: plain_text(amount) for name, amount in row.parts.items()},
         )
-        for row in tenant_costs(allocated, asked.cost)
+        for row in tenant_costs_in(denominated(allocated, exchange), asked.cost)
         if not chosen or row.tenant in chosen
     ]
     return costing_pb2.AllocationResponse(
-        as_of=asked.book.view.position, rows=rows, problems=[*asked.problems(), *allocated.problems]
+        as_of=asked.book.view.position,
+        rows=rows,
+        problems=[*asked.problems(), *allocated.problems, *exchange.missing()],
+        rates=rate_rows(exchange),
     )
 
 
 def answer_explain_cost(journal: Journal, request: costing_pb2.ExplainCostRequest) -> costing_pb2.ExplainCostResponse:
     """What one tenant bears, by rule and by charge. Raises BadQuestion, JournalError."""
-    limit = _limit(request.limit, _CHARGES_DEFAULT, _CHARGES_MAX)
+    limit = asked_limit(request.limit, _CHARGES_DEFAULT, _CHARGES_MAX)
     if not request.tenant:
         raise BadQuestion(f"tenant: name the tenant whose cost is to be explained, or one of {', '.join(_OWN)}")
-    asked = _Asked.of(Book.at(journal, request.as_of), request.billing)
+    asked = Asked.of(Book.at(journal, request.as_of), request.billing)
     view, catalog = asked.book.view, asked.book.catalog
     allocated = allocate(view, catalog, asked.standing, COLUMNS, by_line=True)
     _tenants(asked.book, allocated, [request.tenant])
@@ -103,25 +127,28 @@ def answer_explain_cost(journal: Journal, request: costing_pb2.ExplainCostReques
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """The bills of a month that were asked about, those that stand, and which of their costs."""
 
     book: Book
     month: list[Bill]
     cost: str
+    expected: Month
 
     @classmethod
-    def of(cls, book: Book, billing: costing_pb2.Billing) -> _Asked:
+    def of(cls, book: Book, billing: costing_pb2.Billing) -> Asked:
         start_us, nature, cost = _month(billing.period), billing.nature or NATURES[0], billing.cost or "billed"
-        if nature not in NATURES:
-            raise BadQuestion(f"nature: {nature!r} is not one of {', '.join(NATURES)}")
+        if nature not in ASKED_NATURES:
+            raise BadQuestion(f"nature: {nature!r} is not one of {', '.join(ASKED_NATURES)}")
         if cost not in _COSTS:
             raise BadQuestion(f"cost: {cost!r} is not one of {', '.join(_COSTS)}")
-        found = bills(book.view, set(billing.sources))
-        if unknown := sorted(set(billing.sources).difference(bill.source for bill in found)):
-            known = sorted({bill.source for bill in bills(book.view)})
+        sources, books = set(billing.sources), book_sources(book.catalog, nature)
+        found = bills(book.view, () if nature == EXPECTED else sources)
+        if unknown := sorted(sources.difference(books, (bill.source for bill in found))):
+            known = sorted({*books, *(bill.source for bill in bills(book.view))})
             raise BadQuestion(f"sources: no bill is of {unknown[0]!r}; {suggestion(unknown[0], known)}")
-        return cls(book, [each for each in found if each.period_us == start_us and each.nature == nature], _COSTS[cost])
+        month = month_of(book.view, book.catalog, found, start_us, nature, sources)
+        return cls(book, list(month.bills), _COSTS[cost], month)
 
     @property
     def standing(self) -> list[Bill]:
@@ -129,21 +156,29 @@ class _Asked:
 
     def problems(self) -> list[str]:
         """Bills of which no version is whole."""
-        standing = {bill.source for bill in self.standing}
-        return [
-            f"the bill of {bill.source} is incomplete, {bill.lines} of {bill.charges} charges: none of it is allocated; wait for the rest"
+        return self.expected.problems + [
+            f"the bill of {_called(bill)} {why_not(bill)}: none of it is allocated; "
+            + ("wait for the rest" if bill.state == "incomplete" else "have it corrected where it is made")
             for bill in self.month
-            if bill.state == "incomplete" and bill.source not in standing
+            if bill.state in NOT_WHOLE and _called(bill) not in self._stand()
         ]
 
     def notes(self) -> list[str]:
-        standing = {bill.source for bill in self.standing}
         found = [] if self.standing else ["no bill of that month stands"]
-        return found + [
-            f"{bill.source}: a newer version is incomplete, {bill.lines} of {bill.charges} charges"
+        return [*found, *self.expected.notes] + [
+            f"{_called(bill)}: a newer version {why_not(bill)}"
             for bill in self.month
-            if bill.state == "incomplete" and bill.source in standing
+            if bill.state in NOT_WHOLE and _called(bill) in self._stand()
         ]
+
+    def _stand(self) -> set[str]:
+        return {_called(bill) for bill in self.standing}
+
+
+def _called(bill: Bill) -> str:
+    """The source of a bill, with the day on which its period begins where that is not the first of the month."""
+    day = instants.text(bill.period_us)[: len("2026-03-15")]
+    return bill.source if day.endswith("-01") else f"{bill.source} of {day}"
 
 
 def _month(period: str) -> int:
@@ -155,7 +190,16 @@ def _month(period: str) -> int:
     raise BadQuestion(f"period: {period!r} is no month such as 2026-03; bills are of months in UTC")
 
 
-def _limit(asked: int, default: int, most: int) -> int:
+def asked_columns(names: Iterable[str]) -> list[str]:
+    """The columns of FOCUS that are asked for, each once. Raises BadQuestion."""
+    by = list(dict.fromkeys(_CALLED.get(name, name) for name in names))
+    if len(by) > _COLUMNS_MAX:
+        raise BadQuestion(f"by: {len(by)} columns are more than {_COLUMNS_MAX}")
+    return by
+
+
+def asked_limit(asked: int, default: int, most: int) -> int:
+    """How many rows to give. Raises BadQuestion."""
     if not 0 <= asked <= most:
         raise BadQuestion(f"limit: {asked} is not between 1 and {most}")
     return asked or default

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ledger.costing.bills import Bill, bills
+from ledger.costing.bills import NOT_WHOLE, Bill, bills, why_not
 from ledger.costing.charges import ChargeSum, charge_sums
 from ledger.costing.columns import NoSuchColumn
 from ledger.directory.decimals import plain_text
@@ -66,7 +66,7 @@ def answer_charges(journal: Journal, request: query_pb2.ChargesRequest) -> query
         rows=_rows(asked.first),
         rows_total=asked.count,
         totals=_rows(totals.first),
-        notes=_notes(asked_for),
+        notes=[*_notes(asked_for), *_elsewhere(book, nature)],
     )
 
 
@@ -82,10 +82,16 @@ def _asked(book: Book, sources: Iterable[str]) -> list[Bill]:
 def _notes(asked_for: Iterable[Bill]) -> list[str]:
     """Of which bills a newer version is known, and is not whole."""
     return [
-        f"{bill.source} {instants.text(bill.period_us)[:7]}: a newer version is incomplete, {bill.lines} of {bill.charges} charges"
+        f"{bill.source} {instants.text(bill.period_us)[:7]}: a newer version {why_not(bill)}"
         for bill in asked_for
-        if bill.state == "incomplete"
+        if bill.state in NOT_WHOLE
     ]
+
+
+def _elsewhere(book: Book, nature: str) -> list[str]:
+    """Where what price books estimate is shown: it is of a month, and of no bill that came."""
+    has_books = nature == "estimate" and book.catalog.names("price-book")
+    return ["what price books estimate is shown by 'meterbook cost estimate'"] if has_books else []
 
 
 def _rows(sums: Iterable[ChargeSum]) -> list[query_pb2.ChargeRow]:

@@ -1,14 +1,12 @@
-"""Cost, margin and draft invoices, as the wire gives them."""
+"""Cost by price sheets and draft invoices, as the wire gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 from ledger.billing.invoice import Invoice, InvoiceLine, draft
-from ledger.billing.margin import MarginRow, margins
-from ledger.billing.period import Period, billing_period
+from ledger.billing.period import Period
 from ledger.billing.terms import NotSubscribed, Terms, terms_of
 from ledger.costing.pricesheet import CostLine, costs, merged, totals, unpriced
 from ledger.directory.decimals import plain_text
@@ -23,7 +21,7 @@ from meterbook.wire import instants
 def answer_cost(journal: Journal, request: query_pb2.CostRequest) -> query_pb2.CostResponse:
     """Cost per tenant, sheet and meter, and the exact total per currency. Raises BadQuestion, JournalError."""
     book = Book.at(journal, request.as_of)
-    pieces = _Pieces(book, book.tenants(request.tenants))
+    pieces = Pieces(book, book.tenants(request.tenants))
     lines, without_price = pieces.costs(Period(*book.hours(request.range)))
     return query_pb2.CostResponse(
         as_of=book.view.position,
@@ -42,50 +40,23 @@ def answer_invoice(journal: Journal, request: query_pb2.InvoiceRequest) -> query
         terms = terms_of(book.catalog, request.tenant, book.month(request.at))
     except NotSubscribed as error:
         raise BadQuestion(f"tenant: {error}") from error
-    pieces = _Pieces(book, {request.tenant})
+    pieces = Pieces(book, {request.tenant})
     return query_pb2.InvoiceResponse(
         as_of=book.view.position, invoices=[_draft(pieces.invoice(each)) for each in terms]
     )
 
 
-def answer_margin(journal: Journal, request: query_pb2.MarginRequest) -> query_pb2.MarginResponse:
-    """Revenue less cost in the billing period of each tenant. Raises BadQuestion, JournalError."""
-    book = Book.at(journal, request.as_of)
-    at_us = book.month(request.at)
-    chosen = book.tenants(request.tenants)
-    pieces = _Pieces(book, chosen)
-    invoices: list[Invoice] = []
-    periods: dict[str, Period] = {}
-    for tenant in sorted(chosen or {each.tenant for each in book.catalog.subscriptions().values()}):
-        try:
-            terms = terms_of(book.catalog, tenant, at_us)
-        except NotSubscribed as error:
-            periods[tenant] = error.period
-            continue
-        periods[tenant] = terms[0].period
-        invoices += [pieces.invoice(each) for each in terms]
-    # Whoever has no subscription, the book's own tenants among them, is seen by the month in UTC.
-    other = billing_period(at_us, ZoneInfo("UTC"))
-    lines = [
-        line
-        for period in sorted({other, *periods.values()}, key=str)
-        for line in pieces.costs(period)[0]
-        if periods.get(line.tenant, other) == period
-    ]
-    return query_pb2.MarginResponse(
-        as_of=book.view.position, rows=[_margin_row(row) for row in margins(invoices, lines)]
-    )
-
-
-class _Pieces:
+class Pieces:
     """Usage of one book by range, each range read once, and what follows from it."""
 
     def __init__(self, book: Book, tenants: Collection[str]) -> None:
         self._book = book
         self._tenants = tenants
         self._usage: dict[tuple[int, int], list[Usage]] = {}
+        self._by_tenant: dict[Period, dict[str, list[Usage]]] = {}
 
     def usage(self, start_us: int, end_us: int) -> list[Usage]:
+        """What the tenants used in a range."""
         if (start_us, end_us) not in self._usage:
             self._usage[start_us, end_us] = usage(
                 self._book.view, self._book.catalog, start_us, end_us, tenants=self._tenants
@@ -102,10 +73,18 @@ class _Pieces:
             without_price.update(unpriced(rows, sheets))
         return merged(*pieces), sorted(without_price)
 
+    def of_tenant(self, tenant: str, period: Period) -> list[Usage]:
+        """What one tenant used in a period."""
+        if period not in self._by_tenant:
+            found: dict[str, list[Usage]] = {}
+            for row in self.usage(period.start_us, period.end_us):
+                found.setdefault(row.tenant, []).append(row)
+            self._by_tenant[period] = found
+        return self._by_tenant[period].get(tenant, [])
+
     def invoice(self, terms: Terms) -> Invoice:
         """The draft on these terms."""
-        rows = [row for row in self.usage(terms.billed.start_us, terms.billed.end_us) if row.tenant == terms.tenant]
-        return draft(terms, rows, self._book.view.position)
+        return draft(terms, self.of_tenant(terms.tenant, terms.billed), self._book.view.position)
 
 
 def _cost_row(line: CostLine) -> query_pb2.CostRow:
@@ -117,17 +96,6 @@ def _cost_row(line: CostLine) -> query_pb2.CostRow:
         unit_price=plain_text(line.unit_price),
         cost=plain_text(line.cost),
         currency=line.currency,
-    )
-
-
-def _margin_row(row: MarginRow) -> query_pb2.MarginRow:
-    return query_pb2.MarginRow(
-        tenant=row.tenant,
-        currency=row.currency,
-        revenue=plain_text(row.revenue),
-        cost=plain_text(row.cost),
-        margin="" if row.margin is None else plain_text(row.margin),
-        margin_percent="" if row.percent is None else str(row.percent),
     )
 
 

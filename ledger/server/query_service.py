@@ -22,7 +22,7 @@ from ledger.journal.journal import Journal
 from ledger.journal.overtaken import until_first
 from ledger.metering.booking import Booker, Unbookable
 from ledger.proof.errors import KeyRefused, NoSuchProof
-from ledger.query import billed, correcting, event, money, periods, standing, tracing, trying, usage
+from ledger.query import billed, correcting, event, margin, money, periods, standing, tracing, trying, usage
 from ledger.query.amending import Amender
 from ledger.query.applying import Applier
 from ledger.query.closing import PeriodCloser
@@ -111,7 +111,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
     async def Margin(self, request: query_pb2.MarginRequest, context: Any) -> query_pb2.MarginResponse:
         """Revenue less cost."""
-        return await self._answer(context, money.answer_margin, request)
+        return await self._answer(context, margin.answer_margin, request)
 
     async def Bills(self, request: query_pb2.BillsRequest, context: Any) -> query_pb2.BillsResponse:
         """Providers' bills."""

@@ -20,6 +20,7 @@ _COMMANDS = {
     "book": ("ledger.cli.changes", "book", "Book all usage up to now, the open hour included."),
     "cost": ("ledger.cli.money", "cost", "Show what serving each tenant cost."),
     "charges": ("ledger.cli.billed", "charges", "Add up what providers billed."),
+    "charges import": ("agent.importing.cli", "charges_import", "Bring bills that are files into the book."),
     "checkpoint": ("ledger.cli.proof", "checkpoint", "Show, or keep, what the ledger signs."),
     "corrections": ("ledger.cli.corrections", "corrections", "Show what was booked again, and why."),
     "coverage": ("ledger.cli.standing", "coverage", "Show how much of the time each source was observed."),
@@ -42,6 +43,15 @@ _COMMANDS = {
 
 class _LazyGroup(click.Group):
     """A group whose commands are imported when they are called; their help lines stand here."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # The first word is the ledger's, both together are the agent's: neither may be needed to run the other.
+        two = " ".join(args[:2])
+        if two in _COMMANDS and " " in two:
+            return two, self.get_command(ctx, two), args[2:]
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)

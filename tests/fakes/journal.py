@@ -28,7 +28,13 @@ from meterbook.proof.leaf import agent_chain
 from meterbook.wire.seal import ChainPlace, batch_hash
 from meterbook.wire.sections import Sections, encode
 
-_TYPES = {"int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "timestamp[us]": "TIMESTAMP"}
+_TYPES = {
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "string": "VARCHAR",
+    "timestamp[us]": "TIMESTAMP",
+    "decimal128(38, 18)": "DECIMAL(38,18)",
+}
 
 
 class MemoryTables:

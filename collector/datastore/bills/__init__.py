@@ -7,7 +7,8 @@ that makes it stand as a whole, or never; until then the version before stands. 
     manifests.py   manifests: which period, which refresh, which files
     deliveries.py  the newest manifest of each period, and its files as they are now
     bill.py        how far a version was read
-    files.py       a file as rows, from any row on: Parquet, and
+    files.py       a file as rows, from any row on:
+    parquetrows.py Parquet, and
     csvtable.py    CSV, in columns of texts
     focus.py       rows of FOCUS as charges
     cur.py         rows of CUR 2.0 as rows of FOCUS
@@ -16,4 +17,9 @@ that makes it stand as a whole, or never; until then the version before stands. 
     documents.py   columns as texts and as JSON
     reading.py     a version, portion by portion
     collector.py   one collection
+
+Whoever has the bill as files of this machine reads them with the same (``agent.importing``)::
+
+    localfiles.py  a file as rows, and the line on which a row stands
+    dialects.py    columns that FOCUS does not know
 """

@@ -34,6 +34,8 @@ _UNIT = Decimal(1).scaleb(-AMOUNT.scale)
 #: FOCUS 1.2, section "Date/Time Format": UTC, also where that is left out.
 _UTC = TimeField(form="rfc3339", zone="UTC", field="time")
 _INSTANT = pa.timestamp("us", tz="UTC")
+#: Other ways to write UTC (BigQuery, "Timestamp type", canonical format; ISO 8601, basic format and hours alone).
+_OTHER_UTC = r"([0-9]:[0-9]{2}(?:\.[0-9]+)?)(?: ?UTC|[+-]00(?:00)?)$"
 
 
 def amounts(name: str, column: pa.Array) -> pa.Array:
@@ -69,11 +71,12 @@ def moments(name: str, column: pa.Array) -> pa.Array:
         raise Refused(f"column {name} is of the type {kind}, which is no time")
     # Of the times of a bill there are few, each many times.
     coded = column.cast(pa.utf8()).dictionary_encode()
-    found, sure = instants_of(coded.dictionary, _UTC)
+    written = pc.replace_substring_regex(coded.dictionary, _OTHER_UTC, r"\1Z")
+    found, sure = instants_of(written, _UTC)
     odd = ~sure
     if odd.any():
         try:
-            found = pc.if_else(pa.array(odd), _each(name, coded.dictionary, odd, instants.parse, pa.int64()), found)
+            found = pc.if_else(pa.array(odd), _each(name, written, odd, instants.parse, pa.int64()), found)
         except Refused as error:
             row = first_row(np.asarray(coded.indices.fill_null(-1)) == error.row)
             raise Refused(str(error), row, error.document) from None

@@ -59,11 +59,14 @@ _CURRENCY = r"^[A-Z]{3}$"
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose charges they are, of which version, of which billing period, and how many come before."""
+    """Whose charges they are, of which version, of which billing period, and how many come before.
+
+    The period is None where it is for each row to say.
+    """
 
     source: str
     version: str
-    period_us: int
+    period_us: int | None
     line: int
 
 
@@ -107,8 +110,10 @@ def _time(name: str, column: pa.Array) -> pa.Array:
     return found
 
 
-def _period(column: pa.Array, period_us: int) -> pa.Array:
+def _period(column: pa.Array, period_us: int | None) -> pa.Array:
     found = _time("BillingPeriodStart", column)
+    if period_us is None:
+        return found
     other = np.asarray(found.cast(pa.int64())) != period_us
     if other.any():
         row = first_row(other)

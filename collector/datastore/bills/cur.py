@@ -39,7 +39,7 @@ from meterbook.wire.sections import AMOUNT
 MARK = "line_item_line_item_type"
 _UNBLENDED = "line_item_unblended_cost"
 #: Columns of FOCUS and the columns of CUR that they are.
-_SAME = {
+SAME = {
     "BillingPeriodStart": "bill_billing_period_start_date",
     "BillingAccountId": "bill_payer_account_id",
     "BillingCurrency": "line_item_currency_code",
@@ -47,7 +47,9 @@ _SAME = {
     "ChargePeriodEnd": "line_item_usage_end_date",
 }
 _MAYBE = {"SubAccountId": "line_item_usage_account_id", "ResourceId": "line_item_resource_id"}
-MANDATORY = (MARK, _UNBLENDED, *_SAME.values(), "line_item_product_code")
+#: Where a column of FOCUS that must not be null comes from.
+ORIGINS = {**SAME, "BilledCost": _UNBLENDED, "ChargeCategory": MARK}
+MANDATORY = (MARK, _UNBLENDED, *SAME.values(), "line_item_product_code")
 _CATEGORIES = {
     "Usage": "Usage",
     "DiscountedUsage": "Usage",
@@ -66,7 +68,7 @@ def as_focus(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
     """Rows of CUR with the columns of FOCUS that charges are made from, and all of their own. Raises Refused."""
     row = _Rows(columns)
     kinds = row.text(MARK)
-    found = {name: columns[cur] for name, cur in _SAME.items()}
+    found = {name: columns[cur] for name, cur in SAME.items()}
     found |= {name: columns[cur] for name, cur in _MAYBE.items() if cur in columns}
     found["ServiceName"] = pc.coalesce(row.text("product_servicecode"), row.text("line_item_product_code"))
     found["ChargeCategory"] = _category(kinds)

@@ -2,6 +2,10 @@
 
 What is the same in two forms of a file is the same here: a map of Parquet and the JSON text of CSV give one document, a float its shortest
 text, written without an exponent. A null has no text, and neither has an empty one, nor ``NULL``, which stands for it in some exports.
+
+Tags come as objects, as lists of ``{"key": ..., "value": ...}`` (Google Cloud's export to BigQuery, "Structure of FOCUS data export"), and as
+members of an object without its braces (Microsoft Cost Management, column ``Tags`` of cost details). A key that such a list has twice is kept
+under another name.
 """
 
 from __future__ import annotations
@@ -92,23 +96,44 @@ def _plainly(column: pa.Array) -> pa.Array:
 def _of_leaves(name: str, column: pa.Array, is_strict: bool) -> pa.Array:
     found: list[str | None] = []
     for row, leaf in enumerate(leaves_of(column)):
-        if is_strict and not isinstance(leaf, dict | None):
+        document = _object(leaf)
+        if is_strict and document is None and leaf is not None:
             raise Refused(f"{name}: {shown(leaf)} is no object", row)
-        found.append(_flat(leaf) if isinstance(leaf, dict) else property_of(leaf))
+        found.append(property_of(leaf) if document is None else _flat(document))
     return pa.array(found, pa.utf8())
 
 
 def _document(text: str) -> str | None:
     """An object of texts of what JSON says; None where that is no object, or nothing that can be written down."""
+    if text.startswith('"'):
+        text = f"{{{text}}}"
     try:
-        document = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-        if not isinstance(document, dict):
+        document = _object(json.loads(text, parse_float=Decimal, parse_int=Decimal))
+        if document is None:
             return None
         found = _flat(document)
         # JSON can have one half of a surrogate pair, which is no text.
         found.encode()
     except (ValueError, ArithmeticError, RecursionError):
         return None
+    return found
+
+
+def _object(leaf: Any) -> dict[str, Any] | None:
+    """What stands for an object, as one; None where it is none."""
+    if isinstance(leaf, dict):
+        return leaf
+    if not isinstance(leaf, list) or not all(
+        isinstance(each, dict) and {"key", "value"} <= each.keys() for each in leaf
+    ):
+        return None
+    found: dict[str, Any] = {}
+    for each in leaf:
+        key, number = str(each["key"]), 1
+        while key in found:
+            number += 1
+            key = f"{each['key']}#{number}"
+        found[key] = each["value"]
     return found
 
 

@@ -15,15 +15,12 @@ import pyarrow as pa
 
 from collector.datastore.bills.config import BillsConfig
 from collector.datastore.bills.csvtable import Cuts, batches
+from collector.datastore.bills.parquetrows import MARK, parquet_rows
 from collector.datastore.bills.refused import Refused
 from collector.datastore.inflate import Damaged, plain
-from collector.datastore.mapping.rowgroups import RowGroups
 from collector.datastore.s3.bucket import Bucket
 from collector.datastore.s3.found import Found
 from collector.datastore.s3.rows import ObjectFile
-from collector.errors import PermanentError
-
-_PARQUET = b"PAR1"
 
 
 class Files:
@@ -45,9 +42,9 @@ class Files:
         head = b""
         for portion in stream:
             head += portion
-            if len(head) >= len(_PARQUET):
+            if len(head) >= len(MARK):
                 break
-        if head.startswith(_PARQUET):
+        if head.startswith(MARK):
             if found.bytes <= self._whole_bytes_max:
                 head += b"".join(stream)
             cast(Generator[bytes, None, None], stream).close()
@@ -64,13 +61,9 @@ class Files:
         file = io.BytesIO(head) if is_whole else cast(BinaryIO, ranges)
         place = self._bucket.place(found)
         try:
-            groups = RowGroups(file, place)
-            names = groups.schema.names
-            if len(set(names)) < len(names):
-                raise Refused("it has a column twice")
-            yield first, pa.RecordBatch.from_pylist([], groups.schema)
-            yield from groups.batches(names, rows_max=self._cuts.rows_max, first=first)
-        except PermanentError as error:
+            yield from parquet_rows(file, place, first, self._cuts.rows_max)
+        except Refused:
+            # What the bucket said is the cause of what Arrow says.
             if ranges.error is not None:
                 raise ranges.error from None
-            raise Refused(str(error).removeprefix(f"{place} ")) from None
+            raise

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 
 from collector.datastore.bills import cur
-from collector.datastore.bills.charges import MANDATORY
+from collector.datastore.bills.charges import MANDATORY, Origin, charges
 from collector.datastore.bills.refused import Refused
 
 #: Makes rows of FOCUS, column by column.
@@ -28,6 +28,16 @@ def reading_of(columns: Sequence[str]) -> Reading:
         table = "CUR 2.0" if is_cur else "FOCUS"
         raise Refused(f"it has not the columns {', '.join(missing)}, which every row of {table} has")
     return cur.as_focus if is_cur else _as_they_are
+
+
+def charges_of(batch: pa.RecordBatch, row: int, reading: Reading, origin: Origin) -> pa.Table:
+    """Charges (schema CHARGES) of rows of a file, ``row`` the number of the first. Raises Refused, with the number that the row has in all."""
+    try:
+        return charges(reading(dict(zip(batch.schema.names, batch.columns, strict=True))), origin)
+    except Refused as error:
+        raise error.behind(row) from None
+    except (pa.ArrowException, OverflowError) as error:
+        raise Refused(f"of the rows from here on no charges can be made ({error})"[:300], row) from error
 
 
 def _as_they_are(columns: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from collector.datastore.bills.bill import Bill
-from collector.datastore.bills.charges import Origin, charges
+from collector.datastore.bills.charges import Origin
 from collector.datastore.bills.files import Files
-from collector.datastore.bills.focus import Reading, reading_of
+from collector.datastore.bills.focus import charges_of, reading_of
 from collector.datastore.bills.manifests import start_us
 from collector.datastore.bills.refused import Refused
 from meterbook.wire.sections import CHARGES
@@ -46,16 +46,7 @@ def portions(bill: Bill, files: Files, source: str) -> Iterator[Portion]:
                 reading = reading_of(batch.schema.names)
                 if batch.num_rows:
                     origin = Origin(source, bill.version, period_us, bill.line)
-                    yield Portion(_charges(batch, row, reading, origin), number, row + batch.num_rows)
+                    yield Portion(charges_of(batch, row, reading, origin), number, row + batch.num_rows)
         except Refused as error:
             raise RefusedFile(number, error) from error
         yield Portion(CHARGES.empty_table(), number + 1, 0)
-
-
-def _charges(batch: pa.RecordBatch, row: int, reading: Reading, origin: Origin) -> pa.Table:
-    try:
-        return charges(reading(dict(zip(batch.schema.names, batch.columns, strict=True))), origin)
-    except Refused as error:
-        raise error.behind(row) from None
-    except (pa.ArrowException, OverflowError) as error:
-        raise Refused(f"of the rows from here on no charges can be made ({error})"[:300], row) from error

@@ -39,6 +39,9 @@ ALL_TENANTS = OWN | {
     "Reconcile",
     "Allocation",
     "ExplainCost",
+    "ExportAllocation",
+    "Estimate",
+    "UnitCost",
     "TryMeter",
     "Corrections",
     "Event",
@@ -50,8 +53,8 @@ ALL_TENANTS = OWN | {
     "Periods",
 }
 ALLOWED = {
-    "admin": ALL_TENANTS | {"IssueToken", "InviteAgent", "Revoke", "Rotate", "List", "RotateKey"},
-    "operator": ALL_TENANTS,
+    "admin": ALL_TENANTS | {"Stream", "IssueToken", "InviteAgent", "Revoke", "Rotate", "List", "RotateKey"},
+    "operator": ALL_TENANTS | {"Stream"},
     "viewer": OWN,
     "agent": {"Stream", "Record", "Lease"},
     "enrol": {"Enrol"},
@@ -109,6 +112,13 @@ def test_an_agent_acts_for_itself_only() -> None:
             for other in ("edge2", "", "EDGE", "edge\n"):
                 assert not may(CALLERS[role], action, Subject(other))
     assert may(ANONYMOUS, STREAM, Subject("anybody"))
+
+
+def test_operators_write_on_chains_of_bills_only() -> None:
+    for role in ("operator", "admin"):
+        assert may(CALLERS[role], STREAM, Subject("import.0af7"))
+        for other in ("edge", "", "import", "importer.x", "IMPORT.x"):
+            assert not may(CALLERS[role], STREAM, Subject(other))
 
 
 def test_events_bear_only_granted_tenants() -> None:

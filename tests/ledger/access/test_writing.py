@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ledger.access.caller import ANONYMOUS, Caller
+from ledger.access.caller import ANONYMOUS, Caller, Role
 from ledger.access.grants import ALL, Patterns
 from ledger.access.policy import Denied
 from ledger.access.register import NotAuthenticated, Session
@@ -18,7 +18,7 @@ from ledger.intake.contents import used_ids
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire.sections import Sections
 from meterbook.wire.series import Series
-from tests.ledger.batches import DAY, content, coverage, event, series
+from tests.ledger.batches import DAY, bill, charge, content, coverage, event, series
 
 EDGE = Caller("agent", "edge", Patterns.of(["acme", "shop-*"]), Patterns.of(["prometheus/edge*", "logs"]), "id")
 
@@ -56,6 +56,25 @@ def test_an_agent_greets_as_itself() -> None:
     with pytest.raises(Denied, match=r"agent edge \(id\) may act only for itself, not for 'core'"):
         Writer(Session(EDGE), nothing).greet(intake_pb2.Hello(agent="core", epoch=1))
     Writer(Session(ANONYMOUS), nothing).greet(intake_pb2.Hello(agent="core", epoch=1))
+
+
+@pytest.mark.parametrize("role", ["operator", "admin"])
+def test_operators_bring_bills_of_any_source_and_nothing_else(role: Role) -> None:
+    caller = Caller(role, "oz", credential_id="id")
+    with pytest.raises(Denied, match=f"{role} oz .id. may bring bills as import.NAME, and not write as 'edge'"):
+        writer(caller)
+    made = Writer(Session(caller), nothing)
+    made.greet(intake_pb2.Hello(agent="import.0af7", epoch=1))
+    check(made, content(charges=[charge(0, source="import/1")], bills=[bill(1, "1", source="import/1")]))
+    row = genuine()
+    for section, other in (
+        ("series", content(series=[row])),
+        ("samples", content(samples=[(row[0], DAY, 1.0)])),
+        ("events", content(events=[event(1)])),
+        ("coverage", content(bills=[bill(0, "0")], coverage=[coverage(0)])),
+    ):
+        with pytest.raises(Denied, match=f"may bring bills, and the batch has {section}: that takes an agent"):
+            check(made, other)
 
 
 def test_what_is_granted_is_taken() -> None:

@@ -95,6 +95,11 @@ class Book:
             pa.table([pa.array([row[field.name]], field.type) for field in TABLES["entries"]], TABLES["entries"]),
         )
 
+    def tell(self, rows: Sequence[tuple[Any, ...]], position: int = 1) -> None:
+        """Events (the columns of their section)."""
+        held = table("events", rows)
+        self.add("events", held.append_column("position", pa.array([position] * len(held), pa.int64())))
+
     def settle(self, *meters: str) -> None:
         """Say that the entries of these meters are all there are in the month."""
         for meter in meters:

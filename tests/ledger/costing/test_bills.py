@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.costing.bills import Bill, bills
+from ledger.costing.bills import BILL_LIMIT, Bill, bills, why_not
 from ledger.costing.charges import charge_sums
 from ledger.costing.columns import NoSuchColumn
 from ledger.journal.journal import Journal
 from ledger.journal.view import View
 from meterbook.wire.instants import DAY_US, HOUR_US, LATEST_US
+from meterbook.wire.sections import COST_LIMIT
 from tests.ledger.batches import MONTH, Sender, append, bill, charge, content, opened
+from tests.ledger.costing.memory import Book
 
 
 @pytest.fixture
@@ -81,6 +83,43 @@ def test_what_is_not_whole_does_not_count(journal: Journal, wrong: Any) -> None:
     append(journal, wrong, sender=Sender("other"))
     assert states(journal.view()) == [("v1", "incomplete"), ("v0", "stands")]
     assert total(journal.view()) == [("USD", 1, Decimal(5))]
+
+
+def test_a_bill_that_cannot_be_added_up_is_told_and_leaves_all_others_readable(journal: Journal) -> None:
+    append(journal, content(charges=[charge(0, "5", "v0")], bills=[bill(1, "5", "v0", issued=MONTH)]))
+    most = COST_LIMIT - 1
+    count = BILL_LIMIT // most + 1
+    odd = [charge(line, str(most)) for line in range(count)]
+    append(journal, content(charges=odd, bills=[bill(count, str(count * most))]), sender=Sender("other"))
+    hidden = [charge(line, "0", "v2", ListCost=Decimal(most if line % 2 else -most)) for line in range(count)]
+    later = MONTH + 2 * DAY_US
+    append(journal, content(charges=hidden, bills=[bill(count, "0", "v2", issued=later)]), sender=Sender("third"))
+    assert states(journal.view()) == [("v2", "too large"), ("v1", "too large"), ("v0", "stands")]
+    assert total(journal.view()) == [("USD", 1, Decimal(5))]
+    assert why_not(bills(journal.view())[0]) == (
+        "is too large to be added up: the charges of one of its costs come to 100000000000000000 or more"
+    )
+
+
+def test_sums_of_charges_that_no_decimal_can_hold_are_told_too() -> None:
+    book = Book()
+    book.bill([charge(line, str(sign * 99 * 10**18)) for line, sign in enumerate((1, 1, -1, -1))])
+    assert states(book.view()) == [("v1", "too large")]
+
+
+def test_large_charges_that_can_be_added_up_are_held_against_their_sum(journal: Journal) -> None:
+    large = [
+        charge(0, "9999999999999.000000000000000001"),
+        charge(1, "-9999999999990.000000000000000003"),
+        charge(2, "-1"),
+    ]
+    append(journal, content(charges=large, bills=[bill(3, "7.999999999999999998")]))
+    assert states(journal.view()) == [("v1", "stands")]
+    other = [(*row[:2], "v2", *row[3:]) for row in large]
+    later = MONTH + 2 * DAY_US
+    append(journal, content(charges=other, bills=[bill(3, "8", "v2", issued=later)]), sender=Sender("other"))
+    assert states(journal.view()) == [("v2", "incomplete"), ("v1", "stands")]
+    assert why_not(bills(journal.view())[0]) == "is incomplete, 3 of 3 charges, which do not come to 8"
 
 
 def test_a_bill_of_nothing_stands(journal: Journal) -> None:

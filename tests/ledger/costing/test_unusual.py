@@ -119,3 +119,37 @@ def test_of_many_groups_those_that_are_asked_for_are_reconciled(book: Book) -> N
     rows, count = reconciled(book.view(), book.standing(), found, "BilledCost", ["ResourceId"], 3)
     assert [each.group["ResourceId"] for each in rows] == ["i-7", "i-6", "i-5"] and count == 8
     assert {each.residual for each in rows} == {0}
+
+
+def test_groups_are_reconciled_alike_however_many_are_asked_for(book: Book) -> None:
+    ids, tags = ["a", "", "b", "a", "c"], ["{}", '{"team":"red"}', '{"team":""}', '{"team":"red"}', "{}"]
+    charges = [
+        hourly(
+            line, str(line), ResourceId=ids[line % 5], Tags=tags[line % 3], BillingCurrency="EUR" if line % 7 else ""
+        )
+        for line in range(40)
+    ]
+    book.bill(charges)
+    by = ["ResourceId", "Tags.team"]
+    found = allocated(book, given_rules(rule("all", "fixed: {tenants: {acme: 1, bcorp: 2}}")), names=by)
+    every, count = reconciled(book.view(), book.standing(), found, "BilledCost", by, 100)
+    assert len(every) == count > 10 and all(each.residual == 0 and each.parts["stated"] for each in every)
+    for limit in range(1, count):
+        assert reconciled(book.view(), book.standing(), found, "BilledCost", by, limit) == (every[:limit], count)
+
+
+def test_a_driver_and_its_capacity_in_different_units_are_told_with_the_rule(book: Book) -> None:
+    book.use("cpu", "acme", 0, 1)
+    book.bill([hourly(0, "2"), hourly(1, "2", hour=1)])
+    other = "{kind: meter, name: there, spec: {source: {event: there}, aggregation: sum, unit: GB}}"
+    book.settle("there")
+    mixed = rule("mixed", "match: {ResourceId: i-0}, driver: {meter: cpu, capacity: {meter: there}}")
+    found = allocated(book, catalog(*meters("cpu"), other, *tenants("acme"), mixed))
+    assert list(found.problems) == [
+        (
+            "the allocation rule 'mixed': the meter 'there' is what there was of 'cpu', but it is in 'GB' and not in 'unit': "
+            "give both meters one unit, by measured_in if need be"
+        )
+    ]
+    unused = rule("unused", "match: {ResourceId: i-9}, driver: {meter: cpu, capacity: {meter: there}}")
+    assert allocated(book, catalog(*meters("cpu"), other, *tenants("acme"), unused)).problems == ()

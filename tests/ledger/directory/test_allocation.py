@@ -159,3 +159,56 @@ def test_a_meter_that_rules_go_by_keeps_its_windows_short() -> None:
     # Where the rule goes by something else from then on, nothing speaks against it.
     other = longer + rule("one", "to: idle")
     assert plan_changes(standing, parse_manifests([("both.yaml", other)]).documents).faults == ()
+
+
+UNITS = """
+---
+{kind: meter, name: used, spec: {source: {event: used}, aggregation: sum, unit: core-hours}}
+---
+{kind: meter, name: there, spec: {source: {event: there}, aggregation: sum, unit: UNIT}}
+"""
+DRIVERS = (
+    "driver: {meter: used, capacity: {meter: there}}",
+    "driver: {meter: [there, used]}",
+    "weighted: {a: {meter: used, weight: 1, capacity: {meter: there}}}",
+    "split: {a: {meter: used, price: 1, capacity: {meter: there}}}",
+    "even: {using: {meter: [there, used]}}",
+)
+
+
+@pytest.mark.parametrize("method", DRIVERS)
+def test_meters_that_are_held_against_each_other_have_one_unit(method: str) -> None:
+    for same in ("core-hours", "core.h", "vCPU-Hours"):
+        assert faults(UNITS.replace("UNIT", same), rule("one", method)) == []
+    (fault,) = faults(UNITS.replace("UNIT", "GB-Hours"), rule("one", method))
+    assert "'GB-Hours' and not in" in fault or "'core-hours' and not in 'GB-Hours'" in fault
+    (fault,) = faults(UNITS.replace("UNIT", "core-seconds"), rule("one", method))
+    assert "of which one is 1/3600 core-hours" in fault or "of which one is 3600 core-seconds" in fault
+    assert "give both meters one unit, by measured_in if need be" in fault
+
+
+def test_a_unit_that_is_none_known_has_to_be_the_same_text() -> None:
+    assert faults(UNITS.replace("UNIT", "seats").replace("core-hours", "seats"), rule("one", DRIVERS[0])) == []
+    (fault,) = faults(UNITS.replace("UNIT", "seats"), rule("one", DRIVERS[0]))
+    assert fault.startswith("rules.yaml:") and "spec.driver.capacity.meter" in fault
+    assert (
+        "the meter 'there' is what there was of 'used', but it is in 'seats' and not in 'core-hours': give both"
+        in fault
+    )
+
+
+def test_a_capacity_that_is_stated_is_in_the_unit_of_its_driver() -> None:
+    assert faults(UNITS.replace("UNIT", "GB"), rule("one", "driver: {meter: used, capacity: {amount_per_h: 2}}")) == []
+
+
+def test_a_meter_that_rules_go_by_keeps_its_unit() -> None:
+    written = BASE + UNITS.replace("UNIT", "core.h") + rule("one", DRIVERS[0])
+    standing = Catalog.of([]).extended(
+        Definition(each.kind, each.name, 1, each.effective_from_us, each.spec, "ada", 1)
+        for each in parse_manifests([("rules.yaml", written)]).documents
+    )
+    other = "{kind: meter, name: there, spec: {source: {event: there}, aggregation: sum, unit: GB}}"
+    (fault,) = plan_changes(standing, parse_manifests([("meter.yaml", other)]).documents).faults
+    assert fault.field == "spec.unit" and fault.message.startswith("in the allocation rule 'one' the meter 'there'")
+    both = other + rule("one", "to: idle")
+    assert plan_changes(standing, parse_manifests([("both.yaml", both)]).documents).faults == ()

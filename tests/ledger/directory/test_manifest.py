@@ -101,6 +101,15 @@ def test_a_meter_without_a_filter_accepts_all() -> None:
     assert (spec.filter, spec.group_by) == ({}, ())
 
 
+def test_exchange_rates_are_read_exactly_and_are_the_same_in_any_order() -> None:
+    specs = [
+        read(f"kind: exchange-rates\nname: r\nspec: {{base: EUR, quote: USD, rates: {{{rates}}}}}")[0].spec
+        for rates in ("2026-03-02: 1.08320, 2026-03-03: 0.1", "2026-03-03: '0.10', 2026-03-02: 1.0832")
+    ]
+    told = '{"base":"EUR","days_max":null,"quote":"USD","rates":{"2026-03-02":"1.0832","2026-03-03":"0.1"}}'
+    assert [canonical(spec) for spec in specs] == [told, told]
+
+
 def test_canonical_text_spells_out_defaults_and_writes_decimals_as_text() -> None:
     assert canonical(read("kind: tenant\nname: a\nspec: {}")[0].spec) == '{"timezone":"UTC","title":null}'
     plans = [f"kind: plan\nname: p\nspec: {{currency: EUR, flat_fee: {fee}}}" for fee in ("1", "1.0", "01.000", '"1"')]
@@ -126,7 +135,7 @@ METER = "kind: meter\nname: m\nspec:\n  unit: u\n"
         # the envelope
         ("just text", "book.yaml:1: 'just text' is not a definition: it needs the keys kind, name and spec"),
         ("kind: plann\nname: p\nspec: {}", "book.yaml:1: kind: 'plann' is not a kind of definition; did you mean 'plan'?"),
-        ("kind: xyz\nname: p\nspec: {}", "book.yaml:1: kind: 'xyz' is not a kind of definition; known are allocation, meter, plan, price-sheet, reassignment, subscription, tenant"),
+        ("kind: xyz\nname: p\nspec: {}", "book.yaml:1: kind: 'xyz' is not a kind of definition; known are allocation, exchange-rates, meter, plan, price-book, price-sheet, reassignment, subscription, tenant"),
         ("kind: tenant\nspec: {}", "book.yaml:1: name: is missing"),
         ("kind: tenant\nname: '@shared'\nspec: {}", "book.yaml:2: name: '@shared' begins with @, which is kept for the book's own tenants such as @shared"),
         ("kind: tenant\nname: ' a'\nspec: {}", "book.yaml:2: name: ' a' has spaces around it or characters that cannot be printed"),

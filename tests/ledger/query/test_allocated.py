@@ -9,11 +9,13 @@ from typing import Any
 import grpc
 import pytest
 
+from ledger.costing.bills import BILL_LIMIT
 from ledger.query.allocated import answer_reconcile
-from ledger.query.billed import answer_charges
+from ledger.query.billed import answer_bills, answer_charges
 from meterbook.ledger.v1 import costing_pb2, query_pb2
 from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
 from meterbook.wire.instants import DAY_US, LATEST_US
+from meterbook.wire.sections import COST_LIMIT
 from tests.fakes.journal import memory_journal
 from tests.ledger.allocations import RULES, filled
 from tests.ledger.batches import MONTH as JANUARY
@@ -197,3 +199,45 @@ def test_charges_of_the_last_second_that_there_is_are_told() -> None:
         journal.send("a", content(charges=[last], bills=[bill(1, "1")]))
         (total,) = answer_charges(journal, query_pb2.ChargesRequest()).totals  # type: ignore[arg-type]
     assert (total.charges, total.billed_cost) == (1, "1")
+
+
+def test_a_bill_too_large_to_be_added_up_is_told_by_name_and_the_others_are_allocated() -> None:
+    most = COST_LIMIT - 1
+    count = BILL_LIMIT // most + 1
+    odd = [charge(line, str(most), source="bills/odd") for line in range(count)]
+    with memory_journal(JANUARY + 40 * DAY_US) as journal:
+        journal.define(RULES)
+        journal.send("a", content(charges=[charge(0)], bills=[bill(1, "1")]))
+        journal.send("b", content(charges=odd, bills=[bill(count, str(most * count), source="bills/odd")]))
+        found = answer_reconcile(journal, costing_pb2.ReconcileRequest(billing=MONTH))  # type: ignore[arg-type]
+        told = answer_bills(journal, query_pb2.BillsRequest())  # type: ignore[arg-type]
+        charges = answer_charges(journal, query_pb2.ChargesRequest())  # type: ignore[arg-type]
+    assert [row.billed for row in found.rows] == ["1"]
+    assert list(found.problems) == [
+        (
+            "the bill of bills/odd is too large to be added up: the charges of one of its costs come to 100000000000000000 or more: "
+            "none of it is allocated; have it corrected where it is made"
+        )
+    ]
+    assert {row.source: row.state for row in told.rows} == {"bills/focus": "stands", "bills/odd": "too large"}
+    assert [row.billed_cost for row in charges.totals] == ["1"]
+    assert "bills/odd 2026-01: a newer version is too large" in charges.notes[0]
+
+
+def test_a_bill_is_of_the_month_in_which_its_period_begins() -> None:
+    middle = JANUARY + 14 * DAY_US
+    with memory_journal(JANUARY + 60 * DAY_US) as journal:
+        journal.define(RULES)
+        journal.send("a", content(charges=[charge(0)], bills=[bill(1, "1")]))
+        journal.send("b", content(charges=[charge(0, "2", period=middle)], bills=[bill(1, "2", period=middle)]))
+        last = {"period": JANUARY + 31 * DAY_US - 1, "source": "bills/late"}
+        journal.send("c", content(charges=[charge(0, "4", **last)], bills=[bill(2, "4", **last)]))
+        january, february = (
+            answer_reconcile(journal, costing_pb2.ReconcileRequest(billing=costing_pb2.Billing(period=month)))  # type: ignore[arg-type]
+            for month in ("2026-01", "2026-02")
+        )
+    assert [row.billed for row in january.rows] == ["3"]
+    assert list(january.problems) == [
+        "the bill of bills/late of 2026-01-31 is incomplete, 1 of 2 charges: none of it is allocated; wait for the rest"
+    ]
+    assert (list(february.rows), list(february.problems)) == ([], [])

@@ -12,6 +12,7 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
+import meterbook.ledger.v1.exchange_pb2
 import typing
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
@@ -29,7 +30,9 @@ class Billing(google.protobuf.message.Message):
     period: builtins.str
     """Month of the bills, such as "2026-03"."""
     nature: builtins.str
-    """"billed" (the default), "reconciliation" or "estimate"; they are never added to each other."""
+    """"billed" (the default), "reconciliation" or "estimate"; they are never added to each other, but in "expected": what is billed, and what
+    price books estimate where no bill stands yet.
+    """
     cost: builtins.str
     """"billed" (the default) for BilledCost, or "effective" for EffectiveCost."""
     @property
@@ -58,9 +61,16 @@ class ReconcileRequest(google.protobuf.message.Message):
     BILLING_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     limit: builtins.int
-    """Most rows to give, the greatest BilledCost first; 0 for 1,000."""
+    """Most rows to give, the greatest BilledCost first whichever cost is asked for; and most reasons why something is unallocated, the greatest amount
+    first. 0 for 1,000, at most 100,000.
+    """
+    currency: builtins.str
+    """ISO 4217 code of the currency that all amounts are turned into, at the rate of the day on which a charge's period begins; empty for each charge's own.
+    Then the greatest cost comes first.
+    """
     @property
     def billing(self) -> global___Billing: ...
     @property
@@ -74,9 +84,10 @@ class ReconcileRequest(google.protobuf.message.Message):
         billing: global___Billing | None = ...,
         by: collections.abc.Iterable[builtins.str] | None = ...,
         limit: builtins.int = ...,
+        currency: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["billing", b"billing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "billing", b"billing", "by", b"by", "limit", b"limit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "billing", b"billing", "by", b"by", "currency", b"currency", "limit", b"limit"]) -> None: ...
 
 global___ReconcileRequest = ReconcileRequest
 
@@ -230,6 +241,7 @@ class ReconcileResponse(google.protobuf.message.Message):
     RULES_FIELD_NUMBER: builtins.int
     PROBLEMS_FIELD_NUMBER: builtins.int
     NOTES_FIELD_NUMBER: builtins.int
+    RATES_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     rows_total: builtins.int
     @property
@@ -250,6 +262,10 @@ class ReconcileResponse(google.protobuf.message.Message):
     def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What is worth knowing, a sentence each."""
 
+    @property
+    def rates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[meterbook.ledger.v1.exchange_pb2.ExchangeRate]:
+        """Rates that were used to turn amounts into the currency asked for."""
+
     def __init__(
         self,
         *,
@@ -261,8 +277,9 @@ class ReconcileResponse(google.protobuf.message.Message):
         rules: collections.abc.Iterable[global___RuleRow] | None = ...,
         problems: collections.abc.Iterable[builtins.str] | None = ...,
         notes: collections.abc.Iterable[builtins.str] | None = ...,
+        rates: collections.abc.Iterable[meterbook.ledger.v1.exchange_pb2.ExchangeRate] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "notes", b"notes", "problems", b"problems", "rows", b"rows", "rows_total", b"rows_total", "rules", b"rules", "totals", b"totals", "unallocated", b"unallocated"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "notes", b"notes", "problems", b"problems", "rates", b"rates", "rows", b"rows", "rows_total", b"rows_total", "rules", b"rules", "totals", b"totals", "unallocated", b"unallocated"]) -> None: ...
 
 global___ReconcileResponse = ReconcileResponse
 
@@ -275,7 +292,10 @@ class AllocationRequest(google.protobuf.message.Message):
     AS_OF_FIELD_NUMBER: builtins.int
     BILLING_FIELD_NUMBER: builtins.int
     TENANTS_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
     as_of: builtins.int
+    currency: builtins.str
+    """As ReconcileRequest.currency."""
     @property
     def billing(self) -> global___Billing: ...
     @property
@@ -288,9 +308,10 @@ class AllocationRequest(google.protobuf.message.Message):
         as_of: builtins.int = ...,
         billing: global___Billing | None = ...,
         tenants: collections.abc.Iterable[builtins.str] | None = ...,
+        currency: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["billing", b"billing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "billing", b"billing", "tenants", b"tenants"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "billing", b"billing", "currency", b"currency", "tenants", b"tenants"]) -> None: ...
 
 global___AllocationRequest = AllocationRequest
 
@@ -348,19 +369,23 @@ class AllocationResponse(google.protobuf.message.Message):
     AS_OF_FIELD_NUMBER: builtins.int
     ROWS_FIELD_NUMBER: builtins.int
     PROBLEMS_FIELD_NUMBER: builtins.int
+    RATES_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     @property
     def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AllocationRow]: ...
     @property
     def problems(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def rates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[meterbook.ledger.v1.exchange_pb2.ExchangeRate]: ...
     def __init__(
         self,
         *,
         as_of: builtins.int = ...,
         rows: collections.abc.Iterable[global___AllocationRow] | None = ...,
         problems: collections.abc.Iterable[builtins.str] | None = ...,
+        rates: collections.abc.Iterable[meterbook.ledger.v1.exchange_pb2.ExchangeRate] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "problems", b"problems", "rows", b"rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "problems", b"problems", "rates", b"rates", "rows", b"rows"]) -> None: ...
 
 global___AllocationResponse = AllocationResponse
 
@@ -378,7 +403,7 @@ class ExplainCostRequest(google.protobuf.message.Message):
     tenant: builtins.str
     """A tenant, or "@shared", "@idle" or "@unallocated"."""
     limit: builtins.int
-    """Most charges to give, the greatest part first; 0 for 100."""
+    """Most charges to give, the greatest part first, whatever its sign. 0 for 100, at most 10,000."""
     @property
     def billing(self) -> global___Billing: ...
     def __init__(
@@ -553,3 +578,362 @@ class ExplainCostResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "charges", b"charges", "charges_total", b"charges_total", "problems", b"problems", "rules", b"rules"]) -> None: ...
 
 global___ExplainCostResponse = ExplainCostResponse
+
+@typing.final
+class UnitCostRequest(google.protobuf.message.Message):
+    """UnitCostRequest names a meter and months."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    METER_FIELD_NUMBER: builtins.int
+    BILLING_FIELD_NUMBER: builtins.int
+    MONTHS_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    meter: builtins.str
+    """By which allocation rules divide."""
+    months: builtins.int
+    """How many months, the last one among them, 1 to 36; 0 for 1."""
+    currency: builtins.str
+    """As ReconcileRequest.currency."""
+    @property
+    def billing(self) -> global___Billing:
+        """The last month, and which bills and which of their costs."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        meter: builtins.str = ...,
+        billing: global___Billing | None = ...,
+        months: builtins.int = ...,
+        currency: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["billing", b"billing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "billing", b"billing", "currency", b"currency", "meter", b"meter", "months", b"months"]) -> None: ...
+
+global___UnitCostRequest = UnitCostRequest
+
+@typing.final
+class UnitCostRow(google.protobuf.message.Message):
+    """UnitCostRow is the unit cost of one month in one currency. What is not known is empty."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MONTH_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
+    QUANTITY_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    UNIT_COST_FIELD_NUMBER: builtins.int
+    CHANGE_PERCENT_FIELD_NUMBER: builtins.int
+    COVERAGE_FIELD_NUMBER: builtins.int
+    month: builtins.str
+    """Such as "2026-03"."""
+    currency: builtins.str
+    cost: builtins.str
+    """What tenants bear by the rules that divide in proportion to the meter."""
+    quantity: builtins.str
+    """What tenants used."""
+    unit: builtins.str
+    unit_cost: builtins.str
+    """cost / quantity, rounded to 18 digits after the point, half-even."""
+    change_percent: builtins.str
+    """By how many percent it rose since the month before in the same currency, two digits, half-even."""
+    coverage: builtins.str
+    """Part of the expected time in which the quantity was observed, 0 to 1; empty where no source has an expectation."""
+    def __init__(
+        self,
+        *,
+        month: builtins.str = ...,
+        currency: builtins.str = ...,
+        cost: builtins.str = ...,
+        quantity: builtins.str = ...,
+        unit: builtins.str = ...,
+        unit_cost: builtins.str = ...,
+        change_percent: builtins.str = ...,
+        coverage: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["change_percent", b"change_percent", "cost", b"cost", "coverage", b"coverage", "currency", b"currency", "month", b"month", "quantity", b"quantity", "unit", b"unit", "unit_cost", b"unit_cost"]) -> None: ...
+
+global___UnitCostRow = UnitCostRow
+
+@typing.final
+class UnitCostResponse(google.protobuf.message.Message):
+    """UnitCostResponse holds a row for each month and currency, in order; a month without a bill has a row, too."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    RATES_FIELD_NUMBER: builtins.int
+    PROBLEMS_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___UnitCostRow]: ...
+    @property
+    def rates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[meterbook.ledger.v1.exchange_pb2.ExchangeRate]: ...
+    @property
+    def problems(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        rows: collections.abc.Iterable[global___UnitCostRow] | None = ...,
+        rates: collections.abc.Iterable[meterbook.ledger.v1.exchange_pb2.ExchangeRate] | None = ...,
+        problems: collections.abc.Iterable[builtins.str] | None = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "notes", b"notes", "problems", b"problems", "rates", b"rates", "rows", b"rows"]) -> None: ...
+
+global___UnitCostResponse = UnitCostResponse
+
+@typing.final
+class EstimateRequest(google.protobuf.message.Message):
+    """EstimateRequest selects a month."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
+    SOURCES_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    period: builtins.str
+    """Such as "2026-03"."""
+    cost: builtins.str
+    """As Billing.cost."""
+    limit: builtins.int
+    """Most rows to give of each kind, the greatest difference first; 0 for 1,000."""
+    @property
+    def sources(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Of bills, and "price-book/<name>" of price books; empty for all."""
+
+    @property
+    def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """As ReconcileRequest.by."""
+
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        period: builtins.str = ...,
+        sources: collections.abc.Iterable[builtins.str] | None = ...,
+        cost: builtins.str = ...,
+        by: collections.abc.Iterable[builtins.str] | None = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "by", b"by", "cost", b"cost", "limit", b"limit", "period", b"period", "sources", b"sources"]) -> None: ...
+
+global___EstimateRequest = EstimateRequest
+
+@typing.final
+class EstimatedRow(google.protobuf.message.Message):
+    """EstimatedRow is what was estimated and billed for some charges of one currency. A side that has no such charges is empty, which is not 0."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class GroupEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    GROUP_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
+    ESTIMATED_CHARGES_FIELD_NUMBER: builtins.int
+    ESTIMATED_FIELD_NUMBER: builtins.int
+    BILLED_CHARGES_FIELD_NUMBER: builtins.int
+    BILLED_FIELD_NUMBER: builtins.int
+    DIFFERENCE_FIELD_NUMBER: builtins.int
+    ERROR_PERCENT_FIELD_NUMBER: builtins.int
+    currency: builtins.str
+    estimated_charges: builtins.int
+    estimated: builtins.str
+    billed_charges: builtins.int
+    billed: builtins.str
+    difference: builtins.str
+    """estimated - billed"""
+    error_percent: builtins.str
+    """In percent of the size of what was billed, four digits, half-even; empty where that is nothing."""
+    @property
+    def group(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        group: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        currency: builtins.str = ...,
+        estimated_charges: builtins.int = ...,
+        estimated: builtins.str = ...,
+        billed_charges: builtins.int = ...,
+        billed: builtins.str = ...,
+        difference: builtins.str = ...,
+        error_percent: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["billed", b"billed", "billed_charges", b"billed_charges", "currency", b"currency", "difference", b"difference", "error_percent", b"error_percent", "estimated", b"estimated", "estimated_charges", b"estimated_charges", "group", b"group"]) -> None: ...
+
+global___EstimatedRow = EstimatedRow
+
+@typing.final
+class UnpricedRow(google.protobuf.message.Message):
+    """UnpricedRow is usage of some dimensions that no price book has a price for, for one reason."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METER_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    DIMENSIONS_FIELD_NUMBER: builtins.int
+    START_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    HOURS_FIELD_NUMBER: builtins.int
+    QUANTITY_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    meter: builtins.str
+    tenant: builtins.str
+    dimensions: builtins.str
+    start: builtins.str
+    """From the first of these hours to the end of the last one; there may be others between."""
+    end: builtins.str
+    hours: builtins.int
+    quantity: builtins.str
+    unit: builtins.str
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        meter: builtins.str = ...,
+        tenant: builtins.str = ...,
+        dimensions: builtins.str = ...,
+        start: builtins.str = ...,
+        end: builtins.str = ...,
+        hours: builtins.int = ...,
+        quantity: builtins.str = ...,
+        unit: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimensions", b"dimensions", "end", b"end", "hours", b"hours", "meter", b"meter", "quantity", b"quantity", "reason", b"reason", "start", b"start", "tenant", b"tenant", "unit", b"unit"]) -> None: ...
+
+global___UnpricedRow = UnpricedRow
+
+@typing.final
+class EstimateResponse(google.protobuf.message.Message):
+    """EstimateResponse holds the rows, how many there are in all, and per currency what all charges come to."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    ROWS_TOTAL_FIELD_NUMBER: builtins.int
+    TOTALS_FIELD_NUMBER: builtins.int
+    UNPRICED_FIELD_NUMBER: builtins.int
+    UNPRICED_TOTAL_FIELD_NUMBER: builtins.int
+    PROBLEMS_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    rows_total: builtins.int
+    unpriced_total: builtins.int
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___EstimatedRow]: ...
+    @property
+    def totals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___EstimatedRow]: ...
+    @property
+    def unpriced(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___UnpricedRow]: ...
+    @property
+    def problems(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        rows: collections.abc.Iterable[global___EstimatedRow] | None = ...,
+        rows_total: builtins.int = ...,
+        totals: collections.abc.Iterable[global___EstimatedRow] | None = ...,
+        unpriced: collections.abc.Iterable[global___UnpricedRow] | None = ...,
+        unpriced_total: builtins.int = ...,
+        problems: collections.abc.Iterable[builtins.str] | None = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "notes", b"notes", "problems", b"problems", "rows", b"rows", "rows_total", b"rows_total", "totals", b"totals", "unpriced", b"unpriced", "unpriced_total", b"unpriced_total"]) -> None: ...
+
+global___EstimateResponse = EstimateResponse
+
+@typing.final
+class ExportAllocationRequest(google.protobuf.message.Message):
+    """ExportAllocationRequest selects charges; "cost" is left empty, since all costs are exported."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: builtins.int
+    BILLING_FIELD_NUMBER: builtins.int
+    as_of: builtins.int
+    @property
+    def billing(self) -> global___Billing: ...
+    def __init__(
+        self,
+        *,
+        as_of: builtins.int = ...,
+        billing: global___Billing | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["billing", b"billing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "billing", b"billing"]) -> None: ...
+
+global___ExportAllocationRequest = ExportAllocationRequest
+
+@typing.final
+class ExportAllocationResponse(google.protobuf.message.Message):
+    """ExportAllocationResponse is a piece of the rows; the last one is none, and says how many there were."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ARROW_FIELD_NUMBER: builtins.int
+    AS_OF_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    CHARGES_FIELD_NUMBER: builtins.int
+    PROBLEMS_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
+    arrow: builtins.bytes
+    """A piece of one Arrow IPC stream. Its columns are those of FOCUS 1.3, those of providers, and x_Bearer (a tenant, "@shared", "@idle" or
+    "@unallocated"), x_AllocatedRatio, x_BillSource, x_BillVersion and x_BillLine.
+    """
+    as_of: builtins.int
+    rows: builtins.int
+    charges: builtins.int
+    @property
+    def problems(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is wrong, a sentence each."""
+
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is worth knowing, a sentence each."""
+
+    def __init__(
+        self,
+        *,
+        arrow: builtins.bytes = ...,
+        as_of: builtins.int = ...,
+        rows: builtins.int = ...,
+        charges: builtins.int = ...,
+        problems: collections.abc.Iterable[builtins.str] | None = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["arrow", b"arrow", "as_of", b"as_of", "charges", b"charges", "notes", b"notes", "problems", b"problems", "rows", b"rows"]) -> None: ...
+
+global___ExportAllocationResponse = ExportAllocationResponse

@@ -50,6 +50,21 @@ class CostingStub(object):
                 request_serializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExplainCostRequest.SerializeToString,
                 response_deserializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExplainCostResponse.FromString,
                 _registered_method=True)
+        self.ExportAllocation = channel.unary_stream(
+                '/meterbook.ledger.v1.Costing/ExportAllocation',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExportAllocationRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExportAllocationResponse.FromString,
+                _registered_method=True)
+        self.Estimate = channel.unary_unary(
+                '/meterbook.ledger.v1.Costing/Estimate',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.EstimateRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.EstimateResponse.FromString,
+                _registered_method=True)
+        self.UnitCost = channel.unary_unary(
+                '/meterbook.ledger.v1.Costing/UnitCost',
+                request_serializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.UnitCostRequest.SerializeToString,
+                response_deserializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.UnitCostResponse.FromString,
+                _registered_method=True)
 
 
 class CostingServicer(object):
@@ -77,6 +92,27 @@ class CostingServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportAllocation(self, request, context):
+        """ExportAllocation streams the charges as rows of FOCUS, one for each charge and whoever bears a part of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Estimate(self, request, context):
+        """Estimate sets what price books estimate for a month against what was billed, and names the usage that has no price.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnitCost(self, request, context):
+        """UnitCost gives what one unit of what a meter measures cost, month by month.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CostingServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +130,21 @@ def add_CostingServicer_to_server(servicer, server):
                     servicer.ExplainCost,
                     request_deserializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExplainCostRequest.FromString,
                     response_serializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExplainCostResponse.SerializeToString,
+            ),
+            'ExportAllocation': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportAllocation,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExportAllocationRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExportAllocationResponse.SerializeToString,
+            ),
+            'Estimate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Estimate,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.EstimateRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.EstimateResponse.SerializeToString,
+            ),
+            'UnitCost': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnitCost,
+                    request_deserializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.UnitCostRequest.FromString,
+                    response_serializer=meterbook_dot_ledger_dot_v1_dot_costing__pb2.UnitCostResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +229,87 @@ class Costing(object):
             '/meterbook.ledger.v1.Costing/ExplainCost',
             meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExplainCostRequest.SerializeToString,
             meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExplainCostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportAllocation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/meterbook.ledger.v1.Costing/ExportAllocation',
+            meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExportAllocationRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_costing__pb2.ExportAllocationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Estimate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Costing/Estimate',
+            meterbook_dot_ledger_dot_v1_dot_costing__pb2.EstimateRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_costing__pb2.EstimateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnitCost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.ledger.v1.Costing/UnitCost',
+            meterbook_dot_ledger_dot_v1_dot_costing__pb2.UnitCostRequest.SerializeToString,
+            meterbook_dot_ledger_dot_v1_dot_costing__pb2.UnitCostResponse.FromString,
             options,
             channel_credentials,
             insecure,

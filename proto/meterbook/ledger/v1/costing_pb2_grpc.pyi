@@ -43,6 +43,24 @@ class CostingStub:
     ]
     """ExplainCost leads from what one tenant bears to rules, charges and usage."""
 
+    ExportAllocation: grpc.UnaryStreamMultiCallable[
+        meterbook.ledger.v1.costing_pb2.ExportAllocationRequest,
+        meterbook.ledger.v1.costing_pb2.ExportAllocationResponse,
+    ]
+    """ExportAllocation streams the charges as rows of FOCUS, one for each charge and whoever bears a part of it."""
+
+    Estimate: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.costing_pb2.EstimateRequest,
+        meterbook.ledger.v1.costing_pb2.EstimateResponse,
+    ]
+    """Estimate sets what price books estimate for a month against what was billed, and names the usage that has no price."""
+
+    UnitCost: grpc.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.costing_pb2.UnitCostRequest,
+        meterbook.ledger.v1.costing_pb2.UnitCostResponse,
+    ]
+    """UnitCost gives what one unit of what a meter measures cost, month by month."""
+
 class CostingAsyncStub:
     """Costing answers from the book. It never changes anything."""
 
@@ -63,6 +81,24 @@ class CostingAsyncStub:
         meterbook.ledger.v1.costing_pb2.ExplainCostResponse,
     ]
     """ExplainCost leads from what one tenant bears to rules, charges and usage."""
+
+    ExportAllocation: grpc.aio.UnaryStreamMultiCallable[
+        meterbook.ledger.v1.costing_pb2.ExportAllocationRequest,
+        meterbook.ledger.v1.costing_pb2.ExportAllocationResponse,
+    ]
+    """ExportAllocation streams the charges as rows of FOCUS, one for each charge and whoever bears a part of it."""
+
+    Estimate: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.costing_pb2.EstimateRequest,
+        meterbook.ledger.v1.costing_pb2.EstimateResponse,
+    ]
+    """Estimate sets what price books estimate for a month against what was billed, and names the usage that has no price."""
+
+    UnitCost: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.ledger.v1.costing_pb2.UnitCostRequest,
+        meterbook.ledger.v1.costing_pb2.UnitCostResponse,
+    ]
+    """UnitCost gives what one unit of what a meter measures cost, month by month."""
 
 class CostingServicer(metaclass=abc.ABCMeta):
     """Costing answers from the book. It never changes anything."""
@@ -90,5 +126,29 @@ class CostingServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.costing_pb2.ExplainCostResponse, collections.abc.Awaitable[meterbook.ledger.v1.costing_pb2.ExplainCostResponse]]:
         """ExplainCost leads from what one tenant bears to rules, charges and usage."""
+
+    @abc.abstractmethod
+    def ExportAllocation(
+        self,
+        request: meterbook.ledger.v1.costing_pb2.ExportAllocationRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[meterbook.ledger.v1.costing_pb2.ExportAllocationResponse], collections.abc.AsyncIterator[meterbook.ledger.v1.costing_pb2.ExportAllocationResponse]]:
+        """ExportAllocation streams the charges as rows of FOCUS, one for each charge and whoever bears a part of it."""
+
+    @abc.abstractmethod
+    def Estimate(
+        self,
+        request: meterbook.ledger.v1.costing_pb2.EstimateRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.costing_pb2.EstimateResponse, collections.abc.Awaitable[meterbook.ledger.v1.costing_pb2.EstimateResponse]]:
+        """Estimate sets what price books estimate for a month against what was billed, and names the usage that has no price."""
+
+    @abc.abstractmethod
+    def UnitCost(
+        self,
+        request: meterbook.ledger.v1.costing_pb2.UnitCostRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.ledger.v1.costing_pb2.UnitCostResponse, collections.abc.Awaitable[meterbook.ledger.v1.costing_pb2.UnitCostResponse]]:
+        """UnitCost gives what one unit of what a meter measures cost, month by month."""
 
 def add_CostingServicer_to_server(servicer: CostingServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

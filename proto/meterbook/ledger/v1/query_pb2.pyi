@@ -13,6 +13,7 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
+import meterbook.ledger.v1.exchange_pb2
 import typing
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
@@ -889,25 +890,47 @@ class MarginRequest(google.protobuf.message.Message):
     AS_OF_FIELD_NUMBER: builtins.int
     AT_FIELD_NUMBER: builtins.int
     TENANTS_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    NATURE_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     at: builtins.str
     """Any instant of the billing period, RFC 3339; empty for the time of as_of."""
+    cost: builtins.str
+    """"billed" for the BilledCost and "effective" for the EffectiveCost of allocated bills, "sheet" for quantities x prices of price sheets. Empty for
+    "billed" where a bill of the month stands, and "sheet" where none does.
+    """
+    currency: builtins.str
+    """ISO 4217 code of the currency that all amounts are turned into; empty for each amount's own."""
+    nature: builtins.str
+    """Of the bills, as Billing.nature."""
     @property
     def tenants(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """"tenant" (the default), "plan" and "product", or several of these."""
+
     def __init__(
         self,
         *,
         as_of: builtins.int = ...,
         at: builtins.str = ...,
         tenants: collections.abc.Iterable[builtins.str] | None = ...,
+        cost: builtins.str = ...,
+        currency: builtins.str = ...,
+        by: collections.abc.Iterable[builtins.str] | None = ...,
+        nature: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "at", b"at", "tenants", b"tenants"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "at", b"at", "by", b"by", "cost", b"cost", "currency", b"currency", "nature", b"nature", "tenants", b"tenants"]) -> None: ...
 
 global___MarginRequest = MarginRequest
 
 @typing.final
 class MarginRow(google.protobuf.message.Message):
-    """MarginRow is one tenant's margin in one billing period."""
+    """MarginRow is the margin of one tenant, plan and product, as far as these were asked for, in one currency. The cost that is no tenant's has rows of its own, with
+    "@shared", "@idle" or "@unallocated" in all of them.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -917,13 +940,27 @@ class MarginRow(google.protobuf.message.Message):
     COST_FIELD_NUMBER: builtins.int
     MARGIN_FIELD_NUMBER: builtins.int
     MARGIN_PERCENT_FIELD_NUMBER: builtins.int
+    PLAN_FIELD_NUMBER: builtins.int
+    PRODUCT_FIELD_NUMBER: builtins.int
+    REVENUE_COVERAGE_FIELD_NUMBER: builtins.int
+    COST_COVERAGE_FIELD_NUMBER: builtins.int
     tenant: builtins.str
     currency: builtins.str
     revenue: builtins.str
     cost: builtins.str
     margin: builtins.str
+    """Empty where there are amounts of several currencies: there is no number to give."""
     margin_percent: builtins.str
     """margin / revenue in percent, rounded to two digits; empty where revenue is zero."""
+    plan: builtins.str
+    """The plan under which it was; empty for none."""
+    product: builtins.str
+    """A meter that the plan charges; empty for the flat fee, and for cost of which no rule and no price tells for what it was."""
+    revenue_coverage: builtins.str
+    """Part of the expected time in which the usage was observed that was charged, and that by which costs were divided or priced, 0 to 1; empty
+    where no source has an expectation.
+    """
+    cost_coverage: builtins.str
     def __init__(
         self,
         *,
@@ -933,29 +970,87 @@ class MarginRow(google.protobuf.message.Message):
         cost: builtins.str = ...,
         margin: builtins.str = ...,
         margin_percent: builtins.str = ...,
+        plan: builtins.str = ...,
+        product: builtins.str = ...,
+        revenue_coverage: builtins.str = ...,
+        cost_coverage: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cost", b"cost", "currency", b"currency", "margin", b"margin", "margin_percent", b"margin_percent", "revenue", b"revenue", "tenant", b"tenant"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cost", b"cost", "cost_coverage", b"cost_coverage", "currency", b"currency", "margin", b"margin", "margin_percent", b"margin_percent", "plan", b"plan", "product", b"product", "revenue", b"revenue", "revenue_coverage", b"revenue_coverage", "tenant", b"tenant"]) -> None: ...
 
 global___MarginRow = MarginRow
 
 @typing.final
+class MarginCost(google.protobuf.message.Message):
+    """MarginCost tells where the cost of a month is from."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MONTH_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
+    BILLS_FIELD_NUMBER: builtins.int
+    month: builtins.str
+    """Such as "2026-03"."""
+    cost: builtins.str
+    """"billed", "effective" or "sheet"."""
+    @property
+    def bills(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Source and version of the bills that were allocated."""
+
+    def __init__(
+        self,
+        *,
+        month: builtins.str = ...,
+        cost: builtins.str = ...,
+        bills: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bills", b"bills", "cost", b"cost", "month", b"month"]) -> None: ...
+
+global___MarginCost = MarginCost
+
+@typing.final
 class MarginResponse(google.protobuf.message.Message):
-    """MarginResponse holds the rows."""
+    """MarginResponse holds the rows, sorted."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     AS_OF_FIELD_NUMBER: builtins.int
     ROWS_FIELD_NUMBER: builtins.int
+    TOTALS_FIELD_NUMBER: builtins.int
+    COSTS_FIELD_NUMBER: builtins.int
+    RATES_FIELD_NUMBER: builtins.int
+    PROBLEMS_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
     as_of: builtins.int
     @property
     def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MarginRow]: ...
+    @property
+    def totals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MarginRow]:
+        """Of all rows, per currency; none where only some tenants were asked for."""
+
+    @property
+    def costs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MarginCost]: ...
+    @property
+    def rates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[meterbook.ledger.v1.exchange_pb2.ExchangeRate]: ...
+    @property
+    def problems(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is wrong, a sentence each."""
+
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is worth knowing, a sentence each."""
+
     def __init__(
         self,
         *,
         as_of: builtins.int = ...,
         rows: collections.abc.Iterable[global___MarginRow] | None = ...,
+        totals: collections.abc.Iterable[global___MarginRow] | None = ...,
+        costs: collections.abc.Iterable[global___MarginCost] | None = ...,
+        rates: collections.abc.Iterable[meterbook.ledger.v1.exchange_pb2.ExchangeRate] | None = ...,
+        problems: collections.abc.Iterable[builtins.str] | None = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "rows", b"rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "costs", b"costs", "notes", b"notes", "problems", b"problems", "rates", b"rates", "rows", b"rows", "totals", b"totals"]) -> None: ...
 
 global___MarginResponse = MarginResponse
 
@@ -1010,7 +1105,7 @@ class BillRow(google.protobuf.message.Message):
     billed: builtins.str
     """Sum of BilledCost, whatever the currencies."""
     state: builtins.str
-    """"stands"; "overtaken" by a newer version; "incomplete" where charges are missing or do not add up."""
+    """"stands"; "overtaken" by a newer version; "incomplete" where charges are missing or do not add up; "too large" where a sum of them has no room."""
     received: builtins.int
     """Charges that are in the book; 0 where the version is overtaken."""
     position: builtins.int

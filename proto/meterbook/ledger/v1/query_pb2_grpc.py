@@ -170,7 +170,7 @@ class QueryServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Margin(self, request, context):
-        """Margin sets revenue against cost, per tenant.
+        """Margin sets revenue against cost, per tenant, plan and product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

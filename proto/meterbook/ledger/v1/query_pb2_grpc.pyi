@@ -67,7 +67,7 @@ class QueryStub:
         meterbook.ledger.v1.query_pb2.MarginRequest,
         meterbook.ledger.v1.query_pb2.MarginResponse,
     ]
-    """Margin sets revenue against cost, per tenant."""
+    """Margin sets revenue against cost, per tenant, plan and product."""
 
     Bills: grpc.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.BillsRequest,
@@ -172,7 +172,7 @@ class QueryAsyncStub:
         meterbook.ledger.v1.query_pb2.MarginRequest,
         meterbook.ledger.v1.query_pb2.MarginResponse,
     ]
-    """Margin sets revenue against cost, per tenant."""
+    """Margin sets revenue against cost, per tenant, plan and product."""
 
     Bills: grpc.aio.UnaryUnaryMultiCallable[
         meterbook.ledger.v1.query_pb2.BillsRequest,
@@ -291,7 +291,7 @@ class QueryServicer(metaclass=abc.ABCMeta):
         request: meterbook.ledger.v1.query_pb2.MarginRequest,
         context: _ServicerContext,
     ) -> typing.Union[meterbook.ledger.v1.query_pb2.MarginResponse, collections.abc.Awaitable[meterbook.ledger.v1.query_pb2.MarginResponse]]:
-        """Margin sets revenue against cost, per tenant."""
+        """Margin sets revenue against cost, per tenant, plan and product."""
 
     @abc.abstractmethod
     def Bills(

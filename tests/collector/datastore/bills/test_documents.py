@@ -44,6 +44,22 @@ def test_a_map_with_a_name_twice_keeps_the_last() -> None:
     assert flat("Tags", pa.array([[("a", "1"), ("a", "2")]], MAP)).to_pylist() == ['{"a":"2"}']
 
 
+PAIRS = [{"key": "team", "value": "core"}, {"key": "n", "value": None}, {"key": "team", "value": "shop"}]
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        (pa.array([PAIRS, [], None]), ['{"n":"","team":"core","team#2":"shop"}', "{}", None]),
+        (pa.array([json.dumps(PAIRS), "[]", None]), ['{"n":"","team":"core","team#2":"shop"}', "{}", None]),
+        (pa.array(['"b": "1","a": "2"', '"a": "{"']), ['{"a":"2","b":"1"}', '{"a":"{"}']),
+    ],
+    ids=["lists", "lists as JSON", "without braces"],
+)
+def test_tags_of_every_provider_are_objects(column: pa.Array, wanted: list[str | None]) -> None:
+    assert flat("Tags", column, is_strict=True).to_pylist() == wanted
+
+
 def test_what_is_no_object_stays_as_it_is_unless_it_must_be_one() -> None:
     assert flat("SkuPriceDetails", pa.array(["plain", "[1]"])).to_pylist() == ["plain", "[1]"]
     with pytest.raises(Refused, match="Tags") as refused:
