@@ -18,7 +18,7 @@ _CHDB = """
 SELECT tenant, hour, sum(added) AS quantity FROM (
   SELECT series_id, toStartOfHour(time) AS hour, value, any(value) OVER earlier AS before, count() OVER earlier AS has,
     if(has = 0, 0, if(value < before, value, value - before)) AS added
-  FROM file('{files}', Parquet) WINDOW earlier AS (PARTITION BY series_id ORDER BY time ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING))
+  FROM file('{files}', Parquet) WINDOW earlier AS (PARTITION BY series_id ORDER BY time ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING)) AS told
 JOIN file('{series}', Parquet) AS defined USING (series_id) GROUP BY tenant, hour
 """
 

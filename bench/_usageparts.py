@@ -29,7 +29,9 @@ from ledger.journal.tables import Tables
 from ledger.journal.view import View
 from ledger.metering.answer import usage
 from ledger.metering.booking import Booker
+from ledger.metering.cluster import Cluster
 from ledger.metering.measure import measure
+from tests.servers.sail import SailServer
 
 _QUESTIONS = 300
 _EVENTS_AT_ONCE, _USERS = 1_000_000, 1_000_000
@@ -50,6 +52,23 @@ def increase(root: Path, total: str) -> dict[str, Any]:
     del view
     journal.close()
     return {"seconds": round(took_s, 2), "mib": peak_mib, "cells": len(found)}
+
+
+def cluster(root: Path) -> dict[str, Any]:
+    """The same on a cluster of two workers that speaks Spark Connect, beside the ledger on the same cores."""
+    with SailServer() as server:
+        journal = Journal(root)
+        view = journal.view()
+        (meter,) = (each.spec for each in catalog_of(view).versions("meter", "requests"))
+        assert isinstance(meter, Meter)
+        helped = Cluster(journal.place, server.remote, tasks=8, rows_min=0)
+        began_s = time.perf_counter()
+        found = helped.measure(view, meter, START_US, END_US)
+        took_s = time.perf_counter() - began_s
+        is_same = found == measure(view, meter, START_US, END_US)
+        del view
+        journal.close()
+    return {"seconds": round(took_s, 2), "is_same": is_same, "cells": len(found)}
 
 
 def scan(root: Path) -> dict[str, Any]:
@@ -170,7 +189,7 @@ def _peak_mib() -> int:
 
 #: What can be measured.
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
-    each.__name__: each for each in (increase, scan, book, hour, month, unique)
+    each.__name__: each for each in (increase, cluster, scan, book, hour, month, unique)
 }
 
 if __name__ == "__main__":

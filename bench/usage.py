@@ -3,6 +3,7 @@
 A month of counters is sent through the log into the tables of an embedded store. Then, each in a process of its own:
 
 * *increase*: what every tenant used in every hour, from raw samples, coverage and all; median of five, with the peak of the memory;
+* *cluster*: the same by way of Spark Connect, and whether it is the same to the last digit;
 * *book*: the whole month is booked; *hour*: an hour more has come, and is booked;
 * *month*: what one tenant used in the month, asked again and again while a billion samples lie behind it (``--behind``);
 * *unique*: how many different users each tenant had, of fifty million events.
@@ -82,6 +83,7 @@ def main() -> None:
         rounds = [part("increase", root, total) for _ in range(_ROUNDS)]
         peers = {engine: peer(arguments.peers, engine, root) for engine in ("polars", "chdb")}
         scan = part("scan", root)
+        part("cluster", root)
         part("book", root, total)
         add_hour(root, month)
         part("hour", root)

@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.journal.view import View
-from meterbook.wire.instants import DAY_US, EARLIEST_US, HOUR_US
+from meterbook.wire.instants import DAY_US, EARLIEST_US, HOUR_US, LATEST_US
 
 #: Markers that stand so close before a sample say something about it (``ledger.metering.increase``).
 MARKED_US = 2
-#: How far back from a time is looked for the sample before it, one after the other, and then as far as there is anything.
+#: How far from a time is looked for the sample before or after it, one after the other, and then as far as there is anything.
 _LOOKS_US = (HOUR_US, DAY_US, 30 * DAY_US, None)
 
 # What is NULL is a marker, too.
@@ -107,18 +107,16 @@ def before(
 
 def after(view: View, series_ids: np.ndarray, end_us: int, *, ends: bool = False) -> pa.Table:
     """The first sample of each series at a time or later, and the markers right before it; as of :func:`before`."""
-    return view.tables.query(
-        _TOLD + ", chosen AS (SELECT series_id, time, value, position FROM told SEMI JOIN wanted USING (series_id)"
-        "  WHERE position <= $1 AND time >= make_timestamp($2)),"
-        " after AS (SELECT series_id, min(time) AS time, arg_min(value, (time, isnan(value), position, value)) AS value FROM chosen"
-        "   WHERE $3 OR NOT isnan(value) GROUP BY series_id),"
-        " near AS (SELECT series_id, time, value FROM after"
-        "  UNION ALL SELECT chosen.series_id, chosen.time, chosen.value FROM chosen JOIN after ON chosen.series_id = after.series_id"
-        "   AND isnan(chosen.value) AND chosen.time < after.time AND chosen.time >= after.time - to_microseconds($4))"
-        " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time",
-        [view.position, end_us, ends, MARKED_US],
-        {"wanted": _wanted(series_ids)},
-    )
+    wanted = _wanted(series_ids)
+    found = [_EMPTY]
+    for look_us in _LOOKS_US:
+        if not wanted.num_rows:
+            break
+        # Always from the time on: the markers before a sample may stand on the other side of where the last look ended.
+        seen = _first(view, wanted, (end_us, LATEST_US if look_us is None else end_us + look_us), ends=ends)
+        found.append(seen)
+        wanted = wanted.join(seen.select(["series_id"]), "series_id", join_type="left anti")
+    return pa.concat_tables(found).sort_by([("series_id", "ascending"), ("time_us", "ascending")])
 
 
 def vouched(view: View, series_ids: np.ndarray, times_us: np.ndarray) -> pa.Table:
@@ -174,6 +172,21 @@ def _last(view: View, wanted: pa.Table, span: tuple[int | None, int], since: int
         " AND time >= make_timestamp($3) AND time < make_timestamp($4) AND epoch_us(time) < until_us AND ($5 OR NOT isnan(value))"
         " GROUP BY series_id",
         [view.position, since, EARLIEST_US if start_us is None else start_us, end_us, ends],
+        {"wanted": wanted},
+    )
+
+
+def _first(view: View, wanted: pa.Table, span: tuple[int, int], *, ends: bool) -> pa.Table:
+    return view.tables.query(
+        _TOLD + ", chosen AS (SELECT series_id, time, value, position FROM told SEMI JOIN wanted USING (series_id)"
+        "  WHERE position <= $1 AND time >= make_timestamp($2) AND time <= make_timestamp($3)),"
+        " after AS (SELECT series_id, min(time) AS time, arg_min(value, (time, isnan(value), position, value)) AS value FROM chosen"
+        "   WHERE $4 OR NOT isnan(value) GROUP BY series_id),"
+        " near AS (SELECT series_id, time, value FROM after"
+        "  UNION ALL SELECT chosen.series_id, chosen.time, chosen.value FROM chosen JOIN after ON chosen.series_id = after.series_id"
+        "   AND isnan(chosen.value) AND chosen.time < after.time AND chosen.time >= after.time - to_microseconds($5))"
+        " SELECT series_id, epoch_us(time) AS time_us, value FROM near ORDER BY series_id, time",
+        [view.position, *span, ends, MARKED_US],
         {"wanted": wanted},
     )
 
