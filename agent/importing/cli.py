@@ -24,6 +24,8 @@ from agent.importing.wanted import Wanted
 from meterbook.wire import instants
 from meterbook.wire.sections import TEXT_BYTES_MAX
 
+#: Estimates by price books have such names (``ledger.costing.estimating``).
+_TAKEN = "price-book/"
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -47,9 +49,12 @@ class _Instant(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            return instants.parse(str(value))
+            found = instants.parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if not 0 <= found <= instants.LATEST_US:
+            self.fail(f"{value!r} is not of the years 1970 to 9999", param, ctx)
+        return found
 
 
 @click.command()
@@ -97,6 +102,11 @@ def charges_import(
     """
     if source is not None and not 0 < len(source.encode()) <= TEXT_BYTES_MAX // 2:
         raise click.UsageError(f"--source must have 1 to {TEXT_BYTES_MAX // 2} bytes")
+    if source is not None and (source.startswith(_TAKEN) or not source.isprintable() or source != source.strip()):
+        raise click.UsageError(
+            f"--source {source!r}: give printable characters without blanks around them, and another beginning than {_TAKEN}, "
+            "which are estimates by price books"
+        )
     wanted = Wanted(source, period, nature, split_currencies)
     try:
         asked = Address(**address)

@@ -7,6 +7,11 @@ from pathlib import Path
 from agent.errors import AgentError
 
 
+def printable(text: str) -> str:
+    """A text as one line that cannot move the cursor or recolour the terminal: columns and file names may hold anything."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 class ImportFault(AgentError):
     """Files, options or the ledger are not as they must be; one sentence, or one a line."""
 

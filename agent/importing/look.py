@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Context, Decimal, Inexact
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from agent.importing.digest import Digest, together
-from agent.importing.errors import ImportFault, RowFault
+from agent.importing.errors import ImportFault, RowFault, printable
 from agent.importing.rows import Key, Piece, columns, pieces
 from agent.importing.wanted import EAST, Wanted, month_text
 from collector.datastore.bills.charges import total
 from collector.datastore.bills.dialects import strange, table_of
 from collector.datastore.bills.localfiles import line_of
 from meterbook.wire.instants import SECOND_US
+from meterbook.wire.sections import COSTS
 
 #: Bills of one import: more are no billing accounts, but something else in that column.
 BILLS_MAX = 1_000
 _FAULTS_SHOWN = 20
-_EXACT = Context(prec=60)
-#: A bill from here on would not let others be added up with it (``ledger.costing.bills``).
+_EXACT = Context(prec=60, traps=[Inexact])
+#: A bill of which one cost comes to this, whatever the signs of its charges, would not stand (``ledger.costing.bills``).
 _LIMIT = Decimal(10) ** 17
 _EAST_US = round(EAST.total_seconds()) * SECOND_US
 
@@ -50,17 +52,21 @@ class SeenFile:
 
 @dataclass
 class SeenBill:
-    """A bill: its charges, what they add up to by currency, and how many are of usage that began before its month."""
+    """A bill: its charges, what they add up to by currency, and how many are of usage that began before its month.
+
+    ``sizes`` are what each cost comes to whatever the signs of the charges.
+    """
 
     key: Key
     charges: int = 0
     sums: dict[str, Decimal] = field(default_factory=dict)
+    sizes: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(COSTS, Decimal(0)))
     early: int = 0
 
     @property
     def billed(self) -> Decimal:
         """What its charges add up to."""
-        return _EXACT.create_decimal(sum(self.sums.values(), Decimal(0)))
+        return reduce(_EXACT.add, self.sums.values(), Decimal(0))
 
     @property
     def month(self) -> str:
@@ -118,7 +124,7 @@ def sentence(fault: RowFault) -> str:
             line = None
         place += f": row {fault.row + 1}" if line is None else f": line {line}"
     known = "" if fault.known_as is None else f" ({' '.join(fault.known_as)})"
-    return f"{place}: {fault.reason}{known}"
+    return printable(f"{place}: {fault.reason}{known}")
 
 
 class _Seeing:
@@ -152,10 +158,14 @@ class _Seeing:
         bill = self.bills.setdefault(piece.key, SeenBill(piece.key))
         bill.charges += piece.charges.num_rows
         bill.sums[piece.currency] = _EXACT.add(bill.sums.get(piece.currency, Decimal(0)), total(piece.charges))
-        if abs(bill.billed) >= _LIMIT:
-            raise RowFault(
-                path, f"BilledCost: the bill adds up to {bill.billed:f}, and what can be added up ends at {_LIMIT:f}"
-            )
+        for name in COSTS:
+            size = bill.sizes[name] = _EXACT.add(bill.sizes[name], pc.sum(pc.abs(piece.charges[name])).as_py())
+            if size >= _LIMIT:
+                raise RowFault(
+                    path,
+                    f"{name}: the charges of the bill {bill.key.source} of {bill.month} come to {size.normalize(_EXACT):f} whatever their signs, "
+                    f"and what can be added up ends at {_LIMIT:f}: correct the column, or make several bills of it",
+                )
         begins = np.asarray(piece.charges["ChargePeriodStart"].cast(pa.int64()))
         is_usage = np.asarray(pc.equal(piece.charges["ChargeCategory"], "Usage"))
         bill.early += int(np.count_nonzero(is_usage & (begins < piece.key.period_us - _EAST_US)))

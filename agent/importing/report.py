@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from typing import Any
 
 from agent.importing.bringing import Brought
+from agent.importing.errors import printable
 from agent.importing.look import Look, SeenBill
 
 _FILES_SHOWN = 3
+_EXACT = Context(prec=60, traps=[Inexact])
 
 
 def file_lines(look: Look) -> list[str]:
@@ -17,7 +19,7 @@ def file_lines(look: Look) -> list[str]:
     lines = []
     for file in sorted(look.files, key=lambda file: str(file.path)):
         odd = f"; not understood, and kept as they are: {', '.join(file.strange)}" if file.strange else ""
-        lines.append(f"{file.path}: {file.rows:,} rows of {file.table}{odd}")
+        lines.append(printable(f"{file.path}: {file.rows:,} rows of {file.table}{odd}"))
     return lines
 
 
@@ -26,7 +28,7 @@ def bill_line(bill: SeenBill) -> str:
     told = f"{bill.month}  {bill.key.source}: {bill.charges:,} charges, {_sums(bill.sums)}"
     if bill.early:
         told += f" ({bill.early:,} of usage before that month)"
-    return told
+    return printable(told)
 
 
 def brought_line(each: Brought, look: Look) -> str:
@@ -44,7 +46,7 @@ def brought_line(each: Brought, look: Look) -> str:
         case "overtaken":
             since = "" if other is None else f" on {other.issued}"
             said = f"nothing new: what {names} says was in the book already and was overtaken{since}; --again makes it stand again"
-    return f"{bill_line(each.bill)}: {said}"
+    return f"{bill_line(each.bill)}: {printable(said)}"
 
 
 def as_json(look: Look, brought: Sequence[Brought] = ()) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def as_json(look: Look, brought: Sequence[Brought] = ()) -> dict[str, Any]:
                 "period": bill.month,
                 "source": bill.key.source,
                 "charges": bill.charges,
-                "billed": {currency: f"{amount.normalize():f}" for currency, amount in sorted(bill.sums.items())},
+                "billed": {currency: f"{_shortest(amount):f}" for currency, amount in sorted(bill.sums.items())},
                 "usage_before_period": bill.early,
                 "files": sorted(str(path) for path in look.paths(bill.key)),
                 **_became(became.get(bill.key)),
@@ -82,8 +84,13 @@ def _names(look: Look, bill: SeenBill) -> str:
 
 
 def _sums(sums: Mapping[str, Decimal]) -> str:
-    return ", ".join(f"{amount.normalize():,f} {currency}" for currency, amount in sorted(sums.items()))
+    return ", ".join(f"{_shortest(amount):,f} {currency}" for currency, amount in sorted(sums.items()))
 
 
 def _plain(amount: str) -> str:
-    return f"{Decimal(amount).normalize():,f}"
+    return f"{_shortest(Decimal(amount)):,f}"
+
+
+def _shortest(amount: Decimal) -> Decimal:
+    """Without zeros at the end; the default context would round to 28 digits."""
+    return amount.normalize(_EXACT)

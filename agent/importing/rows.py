@@ -6,7 +6,7 @@ can be made of. Errors have the number of the row; who tells a person of them lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,15 @@ from collector.datastore.bills.focus import charges_of, reading_of
 from collector.datastore.bills.localfiles import rows
 from collector.datastore.bills.refused import Refused
 from meterbook.wire import instants
-from meterbook.wire.sections import CHARGES
+from meterbook.wire.sections import CHARGES, TEXT_BYTES_MAX
 
 #: Columns by which a row can be found again, the best first: CUR 2.0, FOCUS 1.4, FOCUS.
 _KNOWN_BY = ("identity_line_item_id", "InvoiceDetailId", "ResourceId", "ChargeDescription")
 _KNOWN_CHARS_MAX = 120
 _ANY = Origin("", "", None, 0)
 _PARTS = ("BillingAccountId", "BillingCurrency", "period")
+#: Bills that have one name whatever the account are read in the order of their rows, however a file is cut.
+_PARTS_OF_ONE = _PARTS[1:]
 Integers = npt.NDArray[np.int64]
 
 
@@ -88,18 +90,23 @@ def _of_batch(charges: pa.Table, first: int, wanted: Wanted) -> Iterator[Piece]:
     """The charges of a batch, bill by bill. Raises Refused with the number of the row in the file."""
     charges = _by_month(charges, first, wanted)
     numbers = np.arange(first, first + charges.num_rows)
-    for mine in _parts(charges):
+    for mine in _parts(charges, _PARTS if wanted.source is None else _PARTS_OF_ONE):
         its = charges.filter(pa.array(mine)) if not mine.all() else charges
         account, currency, period = (its[name][0].as_py() for name in _PARTS)
         key = Key(wanted.source_of(account, currency), instants.from_datetime(period))
+        if (size := len(key.source.encode())) > TEXT_BYTES_MAX:
+            raise Refused(
+                f"BillingAccountId: the name of its bill would have {size} bytes, more than {TEXT_BYTES_MAX}: name it with --source",
+                int(numbers[mine][0]),
+            )
         named = pa.array([key.source], pa.utf8()).take(pa.array(np.zeros(its.num_rows, np.int64)))
         yield Piece(key, currency, its.set_column(0, CHARGES.field("source"), named), numbers[mine])
 
 
-def _parts(charges: pa.Table) -> list[npt.NDArray[np.bool_]]:
+def _parts(charges: pa.Table, names: Sequence[str]) -> list[npt.NDArray[np.bool_]]:
     """Which charges are alike in what tells bills apart, in the order in which the first of each comes."""
     code = np.zeros(charges.num_rows, np.int64)
-    for name in _PARTS:
+    for name in names:
         coded = charges[name].combine_chunks().dictionary_encode()
         _, code = np.unique(code * len(coded.dictionary) + np.asarray(coded.indices), return_inverse=True)
     codes, firsts = np.unique(code, return_index=True)

@@ -30,11 +30,14 @@ class Wanted:
 
 
 def month_us(start_us: int) -> int | None:
-    """The first instant, in UTC, of the month that a billing period begins; None where it begins none.
+    """The first instant, in UTC, of the month that a billing period begins; None where it begins none, or one behind the year 9999.
 
     Google Cloud's periods begin with the month in its own time zone (Cloud Billing, "FOCUS usage cost data", BillingPeriodStart).
     """
-    local = instants.to_datetime(start_us) + EAST
+    try:
+        local = instants.to_datetime(start_us) + EAST
+    except OverflowError:
+        return None
     first = datetime(local.year, local.month, 1, tzinfo=UTC)
     return instants.from_datetime(first) if local - first <= EAST + WEST else None
 
@@ -47,4 +50,7 @@ def month_text(period_us: int) -> str:
 def month_end_us(period_us: int) -> int:
     """When the month that begins at ``period_us`` is over everywhere."""
     first = instants.to_datetime(period_us)
-    return instants.from_datetime(first + timedelta(days=monthrange(first.year, first.month)[1]) + WEST)
+    try:
+        return instants.from_datetime(first + timedelta(days=monthrange(first.year, first.month)[1]) + WEST)
+    except OverflowError:
+        return instants.LATEST_US + 1

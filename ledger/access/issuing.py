@@ -14,7 +14,7 @@ from ledger.access.acts import Act, ActBook, act
 from ledger.access.caller import TOKEN_ROLES, Caller
 from ledger.access.credentials import Kind, Presented, same_hash
 from ledger.access.grants import Patterns
-from ledger.access.policy import Denied
+from ledger.access.policy import IMPORT_PREFIX, Denied
 from ledger.access.register import Register
 from ledger.access.standing import Credential
 from meterbook.wire.instants import SECOND_US, now_us
@@ -56,6 +56,10 @@ class Issuer:
         if not _AGENT.match(agent):
             raise BadRequest(
                 f"agent: {agent[:80]!r} is not a name of 1 to 63 lower-case letters, digits, dots and hyphens"
+            )
+        if agent.startswith(IMPORT_PREFIX):
+            raise BadRequest(
+                f"agent: {agent!r} begins with {IMPORT_PREFIX}, as chains of operators do: take another name"
             )
         _names("tenants", tenants)
         _names("sources", sources)

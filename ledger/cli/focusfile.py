@@ -1,11 +1,13 @@
 """``meterbook cost export``: allocated charges as a file of FOCUS, Parquet or gzip CSV by its name.
 
 Rows are written as they come, into a file beside the one that is asked for. That one takes its name only when all of it has come and is on the disk, so an
-export that is killed, or that the ledger ends, leaves nothing under that name that was not there before.
+export that is killed, or that the ledger ends, leaves nothing under that name that was not there before. Two that want the same name would write into one
+file, so the second is refused.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -116,21 +118,35 @@ def write(messages: Iterable[costing_pb2.ExportAllocationResponse], path: Path) 
 
     pieces, fresh = _Pieces(messages), path.with_name(f".{path.name}.fresh")
     try:
-        with pa.ipc.open_stream(io.BufferedReader(pieces)) as reader:
+        with _alone(fresh, path), pa.ipc.open_stream(io.BufferedReader(pieces)) as reader:
             write = _parquet if path.name.endswith(_PARQUET) else _csv
             with write(fresh, reader.schema) as take:
                 for batch in reader:
                     take(batch)
-        last = pieces.last()
-        with fresh.open("rb") as written:
-            os.fsync(written.fileno())
-        fresh.replace(path)
+            last = pieces.last()
+            with fresh.open("rb") as written:
+                os.fsync(written.fileno())
+            fresh.replace(path)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise click.ClickException(f"{path} cannot be written: {reason}") from error
-    finally:
-        fresh.unlink(missing_ok=True)
     return last
+
+
+@contextmanager
+def _alone(fresh: Path, path: Path) -> Iterator[None]:
+    """Keep others from the file while it is written; what is left of it in the end is taken away."""
+    with fresh.open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException(
+                f"{path} is being written by another export: wait for its end, or name another file"
+            ) from None
+        try:
+            yield
+        finally:
+            fresh.unlink(missing_ok=True)
 
 
 @contextmanager

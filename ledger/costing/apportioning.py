@@ -12,36 +12,41 @@ from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from math import lcm
 
+from ledger.directory.decimals import plain_text
+
 #: Digits after the point of numbers of which some have no end: as many as a cost on a bill has.
 SHOWN_DIGITS = 18
-_UNIT = 10**SHOWN_DIGITS
 
 #: Digits enough for any amount that somebody can think of, times a rate.
 _EXACT = Context(prec=10_000, traps=[Inexact])
 
 
 def apportioned(groups: Sequence[Sequence[Fraction]]) -> list[list[Decimal]]:
-    """The parts of groups as decimals, which add up to those of the groups, and these to the whole, rounded half-even to ``SHOWN_DIGITS`` digits.
+    """The parts of groups as decimals, which add up to those of the groups, and these to the whole.
 
-    Where every part is a decimal number itself, that is what it is.
+    The whole is rounded half-even to ``SHOWN_DIGITS`` digits; one that has an end is not, so that it is the same into whatever parts it is told. Where
+    every part is a decimal number itself, that is what it is.
     """
     if all(_have_an_end(group) for group in groups):
         return [[_decimal(part) for part in group] for group in groups]
     # Over one denominator everything is a whole number, which is many times as fast.
     below = lcm(*{part.denominator for group in groups for part in group})
-    units = [[part.numerator * (below // part.denominator) * _UNIT for part in group] for group in groups]
-    sums = [sum(group) for group in units]
-    wholes = _parts(round(Fraction(sum(sums), below)), sums, below)
-    return [_shown(_parts(whole, group, below)) for whole, group in zip(wholes, units, strict=True)]
+    numerators = [[part.numerator * (below // part.denominator) for part in group] for group in groups]
+    exact = Fraction(sum(map(sum, numerators)), below)
+    digits = _digits(_decimal(exact)) if _have_an_end([exact]) else SHOWN_DIGITS
+    units = [[each * 10**digits for each in group] for group in numerators]
+    wholes = _parts(round(exact * 10**digits), [sum(group) for group in units], below)
+    return [_shown(_parts(whole, group, below), digits) for whole, group in zip(wholes, units, strict=True)]
 
 
 def parts_of(whole: Decimal, parts: Sequence[Fraction]) -> list[Decimal]:
     """Parts of a whole that is shown already, as decimals that add up to it."""
     if _have_an_end(parts) and sum(parts, Fraction(0)) == Fraction(whole):
         return list(map(_decimal, parts))
+    digits = _digits(whole)
     below = lcm(*(part.denominator for part in parts))
-    units = [part.numerator * (below // part.denominator) * _UNIT for part in parts]
-    return _shown(_parts(int(Fraction(whole) * _UNIT), units, below))
+    units = [part.numerator * (below // part.denominator) * 10**digits for part in parts]
+    return _shown(_parts(int(Fraction(whole) * 10**digits), units, below), digits)
 
 
 def _parts(whole: int, parts: Sequence[int], below: int) -> list[int]:
@@ -67,5 +72,10 @@ def _decimal(part: Fraction) -> Decimal:
     return _EXACT.divide(Decimal(part.numerator), Decimal(part.denominator))
 
 
-def _shown(units: Iterable[int]) -> list[Decimal]:
-    return [Decimal(each).scaleb(-SHOWN_DIGITS, _EXACT) for each in units]
+def _digits(whole: Decimal) -> int:
+    """How many digits after the point the parts of a whole are shown with: its own, but not less than ``SHOWN_DIGITS``."""
+    return max(SHOWN_DIGITS, len(plain_text(whole).partition(".")[2]))
+
+
+def _shown(units: Iterable[int], digits: int) -> list[Decimal]:
+    return [Decimal(each).scaleb(-digits, _EXACT) for each in units]

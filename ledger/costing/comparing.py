@@ -13,6 +13,7 @@ from fractions import Fraction
 from ledger.costing.amounts import exact_total
 from ledger.costing.bills import Bill
 from ledger.costing.charges import charge_sums
+from ledger.directory.decimals import exact
 from ledger.journal.view import View
 from meterbook.wire.instants import LATEST_US
 
@@ -48,7 +49,8 @@ class Compared:
         if not self.billed:
             return None
         error = Fraction(self.difference) / abs(Fraction(self.billed)) * 100
-        return Decimal(round(error * 10**_PERCENT_DIGITS)).scaleb(-_PERCENT_DIGITS)
+        with exact():
+            return Decimal(round(error * 10**_PERCENT_DIGITS)).scaleb(-_PERCENT_DIGITS)
 
 
 def compared(

@@ -134,7 +134,9 @@ class _Estimating:
             rows = np.flatnonzero(held & np.isin(used.user, users))
             steps = steps_of(spec, told, used.users[users[0]].names)
             price = steps.at(used.hour_us[rows])
-            if want is not None:
+            if want is None:
+                self._check_machines(what, spec, steps, used.hour_us[rows[price == NO_PRICE]])
+            else:
                 want.missed(rows[price == NO_PRICE], steps.doubt or f"{what} has no price then")
             is_priced = price != NO_PRICE
             if want is not None:
@@ -151,6 +153,17 @@ class _Estimating:
                     units,
                 )
                 yield self._within_limits(what, made)
+
+    def _check_machines(self, what: str, spec: Item, steps: Steps, hour_us: np.ndarray) -> None:
+        """Say which hours without a price events should have told one for. Where no price is asked for there are no machines."""
+        hours = sum(
+            int(np.count_nonzero((hour_us >= price.from_us) & (hour_us < price.until_us)))
+            for price in spec.prices
+            if price.event is not None
+        )
+        if hours:
+            why = steps.doubt or "no event tells one"
+            self._problems[f"{what} has no price in {hours} hours, which are in no estimate: {why}"] = None
 
     def _is_free(
         self, what: str, want: Want, rows: np.ndarray, is_priced: np.ndarray, taken: dict[str, np.ndarray]

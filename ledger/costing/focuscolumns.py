@@ -193,9 +193,9 @@ def columns_of(keys: Collection[str]) -> Columns:
 
 def _custom(name: str, taken: Collection[str]) -> str:
     """What a provider's own column is called."""
-    if name in _ALLOCATION or name in _OWN:
-        name = f"x_Provider{name.removeprefix('x_')}"
     found = name if name.startswith("x_") else f"x_{name}"
+    if name in _ALLOCATION or found in _OWN:
+        found = f"x_Provider{name.removeprefix('x_')}"
     while found in taken:
         found += "_"
     return found

@@ -26,8 +26,8 @@ from meterbook.wire import instants
 NO_PRICE = -1
 _FOREVER_US = 1 << 62
 
-#: Texts of properties by which prices of one event are told apart: those of ``EventPrice.where``, in its order.
-Key = tuple[str, ...]
+#: Texts of properties by which prices of one event are told apart: those of ``EventPrice.where``, in its order. Usage may lack one; no event does.
+Key = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ def told_prices(view: View, event: EventPrice, currency: str, until_us: int) -> 
     for row, properties in _events(view, event, until_us):
         if not holds(event.match, (), properties) or (event.currency and properties.get(event.currency) != currency):
             continue
-        key = tuple(properties.get(name, "") for name in event.where)
+        if not properties.keys() >= event.where.keys():
+            # What an event does not say is not the same as what usage does not say.
+            continue
+        key: Key = tuple(properties[name] for name in event.where)
         try:
             price = parse_plain(properties.get(event.price, ""))
         except ValueError as error:
@@ -86,7 +89,7 @@ def told_prices(view: View, event: EventPrice, currency: str, until_us: int) -> 
 
 def key_of(event: EventPrice, names: Mapping[str, str]) -> Key:
     """The key under which events tell the price for usage with these dimensions."""
-    return tuple(names.get(dimension, "") for dimension in event.where.values())
+    return tuple(names.get(dimension) for dimension in event.where.values())
 
 
 def steps_of(item: Item, told: Sequence[Told | None], names: Mapping[str, str]) -> Steps:

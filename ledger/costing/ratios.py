@@ -76,6 +76,17 @@ def ratios(allocated: Allocated, catalog: Catalog, rows: np.ndarray) -> Ratios:
     )
 
 
+def ways_of(allocated: Allocated, rows: np.ndarray) -> np.ndarray:
+    """By how many ways at most parts go from each of some charges, which are at these places among the profiles."""
+    found = np.zeros(len(rows), np.int64)
+    for stage in allocated.stages:
+        come = np.flatnonzero(stage.key[rows] != ABSENT)
+        key = stage.key[rows[come]]
+        starts = np.searchsorted(stage.shares.key, np.stack([key, key + 1]))
+        found[come] += starts[1] - starts[0]
+    return found
+
+
 def rule_name(rule: Rule) -> str:
     """What a version of a rule is called outside of the ledger."""
     return f"{rule.name}@{rule.version}"

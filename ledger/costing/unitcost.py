@@ -14,11 +14,11 @@ from fractions import Fraction
 from ledger.costing.amounts import exact_total
 from ledger.costing.serving import Served
 from ledger.costing.targets import bearer, is_own
-from ledger.directory.decimals import exact, portion
+from ledger.directory.decimals import portion
 from ledger.metering.usage import Usage
 
-#: Digits after the point of a unit cost, which is a quotient and may have no end.
-UNIT_COST_DIGITS = 18
+#: Digits after the point that are shown of a unit cost, which is a quotient and may have no end: more where a small one would have fewer significant ones.
+UNIT_COST_DIGITS, SIGNIFICANT_DIGITS = 18, 6
 _PERCENT_DIGITS = 2
 
 
@@ -54,18 +54,24 @@ def borne(rows: Iterable[Served], meter: str) -> list[Borne]:
     return [Borne(currency, exact_total(each)) for currency, each in sorted(costs.items())]
 
 
-def unit_cost(cost: Decimal, quantity: Decimal) -> Decimal | None:
-    """Cost by quantity, rounded half-even to ``UNIT_COST_DIGITS`` digits after the point; None of no quantity."""
-    return None if quantity <= 0 else _rounded(Fraction(cost) / Fraction(quantity), UNIT_COST_DIGITS)
+def unit_cost(cost: Decimal, quantity: Decimal) -> Fraction | None:
+    """Cost by quantity, exactly; None of no quantity."""
+    return None if quantity <= 0 else Fraction(cost) / Fraction(quantity)
 
 
-def change_percent(before: Decimal | None, after: Decimal | None) -> Decimal | None:
+def shown_unit_cost(value: Fraction) -> Decimal:
+    """A unit cost, rounded half-even to ``UNIT_COST_DIGITS`` digits after the point, or ``SIGNIFICANT_DIGITS`` significant ones if that is finer."""
+    zeros = len(str(int(1 / abs(value)))) - 1 if value else 0
+    return _rounded(value, max(UNIT_COST_DIGITS, zeros + SIGNIFICANT_DIGITS))
+
+
+def change_percent(before: Fraction | None, after: Fraction | None) -> Decimal | None:
     """By how much a unit cost rose, in percent with two digits, half-even; None where there is nothing to compare with."""
     if before is None or after is None or before <= 0:
         return None
-    return _rounded((Fraction(after) / Fraction(before) - 1) * 100, _PERCENT_DIGITS)
+    return _rounded((after / before - 1) * 100, _PERCENT_DIGITS)
 
 
 def _rounded(value: Fraction, digits: int) -> Decimal:
-    with exact():
-        return Decimal(round(value * 10**digits)).scaleb(-digits)
+    # Read from text, a number of any length is exact.
+    return Decimal(f"{round(value * 10**digits)}E-{digits}")

@@ -187,6 +187,8 @@ class Item(Part):
             given = [name for name in ("match", "unit", "dimensions") if getattr(self, name)]
             if given:
                 raise ValueError(f"{given[0]!r} goes with 'meter': machines are counted by the hour")
+            if any(each.event is not None and each.event.where for each in self.prices):
+                raise ValueError("'where' goes with 'meter': machines have no dimensions")
         twice = sorted(self.columns.keys() & self.dimensions.keys())
         if twice:
             raise ValueError(f"{twice[0]!r} stands in 'columns' and in 'dimensions': leave one out")

@@ -17,6 +17,8 @@ from meterbook.wire.instants import HOUR_US
 
 #: Most events of which a hash is looked up at once: they are held in memory.
 LOOKED_UP_MAX = 4_000_000
+#: Positions of which it is remembered what came several times: there may be millions of each.
+_REPEATED_MAX = 4
 
 
 class EventQuestions:
@@ -121,7 +123,7 @@ class EventQuestions:
             span: list[object] = [self.position, start_us, end_us]
             if (self._one(near, span) or 0) <= LOOKED_UP_MAX:
                 return self._ask(eventsums.REPEATED, span)
-        return self.remembered.of("repeated", self.position, self._repeated_ever)
+        return self.remembered.of("repeated", self.position, self._repeated_ever, most=_REPEATED_MAX)
 
     def _repeated_ever(self) -> pa.Table:
         known = self.remembered.upto("repeated", self.position)

@@ -24,6 +24,8 @@ _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=-]+(/[A-Za-z0-9!_.*'()=-]+)*\Z")
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 _REGION = re.compile(r"[a-z0-9-]+\Z")
 _OPTIONS = ("endpoint", "region", "durable")
+#: What is secret among the parameters of libpq (PostgreSQL 18, 32.1.2).
+_SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def address(place: Place) -> str:
     parts = urlsplit(server.url)
     user, _, host = parts.netloc.rpartition("@")
     netloc = f"{user.partition(':')[0]}@{host}" if user else host
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "password"]
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in _SECRETS]
     database = urlunsplit(("postgresql", netloc, parts.path, urlencode([*kept, ("schema", server.schema)]), ""))
     return f"s3://{bucket.name}/{bucket.prefix}?{given} + {database}"
 

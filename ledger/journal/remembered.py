@@ -7,7 +7,7 @@ since. Questions of one view share what it found; views of one journal share thi
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
@@ -15,31 +15,30 @@ import pyarrow as pa
 
 Found = TypeVar("Found")
 
-#: Findings that are kept, and answers of the tables, with their bytes; what was not asked for longest goes first.
-_FINDINGS_MAX, _ANSWERS_MAX, _ANSWER_BYTES_MAX = 256, 1_024, 64 << 10
+#: Findings of a name that are kept, and answers of the tables, with their bytes; what was not asked for longest goes first.
+_FINDINGS_MAX, _ANSWERS_MAX, _ANSWER_BYTES_MAX = 64, 1_024, 64 << 10
 
 
 class Remembered:
     """Findings by name and by what they depend on. They are shared: nobody may change one. Safe for threads."""
 
     def __init__(self) -> None:
-        self._found: OrderedDict[tuple[str, Hashable], Any] = OrderedDict()
+        self._found: dict[str, OrderedDict[Hashable, Any]] = defaultdict(OrderedDict)
         self._answers: OrderedDict[Hashable, pa.Table] = OrderedDict()
         self._changing = threading.Lock()
 
-    def of(self, name: str, depends_on: Hashable, find: Callable[[], Found]) -> Found:
-        """What was found for the same, or what is found now."""
-        key = (name, depends_on)
+    def of(self, name: str, depends_on: Hashable, find: Callable[[], Found], *, most: int = _FINDINGS_MAX) -> Found:
+        """What was found for the same, or what is found now. Of a name so many are kept at most: few of what may be large."""
         with self._changing:
-            if key in self._found:
-                self._found.move_to_end(key)
-                known: Found = self._found[key]
+            if depends_on in self._found[name]:
+                self._found[name].move_to_end(depends_on)
+                known: Found = self._found[name][depends_on]
                 return known
         found = find()
         with self._changing:
-            self._found[key] = found
-            while len(self._found) > _FINDINGS_MAX:
-                self._found.popitem(last=False)
+            self._found[name][depends_on] = found
+            while len(self._found[name]) > most:
+                self._found[name].popitem(last=False)
         return found
 
     def answer(self, question: Hashable, ask: Callable[[], pa.Table]) -> pa.Table:
@@ -50,6 +49,8 @@ class Remembered:
                 return self._answers[question]
         found = ask()
         if found.nbytes <= _ANSWER_BYTES_MAX:
+            # A copy has its own size: what the tables give has room for thousands of rows.
+            found = found.take(pa.array(range(found.num_rows), pa.int64()))
             with self._changing:
                 self._answers[question] = found
                 while len(self._answers) > _ANSWERS_MAX:
@@ -59,5 +60,5 @@ class Remembered:
     def upto(self, name: str, position: int) -> tuple[int, Any] | None:
         """What was found last before a position or at it, of what depends on the position alone: that position, and what it was."""
         with self._changing:
-            known = [key[1] for key in self._found if key[0] == name and isinstance(key[1], int) and key[1] <= position]
-            return (max(known), self._found[name, max(known)]) if known else None
+            known = [each for each in self._found[name] if isinstance(each, int) and each <= position]
+            return (max(known), self._found[name][max(known)]) if known else None

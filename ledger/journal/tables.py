@@ -183,6 +183,8 @@ class Tables:
         config: dict[str, Any] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            # They are loaded by path from packages that are installed like this one. To hash them takes longer than all else here.
+            "allow_unsigned_extensions": True,
             "threads": _THREADS,
             "memory_limit": _MEMORY,
             # Its files have the same names everywhere: two connections would overwrite each other's.

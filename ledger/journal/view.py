@@ -17,7 +17,7 @@ from ledger.journal.reader import Reader
 from ledger.journal.record import Head
 from ledger.journal.remembered import Remembered
 from ledger.journal.screening import KnownSeries
-from meterbook.wire.instants import LATEST_US
+from meterbook.wire.instants import EARLIEST_US, LATEST_US
 
 #: What ``View.observation`` tells, of nothing.
 _OBSERVED = pa.schema(
@@ -49,10 +49,16 @@ class View(EventQuestions):
         if position == 0:
             return cls(tables, 0, 0, remembered)
         asked = "SELECT epoch_us(time) AS time_us FROM records WHERE position = ?"
-        found = remembered.answer((asked, position), lambda: tables.query(asked, [position])).to_pylist()
-        if not found:
-            raise LookupError(f"position {position} is not in the tables")
-        return cls(tables, position, found[0]["time_us"], remembered)
+
+        def committed() -> pa.Table:
+            found = tables.query(asked, [position])
+            if not found.num_rows:
+                # Not remembered: what is not there may come.
+                raise LookupError(f"position {position} is not in the tables")
+            return found
+
+        (row,) = remembered.answer((asked, position), committed).to_pylist()
+        return cls(tables, position, row["time_us"], remembered)
 
     def then(self, position: int) -> View:
         """The same book at another position. Raises LookupError."""
@@ -140,6 +146,18 @@ class View(EventQuestions):
             'SELECT DISTINCT source, epoch_us("end") AS end_us FROM coverage'
             " WHERE status = 'complete' AND position <= ? ORDER BY source, end_us",
             [self.position],
+        )
+
+    def polls_within(self, spans: Sequence[tuple[str, int, int]]) -> pa.Table:
+        """The same of some sources, each from a time on and before another one (source, low_us, high_us)."""
+        columns = list(zip(*spans, strict=True))
+        wanted = pa.table({"source": columns[0], "low_us": columns[1], "high_us": columns[2]})
+        return self.tables.query(
+            'SELECT DISTINCT source, epoch_us("end") AS end_us FROM coverage JOIN wanted USING (source)'
+            ' WHERE status = \'complete\' AND position <= $1 AND "end" >= make_timestamp($2) AND "end" < make_timestamp($3)'
+            '  AND epoch_us("end") >= low_us AND epoch_us("end") < high_us ORDER BY source, end_us',
+            [self.position, max(min(columns[1]), EARLIEST_US), min(max(columns[2]), LATEST_US)],
+            {"wanted": wanted},
         )
 
     def definitions(self) -> pa.Table:

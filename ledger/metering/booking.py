@@ -27,7 +27,7 @@ from ledger.metering.closing import closing
 from ledger.metering.cluster import ClusterFailed
 from ledger.metering.grid import ceil_us, floor_us
 from ledger.metering.measure import NOTHING, Amount, Measured, measure, windows_of
-from ledger.metering.news import Cause, News, causes_of
+from ledger.metering.news import Cause, News, Reason, causes_of
 from ledger.metering.subjects import Key
 from ledger.metering.windows import Windows
 from meterbook.ledger.v1 import journal_pb2
@@ -44,6 +44,8 @@ Measuring = Callable[[View, Meter, int, int], Measured]
 FOREVER_US = 1 << 62
 #: A run with more entries is written as several: a record has a size that it must not exceed.
 _ENTRIES_MAX = 200_000
+#: Versions of meters, each at a position, of which it is remembered what is unsettled.
+_UNSETTLED_MAX = 256
 _NANO_END = 10**DIGITS_MAX
 
 
@@ -106,7 +108,7 @@ def unsettled(view: View, version: MeterVersion) -> list[News]:
     """
     # At one position the versions of one name hold from and until the same windows.
     which = (view.position, version.name, version.version, version.start_us, version.end_us)
-    return view.remembered.of("unsettled", which, lambda: _unsettled(view, version))
+    return view.remembered.of("unsettled", which, lambda: _unsettled(view, version), most=_UNSETTLED_MAX)
 
 
 def _unsettled(view: View, version: MeterVersion) -> list[News]:
@@ -118,7 +120,12 @@ def _unsettled(view: View, version: MeterVersion) -> list[News]:
         first_us = view.first_booked(version.name, version.start_us, version.end_us)
         read, found = 0, [] if first_us is None else [News(first_us, "meter")]
     found += aggregation_of(version.meter).reach(view, version.meter, read)
-    return [replace(each, since_us=floor_us(version.windows, each.since_us)) for each in found]
+    # There may be some of every series, and nobody asks for any but the earliest of a kind.
+    earliest: dict[tuple[Reason, str], int] = {}
+    for each in found:
+        kind = each.reason, each.name
+        earliest[kind] = min(each.since_us, earliest.get(kind, each.since_us))
+    return [News(floor_us(version.windows, since_us), *kind) for kind, since_us in earliest.items()]
 
 
 def booked(

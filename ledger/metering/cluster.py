@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -28,8 +29,10 @@ from ledger.journal.errors import JournalError, StoreRefused
 from ledger.journal.place import Place, address, parse
 from ledger.journal.reading import reading
 from ledger.journal.view import View
+from ledger.metering.grid import ceil_us
 from ledger.metering.measure import Amount, Measured, measure, windows_of
 from ledger.metering.subjects import Key
+from ledger.metering.windows import Windows
 
 #: What workers answer. Quantities have any number of digits, so they are texts.
 _AMOUNTS = pa.schema(
@@ -77,21 +80,21 @@ class Cluster:
         try:
             from pyspark.sql import connect  # noqa: F401
         except ImportError as error:
-            raise StoreRefused(f"{remote}: {error.name} is missing; install meterbook[ledger,spark]") from error
+            raise StoreRefused(f"{shown(remote)}: {error.name} is missing; install meterbook[ledger,spark]") from error
         self._place, self._remote, self._tasks, self._rows_min = place, remote, tasks, rows_min
 
     def measure(self, view: View, meter: Meter, start_us: int, end_us: int) -> Measured:
         """As ``measure.measure``. Raises ClusterFailed."""
-        extents = view.tables.extents("samples" if meter.source.metric is not None else "events")
         windows = windows_of(meter)
-        edges = np.array(windows.edges(start_us, end_us), np.int64)
-        before = rows_before(extents, edges)
-        if len(edges) < 3 or before[-1] - before[0] < self._rows_min:
+        extents = view.tables.extents("samples" if meter.source.metric is not None else "events")
+        times = knots(extents, start_us, end_us)
+        before = rows_before(extents, times)
+        if ceil_us(windows, start_us + 1) >= end_us or before[-1] - before[0] < self._rows_min:
             return measure(view, meter, start_us, end_us)
         document, place = meter.model_dump_json(), address(self._place)
         tasks = [
             Task(version("meterbook"), place, view.position, document, low_us, high_us)
-            for low_us, high_us in pieces(edges, before, self._tasks)
+            for low_us, high_us in pieces(windows, times, before, self._tasks)
         ]
         return self._measured(tasks)
 
@@ -108,8 +111,8 @@ class Cluster:
             finally:
                 session.stop()
         except (PySparkException, OSError, ValueError) as error:
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            raise ClusterFailed(f"the cluster at {self._remote} did not measure: {said[-1]}") from error
+            said = str(error).strip().replace(self._remote, shown(self._remote)).splitlines() or [type(error).__name__]
+            raise ClusterFailed(f"the cluster at {shown(self._remote)} did not measure: {said[-1]}") from error
         return amounts_of(found)
 
     def _knock(self) -> None:
@@ -118,25 +121,42 @@ class Cluster:
         socket.create_connection((address.hostname or "", address.port or _PORT), timeout=_KNOCK_S).close()
 
 
-def rows_before(extents: pa.Table, edges: np.ndarray) -> np.ndarray:
+def shown(remote: str) -> str:
+    """An address without its options, of which one may be a token."""
+    return f"sc://{urlsplit(remote).netloc.partition(';')[0]}"
+
+
+def knots(extents: pa.Table, start_us: int, end_us: int) -> np.ndarray:
+    """Start and end of a range, and the times within at which files begin and end: in between rows are taken to lie evenly.
+
+    Windows are not listed: one mistaken time may be millions of them away from all others.
+    """
+    times = np.concatenate([extents["start_us"].to_numpy(), extents["end_us"].to_numpy() + 1, [start_us, end_us]])
+    return np.unique(np.clip(times, start_us, end_us))
+
+
+def rows_before(extents: pa.Table, times: np.ndarray) -> np.ndarray:
     """How many rows of files lie before each of some ascending times; ``extents`` as of ``Reader.extents``.
 
     In what a file covers rows are taken to lie evenly. Nothing but the size of tasks depends on it.
     """
-    found = np.zeros(len(edges))
+    found = np.zeros(len(times))
     for first_us, last_us, rows in zip(
         *(extents[name].to_pylist() for name in ("start_us", "end_us", "rows")), strict=True
     ):
-        found += rows * np.clip((edges - first_us) / (last_us + 1 - first_us), 0.0, 1.0)
+        found += rows * np.clip((times - first_us) / (last_us + 1 - first_us), 0.0, 1.0)
     return found
 
 
-def pieces(edges: np.ndarray, before: np.ndarray, count: int) -> Iterator[tuple[int, int]]:
-    """Up to ``count`` ranges that tile the edges and begin and end at some, of about as many rows (``before`` each edge)."""
+def pieces(windows: Windows, times: np.ndarray, before: np.ndarray, count: int) -> Iterator[tuple[int, int]]:
+    """Up to ``count`` ranges of whole windows, of about as many rows (``before`` each of the times), that tile a range from the first time to the last.
+
+    Both are edges of windows.
+    """
+    start_us, end_us = int(times[0]), int(times[-1])
     wanted = np.linspace(before[0], before[-1], count + 1)[1:-1]
-    cuts = np.unique(np.concatenate([[0], np.searchsorted(before, wanted), [len(edges) - 1]]))
-    for low, high in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-        yield int(edges[low]), int(edges[high])
+    cuts = {ceil_us(windows, int(time_us)) for time_us in np.interp(wanted, before, times).tolist()}
+    yield from pairwise(sorted({start_us, *cuts, end_us}))
 
 
 def work(texts: Sequence[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

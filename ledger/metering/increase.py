@@ -94,7 +94,9 @@ class Increase:
         self._times[places], self._values[places] = before["time_us"].to_numpy(), before["value"].to_numpy()
         shown = self._shown(codes)
         begins = shown.times
-        for place in np.flatnonzero((begins == _NEVER_US) & (times >= self._grid.start_us) & (said & UNSEEN == 0)):
+        asked = np.flatnonzero((begins == _NEVER_US) & (times >= self._grid.start_us) & (said & UNSEEN == 0))
+        polls.look_up([self._subjects.sources[code] for code in codes[asked].tolist()], times[asked].tolist())
+        for place in asked:
             since_us = beginning(self._subjects, polls, int(codes[place]), int(times[place]))
             if since_us is not None:
                 begins[place] = since_us

@@ -18,11 +18,13 @@ import pyarrow.compute as pc
 
 from ledger.journal.view import View
 from ledger.metering.subjects import EVER
-from meterbook.wire.instants import SECOND_US
+from meterbook.wire.instants import DAY_US, HOUR_US, SECOND_US
 
 #: Intervals that may pass without word before a source counts as silent, and microseconds at least: one that has more to give, or was
 #: late for a tick, is told of for less than its interval now and then.
 PATIENCE, PATIENCE_US_MIN = 3, 60 * SECOND_US
+
+_NO_TIMES = np.zeros(0, np.int64)
 
 #: Whether a source is told of in time, has an agent that tells of nothing any more, or one that goes on without it.
 State = Literal["live", "silent", "ended"]
@@ -33,6 +35,28 @@ class Polls:
 
     def __init__(self, view: View) -> None:
         self._view = view
+        #: From when until when the ends of a source are known, and these.
+        self._near: dict[str, tuple[int, int, np.ndarray]] = {}
+
+    def look_up(self, sources: Sequence[str], times_us: Sequence[int]) -> None:
+        """Find out what is to be asked for of some sources and times at once: then not the whole history is read."""
+        spans: dict[str, tuple[int, int]] = {}
+        for source, time_us in zip(sources, times_us, strict=True):
+            low_us, high_us = spans.get(source, (time_us, time_us))
+            spans[source] = min(low_us, time_us), max(high_us, time_us)
+        for look_us in (HOUR_US, DAY_US, None):
+            if not spans:
+                return
+            wanted = [
+                (source, EVER if look_us is None else low_us - look_us, high_us)
+                for source, (low_us, high_us) in spans.items()
+            ]
+            ends = _by_source(self._view.polls_within(wanted), "end_us")
+            for source, (low_us, high_us) in [*spans.items()]:
+                found = ends.get(source, _NO_TIMES)
+                if look_us is None or (len(found) and found[0] < low_us):
+                    self._near[source] = low_us, high_us, found
+                    del spans[source]
 
     def watched_since(self, source: str) -> int | None:
         """When the source was first accounted for, well or badly."""
@@ -40,7 +64,8 @@ class Polls:
 
     def last_before(self, source: str, time_us: int) -> int | None:
         """End of the last complete interval that ended before a time."""
-        ends = self._ends_us.get(source)
+        low_us, high_us, known = self._near.get(source, (1, 0, _NO_TIMES))
+        ends = known if low_us <= time_us <= high_us else self._ends_us.get(source)
         place = 0 if ends is None else int(np.searchsorted(ends, time_us))
         return int(ends[place - 1]) if ends is not None and place else None
 

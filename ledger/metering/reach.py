@@ -90,6 +90,10 @@ def events_reach(view: View, meter: Meter, after: int) -> list[News]:
 def _samples(view: View, chosen: Subjects, polls: Polls | None, after: int, *, shares: bool) -> Iterator[int]:
     """``shares`` says that several series may tell of one resource, of which the markers of their ends say nothing."""
     fresh = samples.fresh(view, chosen.ids, after, ends=polls is None and not shares)
+    if polls is not None:
+        begun = fresh.filter(fresh["previous_us"].is_null())
+        codes = np.searchsorted(chosen.ids, begun["series_id"].to_numpy()).tolist()
+        polls.look_up([chosen.sources[code] for code in codes], begun["first_us"].to_pylist())
     for row in fresh.to_pylist():
         # What was read at the full hour was used in the hour before.
         yield row["first_us"] - 1

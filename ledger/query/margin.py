@@ -22,6 +22,10 @@ def answer_margin(journal: Journal, request: query_pb2.MarginRequest) -> query_p
     into, by = asked_currency(request.currency), _dimensions(request.by)
     if request.cost and request.cost not in _COSTS:
         raise BadQuestion(f"cost: {request.cost!r} is not one of {', '.join(_COSTS)}")
+    if request.cost == SHEET and request.nature:
+        raise BadQuestion(
+            f"nature: {request.nature!r} is of bills, and cost {SHEET!r} goes by none; leave one of the two out"
+        )
     book = Book.at(journal, request.as_of)
     sides = Sides.of(book, book.month(request.at), book.tenants(request.tenants))
     for month in sorted({sides.nobodys.month, *(each.month for each in sides.tenancies.values())}):

@@ -11,7 +11,7 @@ from ledger.billing.terms import NotSubscribed, Terms, terms_of
 from ledger.costing.pricesheet import CostLine, costs, merged, totals, unpriced
 from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
-from ledger.metering.answer import usage
+from ledger.metering.answer import TooLarge, usage
 from ledger.metering.usage import Usage
 from ledger.query.questions import BadQuestion, Book
 from meterbook.ledger.v1 import query_pb2
@@ -56,11 +56,14 @@ class Pieces:
         self._by_tenant: dict[Period, dict[str, list[Usage]]] = {}
 
     def usage(self, start_us: int, end_us: int) -> list[Usage]:
-        """What the tenants used in a range."""
+        """What the tenants used in a range. Raises BadQuestion where a quantity has no room."""
         if (start_us, end_us) not in self._usage:
-            self._usage[start_us, end_us] = usage(
-                self._book.view, self._book.catalog, start_us, end_us, tenants=self._tenants
-            )
+            try:
+                self._usage[start_us, end_us] = usage(
+                    self._book.view, self._book.catalog, start_us, end_us, tenants=self._tenants
+                )
+            except TooLarge as error:
+                raise BadQuestion(f"{error}; measure it by a meter of a larger unit") from error
         return self._usage[start_us, end_us]
 
     def costs(self, period: Period) -> tuple[tuple[CostLine, ...], list[str]]:

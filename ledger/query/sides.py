@@ -59,7 +59,8 @@ class Sides:
     @classmethod
     def of(cls, book: Book, at_us: int, chosen: Collection[str]) -> Sides:
         """The revenue of the tenants chosen (empty for all), and no cost yet."""
-        asked = chosen or {each.tenant for each in book.catalog.subscriptions().values()}
+        subscribed = {each.tenant for each in book.catalog.subscriptions().values()}
+        asked = subscribed.intersection(chosen) if chosen else subscribed
         found = cls(book, chosen, tenancies(book.catalog, asked, at_us), nobodys(at_us), Pieces(book, chosen))
         for tenancy in found.tenancies.values():
             for terms in tenancy.terms:

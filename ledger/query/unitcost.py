@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from itertools import chain
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from ledger.costing.converted import days_of, denominated, served_in
 from ledger.costing.exchanging import Exchange
 from ledger.costing.serving import meters_gone_by
 from ledger.costing.taking import rules_of
-from ledger.costing.unitcost import Borne, Measured, borne, change_percent, measured, unit_cost
+from ledger.costing.unitcost import Borne, Measured, borne, change_percent, measured, shown_unit_cost, unit_cost
 from ledger.directory.decimals import plain_text
 from ledger.directory.meter import Meter
 from ledger.journal.journal import Journal
@@ -25,6 +26,7 @@ from ledger.query.allocated import Asked
 from ledger.query.exchanged import asked_currency, exchange_of, rate_rows
 from ledger.query.questions import BadQuestion, Book, suggestion
 from meterbook.ledger.v1 import costing_pb2
+from meterbook.wire import instants
 
 _MONTHS_MAX = 36
 _MONTHS_OF_YEAR = 12
@@ -96,11 +98,16 @@ def _of(book: Book, billing: costing_pb2.Billing, month: str) -> Asked:
 
 def _month(asked: Asked, name: str, meter: str, into: str) -> _Month:
     book = asked.book
-    period = billing_period(book.month(f"{name}-01"), ZoneInfo("UTC"))
+    try:
+        period = billing_period(instants.parse(f"{name}-01"), ZoneInfo("UTC"))
+    except ValueError as error:
+        raise BadQuestion(
+            f"period: {name!r} is in no year of which there is usage; give a month of the years 2 to 9998"
+        ) from error
     try:
         rows = usage(book.view, book.catalog, period.start_us, period.end_us, meters=[meter])
     except TooLarge as error:
-        raise BadQuestion(f"meter: {error}") from error
+        raise BadQuestion(f"meter: {error}; measure it by a meter of a larger unit") from error
     newest = book.catalog.versions("meter", meter)[-1].spec
     assert isinstance(newest, Meter)
     allocated = allocate(book.view, book.catalog, asked.standing)
@@ -122,7 +129,7 @@ def _month(asked: Asked, name: str, meter: str, into: str) -> _Month:
 
 
 def _rows(months: Iterable[_Month]) -> Iterator[costing_pb2.UnitCostRow]:
-    before: dict[str, Decimal | None] = {}
+    before: dict[str, Fraction | None] = {}
     for month in months:
         known = costing_pb2.UnitCostRow(
             month=month.name,
@@ -136,7 +143,7 @@ def _rows(months: Iterable[_Month]) -> Iterator[costing_pb2.UnitCostRow]:
             row = costing_pb2.UnitCostRow(
                 currency=each.currency,
                 cost=plain_text(each.cost),
-                unit_cost=_text(now[each.currency]),
+                unit_cost="" if (cost := now[each.currency]) is None else plain_text(shown_unit_cost(cost)),
                 change_percent="" if change is None else str(change),
             )
             row.MergeFrom(known)

@@ -10,6 +10,8 @@ import sys
 from contextlib import suppress
 from types import MappingProxyType
 
+from pyspark.sql.connect.session import SparkSession
+
 from tests.servers.process import ServerProcess, free_ports
 
 
@@ -37,5 +39,9 @@ class SailServer(ServerProcess):
     def answers(self) -> bool:
         """See :class:`ServerProcess`."""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
-            return True
+            # The port is open before there are workers.
+            session = SparkSession.builder.remote(self.remote).create()
+            count = session.range(2, numPartitions=2).count()
+            session.stop()
+            return count == 2
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from unittest import mock
 
@@ -91,6 +91,14 @@ def test_what_comes_in_is_what_the_file_says(ledger: Running, tmp_path: Path) ->
     assert ledger.cli("verify").startswith("the book holds")
 
 
+def test_a_bill_of_many_digits_stands(ledger: Running, tmp_path: Path, account: str) -> None:
+    costs = ["12345678901234.123456789012345678", "-0.000000000000000001"]
+    brought(ledger, written(tmp_path / "a.csv", [row(BilledCost=cost) for cost in costs]))
+    assert standing(ledger, account) == {"2026-03": (2, Decimal("12345678901234.123456789012345677"))}
+    printed = ledger.cli("charges", "import", str(written(tmp_path / "b.csv", rows(1))))
+    assert "in place of 2 charges that added up to 12,345,678,901,234.123456789012345677" in printed
+
+
 def test_a_file_that_comes_twice_gives_nothing_new_and_is_named(ledger: Running, tmp_path: Path, account: str) -> None:
     first = written(tmp_path / "a.csv", rows(20))
     assert outcomes(ledger, first) == [("2026-03", "new")]
@@ -144,7 +152,8 @@ def test_of_two_versions_the_one_that_was_issued_later_stands(ledger: Running, t
         f"the bill {account} of 2026-03 came in and does not stand: another version was issued after"
     )
     assert standing(ledger, account)["2026-03"][0] == 5
-    assert run_cli("charges", "import", str(old), "--issued", "soon").exit_code == 2
+    for wrong in ("soon", "1969-12-31", "0001-01-01", "9999-12-31T23:59:59.5Z"):
+        assert run_cli("charges", "import", str(old), "--issued", wrong).exit_code == 2
 
 
 def test_bills_of_several_accounts_are_added_up_and_made_anew_apart(
@@ -232,14 +241,21 @@ def _dies_after(book: Ledger, batches: int) -> Ledger:
     return book
 
 
+def _ends_after(book: Ledger, batches: int) -> Ledger:
+    """A ledger to which so many batches of a chain come, and no more."""
+    whole = book.bring
+    book.bring = lambda name, make, is_there: whole(name, lambda chain: islice(make(chain), batches), is_there)  # type: ignore[method-assign]
+    return book
+
+
 @pytest.mark.usefixtures("small")
 def test_no_line_is_in_the_book_twice(ledger: Running, tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", rows(55))
     before = chains(ledger)
-    with pytest.raises(Killed):
-        bring(_dies_after(reached(ledger), 5), seen(path), NOW_US)
+    with pytest.raises(ImportFault, match="does not stand: 0 of its 55 charges are in the book"):
+        bring(_ends_after(reached(ledger), 5), seen(path), NOW_US)
     (begun,) = chains(ledger) - before
-    assert 0 < begun[2] < 6
+    assert begun[2] == 5
     brought(ledger, path)
     # Six batches of charges, and the one that closes the bill.
     assert chains(ledger) - before == {(*begun[:2], 7)}
@@ -250,8 +266,8 @@ def test_a_chain_of_that_name_that_holds_something_else_is_left_alone(
     ledger: Running, tmp_path: Path, account: str
 ) -> None:
     path = written(tmp_path / "a.csv", rows(55))
-    with pytest.raises(Killed):
-        bring(_dies_after(reached(ledger), 4), seen(path), NOW_US)
+    with pytest.raises(ImportFault, match="does not stand"):
+        bring(_ends_after(reached(ledger), 4), seen(path), NOW_US)
     before = chains(ledger)
     with mock.patch.object(agent.importing.batches, "_ROWS_MAX", 7):
         brought(ledger, path)

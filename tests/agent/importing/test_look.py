@@ -42,6 +42,66 @@ def test_the_same_rows_are_the_same_bill_in_every_form(tmp_path: Path, name: str
     assert (again.bills[key].charges, again.bills[key].billed) == (20, billed(rows(20)))
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_the_rows_of_several_accounts_are_one_bill_in_every_form(tmp_path: Path, name: str) -> None:
+    table = [row(BillingAccountId=str(number % 2), BilledCost=str(number)) for number in range(12)]
+    wanted = Wanted("all")
+    # The Parquet is read three rows at a time.
+    first, again = (
+        seen(written(tmp_path / "a.parquet", table), wanted=wanted),
+        seen(written(tmp_path / name, table), wanted=wanted),
+    )
+    (key,) = first.bills
+    assert again.parts(key) == first.parts(key)
+
+
+def test_sums_keep_every_digit(tmp_path: Path) -> None:
+    costs = ["12345678901234.123456789012345678", "-0.000000000000000001", "98765432109876"]
+    path = written(tmp_path / "a.csv", [row(BilledCost=cost) for cost in costs])
+    (bill,) = seen(path).bills.values()
+    assert bill.billed.as_tuple() == Decimal("111111111011110.123456789012345677").as_tuple()
+    printed, told = (run_cli("charges", "import", "--dry-run", str(path), *more).stdout for more in ((), ("--json",)))
+    assert "3 charges, 111,111,111,011,110.123456789012345677 USD" in printed
+    assert json.loads(told)["bills"][0]["billed"] == {"USD": "111111111011110.123456789012345677"}
+
+
+@pytest.mark.parametrize("column", ["BilledCost", "ListCost"])
+def test_a_bill_that_would_be_too_large_keeps_the_others_out(tmp_path: Path, column: str) -> None:
+    large = [row(**{column: ("-" if number % 2 else "") + "99999999999999"}) for number in range(1_001)]
+    path, other = written(tmp_path / "a.csv", large), written(tmp_path / "b.csv", rows(2, BillingAccountId="2"))
+    told = refused(path, other)
+    assert told.startswith(
+        f"{path}: {column}: the charges of the bill import/000000000001 of 2026-03 come to 100099999999998999 whatever their signs, "
+        "and what can be added up ends at 100000000000000000"
+    )
+    assert len(seen(written(path, large[:1_000])).bills) == 1
+
+
+def test_the_last_month_that_there_is(tmp_path: Path) -> None:
+    times = {"BillingPeriodStart": "9999-12-01T00:00:00Z", "ChargePeriodStart": "9999-12-31T23:00:00Z"}
+    (bill,) = seen(written(tmp_path / "a.csv", rows(2, **times))).bills.values()
+    assert bill.month == "9999-12"
+    path = written(tmp_path / "b.csv", rows(2, BillingPeriodStart="9999-12-31T23:00:00Z"))
+    assert refused(path).startswith(f"{path}: line 2: BillingPeriodStart 9999-12-31T23:00:00Z begins no month")
+
+
+def test_names_of_bills_are_such_that_the_book_takes(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", [*rows(2), row(BillingAccountId="a" * 4_090)])
+    assert refused(path).startswith(f"{path}: line 4: BillingAccountId: the name of its bill would have 4097 bytes")
+    assert len(seen(path, wanted=Wanted("all")).bills) == 1
+    for source in ("price-book/cloud", " ", "a\nb", "x" * 3_000):
+        result = run_cli("charges", "import", "--dry-run", str(path), "--source", source)
+        assert (result.exit_code, "--source" in result.stderr) == (2, True)
+
+
+def test_what_a_file_says_does_not_move_the_cursor(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", rows(1, BillingAccountId="\x1b[2Ja", **{"odd\x07": "1"}))
+    printed = run_cli("charges", "import", "--dry-run", str(path)).stdout
+    assert "import/\\x1b[2Ja: 1 charges" in printed and "odd\\x07" in printed and "\x1b" not in printed
+    told = refused(written(path, rows(1, BilledCost="x", ResourceId="\x1b[2J\ni")))
+    assert told.endswith("(ResourceId \\x1b[2J\\ni)")
+
+
 def test_other_rows_are_another_bill(tmp_path: Path) -> None:
     found = [
         seen(written(tmp_path / "a.csv", table)).parts(Key("import/000000000001", MARCH_US))

@@ -181,6 +181,7 @@ def test_a_token_that_makes_no_sense(office: Office, field: str, said: str, chan
 @pytest.mark.parametrize(
     ("said", "changes"),
     [
+        ("agent: 'import.edge' begins with import., as chains of operators do", {"agent": "import.edge"}),
         ("agent: 'Edge' is not a name", {"agent": "Edge"}),
         ("agent: 'record/x' is not a name", {"agent": "record/x"}),
         ("tenants: name at least one", {"tenants": []}),

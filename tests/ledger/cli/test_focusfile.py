@@ -180,6 +180,22 @@ def test_an_export_that_is_killed_leaves_what_was_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path] and len(texts(path)) == 3
 
 
+def test_of_two_exports_to_one_file_the_second_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv.gz"
+
+    def meanwhile() -> Iterator[costing_pb2.ExportAllocationResponse]:
+        found = messages(20)
+        yield from found[:10]
+        with pytest.raises(click.ClickException, match="is being written by another export: wait for its end"):
+            focusfile.write(messages(3), path)
+        yield from found[10:]
+
+    focusfile.write(meanwhile(), path)
+    assert len(texts(path)) == 20 and list(tmp_path.iterdir()) == [path]
+    focusfile.write(messages(3), path)
+    assert len(texts(path)) == 3
+
+
 def test_a_bill_that_is_not_whole_is_exit_code_one(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("incomplete")
     with serving(folder / "store") as running:

@@ -25,7 +25,9 @@ def test_parts_add_up_to_groups_and_groups_to_the_whole(groups: list[list[Fracti
     shown = [[Fraction(each) for each in group] for group in apportioned(groups)]
     whole = sum((part for group in groups for part in group), Fraction(0))
     total = sum((part for group in shown for part in group), Fraction(0))
-    assert total in (whole, round(whole / UNIT) * UNIT)
+    # Into whatever parts it is told, the whole is the same.
+    ((alone,),) = apportioned([[whole]])
+    assert total == Fraction(alone) and total in (whole, round(whole / UNIT) * UNIT)
     for group, told in zip(groups, shown, strict=True):
         assert abs(sum(told, Fraction(0)) - sum(group, Fraction(0))) < UNIT
         for part, each in zip(group, told, strict=True):
@@ -43,6 +45,11 @@ def test_parts_add_up_to_groups_and_groups_to_the_whole(groups: list[list[Fracti
         ([[Fraction(1, 3)] * 3], [["0.333333333333333334", "0.333333333333333333", "0.333333333333333333"]]),
         ([[Fraction(2, 3), Fraction(0), Fraction(1, 3)]], [["0.666666666666666667", "0E-18", "0.333333333333333333"]]),
         ([[Fraction(-1, 3)], [Fraction(-2, 3)]], [["-0.333333333333333333"], ["-0.666666666666666667"]]),
+        # A whole that has an end is what it is, whatever its parts are.
+        (
+            [[Fraction(1, 3)], [Fraction(2, 3), Fraction(1, 10**20)]],
+            [["0.33333333333333333333"], ["0.66666666666666666667", "1E-20"]],
+        ),
         ([[Fraction(5), Fraction(1, 3)]], [["5.000000000000000000", "0.333333333333333333"]]),
     ],
 )
@@ -61,3 +68,9 @@ def test_parts_add_up_to_a_whole_that_is_shown_already(parts: list[Fraction], of
 def test_parts_that_have_an_end_are_what_they_are() -> None:
     parts = [Fraction(1, 10**30), Fraction(3, 4)]
     assert list(map(Fraction, parts_of(Decimal("0.750000000000000000000000000001"), parts))) == parts
+
+
+def test_parts_without_an_end_add_up_to_a_whole_with_more_digits_than_are_shown_of_them() -> None:
+    parts = [Fraction(1, 3), Fraction(2, 3), Fraction(1, 10**30)]
+    whole = Decimal("1.000000000000000000000000000001")
+    assert sum(map(Fraction, parts_of(whole, parts)), Fraction(0)) == Fraction(whole)

@@ -59,6 +59,11 @@ def test_an_error_goes_up_where_the_estimate_is_above_a_credit() -> None:
     assert told(compared(BOOK.view(), bills, estimates, "BilledCost", ())) == [(-2, -4, 2, 50)]
 
 
+def test_an_error_has_four_digits_however_large_it_is() -> None:
+    row = Compared({}, "USD", 1, Decimal(10**16) + Decimal("0.5"), 1, Decimal("0.000000000000000003"))
+    assert str(row.error_percent) == "333333333333333349999999999999999900.0000"
+
+
 def test_columns_that_no_charge_has_and_too_many_groups_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     both = sides([("a", Decimal(3))], [("b", Decimal(2))])
     with pytest.raises(NoSuchColumn, match="no charge here has 'Servicename'"):

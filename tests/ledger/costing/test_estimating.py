@@ -285,6 +285,31 @@ def test_a_price_in_doubt_is_no_price(events: list[tuple[Any, ...]], reason: str
     assert (found.bills, told.startswith(reason)) == ([], True), told
 
 
+RACK = f"rack: {{machines: 2, prices: [{{event: {{type: aws.spot_price}}, from: '{at(0)}', until: '{at(10)}'}}]}}"
+
+
+@pytest.mark.parametrize(
+    ("events", "cost", "told"),
+    [
+        ([priced("1", -1, 1)], 20, ()),
+        ([priced("1", 4, 1)], 12, ("'rack' of the price book 'nodes' has no price in 4 hours, which are in no estimate: no event tells one",)),
+        ([], None, ("'rack' of the price book 'nodes' has no price in 10 hours, which are in no estimate: no event tells one",)),
+        (
+            [priced("1", 0, 1), priced("2", 0, 2)],
+            None,
+            ("'rack' of the price book 'nodes' has no price in 10 hours, which are in no estimate: events of 'aws.spot_price' tell the prices 1 and 2 from 2026-01-01T00:00:00Z on: narrow 'match'",),
+        ),
+    ],
+)  # fmt: skip
+def test_machines_whose_price_no_event_tells_are_told(
+    events: list[tuple[Any, ...]], cost: int | None, told: tuple[str, ...]
+) -> None:
+    used = Book()
+    used.tell(events)
+    found = estimated(used, catalog(book(RACK)))
+    assert ([bill.billed for bill in found.bills], found.problems) == ([] if cost is None else [cost], told)
+
+
 #: Filled anew for every example, since tables take longer to make than to empty.
 BOOK = Book()
 QUANTITIES = st.integers(-(10**12), 10**15).map(lambda nano: Decimal(nano).scaleb(-9))

@@ -8,14 +8,17 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import pytest
 from focus_data_toolkit.model.json_schema_check import check_against_official_schema
 from focus_data_toolkit.model.validator import lint_focus_1_4_structure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.costing import focusrows
-from ledger.costing.focuscolumns import CUSTOM_MAX, DIVIDED, NEVER_NULL, PRICES, columns_of
+from ledger.costing import exporting, focusrows
+from ledger.costing.allocating import Allocated
+from ledger.costing.focuscolumns import DIVIDED, NEVER_NULL, PRICES
+from ledger.costing.ratios import Ratios, ratios, ways_of
 from ledger.directory.catalog import Catalog
 from meterbook.wire.instants import HOUR_US
 from meterbook.wire.sections import COSTS
@@ -315,60 +318,28 @@ def test_batches_are_small_whatever_a_charge_is_shared_by(book: Book, monkeypatc
     )
 
 
-def test_what_a_charge_lacks_or_has_no_number_in_is_told(book: Book) -> None:
-    odd = ["1e30", "many", "12345678901234567890.5", ""]
-    book.bill(
-        [
-            hourly(line, "1", others=json.dumps({"ConsumedQuantity": text, "ServiceCategory": "Other"}))
-            for line, text in enumerate(odd)
-        ]
+def test_charges_that_many_share_are_worked_on_a_few_at_a_time(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    book.bill([hourly(line, "1", hour=line, ResourceId="i" if line % 3 else "") for line in range(9)])
+    definitions = given_rules(
+        rule(
+            "alone", "match: {ResourceId: {exists: false}}, direct: {column: ServiceName, tenants: {Amazon EC2: acme}}"
+        ),
+        rule("many", "priority: 2000, fixed: {tenants: {acme: 1, bcorp: 1}, pools: {platform: 1}}"),
+        rule("platform", "of: platform, even: {tenants: [acme, bcorp, corp]}"),
     )
-    table, export = exported(book.view(), given_rules(), book.standing())
-    assert table["ConsumedQuantity"].to_pylist() == [None, None, Decimal("12345678901234567890.5"), None]
-    assert (
-        "ConsumedQuantity: 2 charges have a text that is no number of at most 20 digits before the point, and nothing in the export; "
-        "the first is bills/focus v1:0"
-    ) in export.notes()
-    assert "InvoiceIssuerName: 4 charges have none, which FOCUS asks for" in export.notes()
-    assert not any("ServiceCategory" in note for note in export.notes())
+    whole, _ = exported(book.view(), definitions, book.standing())
+    ways: list[int] = []
 
+    def seen(allocated: Allocated, known: Catalog, rows: np.ndarray) -> Ratios:
+        ways.append(int(ways_of(allocated, rows).sum()))
+        return ratios(allocated, known, rows)
 
-def test_documents_that_are_none_say_nothing(book: Book) -> None:
-    book.bill(
-        [
-            hourly(0, "1", others="{"),
-            hourly(1, "1", others='{"RegionId":"\\ud800"}'),
-            hourly(2, "1", others='{"RegionId":"eu"}'),
-        ]
-    )
-    table, _ = exported(book.view(), given_rules(), book.standing())
-    assert table["RegionId"].to_pylist() == [None, None, "eu"]
-
-
-def test_columns_are_there_where_a_charge_has_them_and_those_of_providers_begin_with_x(book: Book) -> None:
-    found = columns_of({"RegionId", "AllocatedTags", "line_item_id", "x_line_item_id", "x_Bearer"})
-    assert "RegionId" in found.schema.names and "SkuId" not in found.schema.names
-    assert {name: key for name, key in found.read.items() if name.startswith("x_")} == {
-        "x_ProviderAllocatedTags": "AllocatedTags",
-        "x_line_item_id": "line_item_id",
-        "x_ProviderBearer": "x_Bearer",
-        "x_line_item_id_": "x_line_item_id",
-    }
-    many = columns_of({f"x_{number:05}" for number in range(CUSTOM_MAX + 3)})
-    assert many.left_out == 3 and f"x_{CUSTOM_MAX - 1:05}" in many.schema.names
-
-
-def test_providers_are_called_by_their_new_names_too(book: Book) -> None:
-    names = [
-        {"ProviderName": "AWS", "PublisherName": "Shop"},
-        {"ServiceProviderName": "GCP", "HostProviderName": "Dell"},
-    ]
-    book.bill([hourly(line, "1", others=json.dumps(each)) for line, each in enumerate(names)])
-    told = [
-        [row[name] for name in ("ProviderName", "PublisherName", "ServiceProviderName", "HostProviderName")]
-        for row in rows_of(book, given_rules())
-    ]
-    assert told == [["AWS", "Shop", "AWS", "AWS"], ["GCP", "GCP", "GCP", "Dell"]]
+    monkeypatch.setattr(exporting, "ratios", seen)
+    for most, counts in ((13, [13, 13, 13]), (12, [7, 7, 12, 7, 6]), (1, [1, 6, 6] * 3)):
+        monkeypatch.setattr(exporting, "WAYS_MAX", most)
+        ways.clear()
+        table, _ = exported(book.view(), definitions, book.standing())
+        assert table.equals(whole) and ways == counts
 
 
 def test_a_month_without_a_bill_has_columns_and_no_row(book: Book) -> None:

@@ -86,6 +86,15 @@ def test_the_history_of_spot_prices_is_one_for_each_zone() -> None:
     assert prices(book, SPOT, {"type": "m5", "zone": "1b"}) == [(1, Decimal("0.04"))]
 
 
+def test_what_an_event_does_not_say_is_no_price_of_usage_that_does_not_say_it() -> None:
+    book = Book()
+    told(book, spots(("1a", "m5", "0.03", 0), ("1b", "m5", "0.04", 0)))
+    nowhere = EventPrice(type="aws.spot_price", where={"instanceType": "type", "datacentre": "zone"})
+    for names in ({"type": "m5"}, {"type": "m5", "zone": ""}, {"type": "m5", "zone": "1a"}):
+        assert prices(book, nowhere, names) == []
+    assert prices(book, SPOT, {"type": "m5"}) == []
+
+
 def test_a_price_that_an_operator_amends_or_voids_is_another_or_none() -> None:
     book = Book()
     told(book, spots(("1a", "m5", "0.03", 0), ("1a", "m5", "0.05", 2)))
@@ -128,7 +137,7 @@ def test_stated_prices_and_events_take_turns() -> None:
     steps = steps_of(priced, [found, None], {"type": "m5", "zone": "1a"})
     times = [MONTH + hour * HOUR_US for hour in range(-1, 5)]
     assert shown(steps, times) == ["1", "1", "", "0.03", "0.05", ""]
-    assert key_of(SPOT, {"zone": "1a"}) == ("", "1a")
+    assert key_of(SPOT, {"zone": "1a"}) == (None, "1a")
 
 
 def shown(steps: Steps, times: list[int]) -> list[str]:

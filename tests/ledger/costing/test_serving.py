@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from ledger.costing.allocating import Allocated, allocate
 from ledger.costing.reconciling import tenant_costs
 from ledger.costing.serving import Basis, meters_gone_by, served
-from ledger.costing.unitcost import Borne, borne, change_percent, measured, unit_cost
+from ledger.costing.unitcost import Borne, borne, change_percent, measured, shown_unit_cost, unit_cost
 from ledger.directory.allocation import Allocation
 from ledger.directory.catalog import Catalog
 from ledger.metering.answer import usage
@@ -126,25 +127,46 @@ def test_unit_cost_is_what_tenants_bear_by_the_meter_by_their_quantity(
     used = measured(usage(BOOK.view(), CATALOG, MONTH, END, meters=[meter]))
     assert rows == [Borne("USD", Decimal(cost))]
     assert (used.quantity, used.coverage) == (Decimal(quantity), None)
-    assert unit_cost(rows[0].cost, used.quantity) == Decimal(per_unit)
+    assert unit_cost(rows[0].cost, used.quantity) == Fraction(per_unit)
 
 
 @pytest.mark.parametrize(
     ("cost", "quantity", "expected"),
-    [("2", "3", "0.666666666666666667"), ("-1", "8", "-0.125"), ("1", "0", None), ("1", "-2", None), ("0", "5", "0")],
+    [
+        ("2", "3", "0.666666666666666667"),
+        ("-1", "8", "-0.125"),
+        ("1", "0", None),
+        ("1", "-2", None),
+        ("0", "5", "0"),
+        # A terabyte for a month in byte-seconds: what is small is told as well as what is large.
+        ("20", "2600000000000000000", "0.00000000000000000769231"),
+        ("-20", "2600000000000000000", "-0.00000000000000000769231"),
+        ("1", "1000000000000", "0.000000000001"),
+    ],
 )
 def test_unit_cost_is_rounded_once_and_unknown_without_a_quantity(
     cost: str, quantity: str, expected: str | None
 ) -> None:
-    assert unit_cost(Decimal(cost), Decimal(quantity)) == (None if expected is None else Decimal(expected))
+    found = unit_cost(Decimal(cost), Decimal(quantity))
+    assert (None if found is None else shown_unit_cost(found)) == (None if expected is None else Decimal(expected))
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
-    [("3", "4", "33.33"), ("4", "3", "-25.00"), ("0", "3", None), (None, "3", None), ("3", None, None), ("-1", "1", None)],
-)  # fmt: skip
+    [
+        ("3", "4", "33.33"),
+        ("4", "3", "-25.00"),
+        ("0", "3", None),
+        (None, "3", None),
+        ("3", None, None),
+        ("-1", "1", None),
+        # By the exact quotients, not by what is shown of them.
+        ("20e-19", "19e-19", "-5.00"),
+        ("1e-71", "1e49", "9" * 120 + "00.00"),
+    ],
+)
 def test_change_is_told_in_percent(before: str | None, after: str | None, expected: str | None) -> None:
-    found = change_percent(*(None if each is None else Decimal(each) for each in (before, after)))
+    found = change_percent(*(None if each is None else Fraction(each) for each in (before, after)))
     assert (None if found is None else str(found)) == expected
 
 

@@ -56,6 +56,7 @@ def test_what_can_be_written_means_the_same_for_ever(items: str) -> None:
         ("a: {prices: 1}", "spec.items.a: give either 'meter' or 'machines', and not both"),
         ("a: {meter: cores, machines: 1, prices: 1}", "spec.items.a: give either 'meter' or 'machines', and not both"),
         ("a: {machines: 1, match: {type: m5}, prices: 1}", "'match' goes with 'meter': machines are counted by the hour"),
+        ("a: {machines: 1, prices: [{event: {type: t, where: {x: node}}}]}", "'where' goes with 'meter': machines have no dimensions"),
         ("a: {meter: corse, prices: 1}", "spec.items.a.meter: there is no meter 'corse'; did you mean 'cores'?"),
         ("a: {meter: daily, prices: 1}", "spec.items.a.meter: meter 'daily' has windows of a day, but prices hold by the hour"),
         ("a: {meter: cores, match: {typ: m5}, prices: 1}", "spec.items.a.match.typ: meter 'cores' has no dimension 'typ'; did you mean 'type'?"),

@@ -73,8 +73,8 @@ def test_what_is_no_place(text: str, message: str) -> None:
         ("file:/a%20b/c", "file:/a%20b/c"),
         ("s3://books + postgresql://h1,h2/meter", "s3://books/? + postgresql://h1,h2/meter?schema=meterbook"),
         (
-            "s3://b/one?endpoint=http://h:83&durable=yes + postgres://me:s@db/meter?sslmode=require&password=s&schema=books",
-            "s3://b/one?endpoint=http%3A%2F%2Fh%3A83&durable=yes + postgresql://me@db/meter?sslmode=require&schema=books",
+            "s3://books/one?endpoint=http://h:83&durable=yes + postgres://me:s@db/meter?sslmode=require&password=s&sslpassword=s&schema=books",
+            "s3://books/one?endpoint=http%3A%2F%2Fh%3A83&durable=yes + postgresql://me@db/meter?sslmode=require&schema=books",
         ),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +54,32 @@ def test_what_was_not_asked_for_longest_is_forgotten() -> None:
         remembered.of("a", 0, lambda: 0)
     assert remembered.of("a", 0, lambda: -1) == 0
     assert remembered.of("a", 1, lambda: -1) == -1
+
+
+def test_of_what_may_be_large_few_are_kept_and_nothing_else_has_to_go() -> None:
+    remembered = Remembered()
+    remembered.of("small", 0, lambda: 0)
+    for number in range(100):
+        remembered.of("large", number, lambda number=number: number, most=2)
+    assert [remembered.of("large", number, lambda: -1, most=9) for number in (97, 98, 99)] == [-1, 98, 99]
+    assert remembered.of("small", 0, lambda: -1) == 0
+
+
+def test_an_answer_that_is_kept_takes_no_more_than_its_size() -> None:
+    remembered, large = Remembered(), pa.table({"value": range(100_000)})
+    found = remembered.answer("which", lambda: large.slice(7, 1))
+    assert found.to_pylist() == [{"value": 7}] and found.get_total_buffer_size() < 1_000
+    assert remembered.answer("which", lambda: large) is found
+    assert remembered.answer("none", lambda: large.slice(0, 0)).equals(large.slice(0, 0))
+
+
+def test_a_position_that_the_tables_do_not_hold_yet_is_there_once_they_do() -> None:
+    remembered = Remembered()
+    with memory_journal(DAY) as journal:
+        with pytest.raises(LookupError, match="position 1 is not in the tables"):
+            View.at(journal.tables, 1, remembered)  # type: ignore[arg-type]
+        journal.send("agent", content(coverage=[coverage(0)]))
+        assert View.at(journal.tables, 1, remembered).time_us == DAY  # type: ignore[arg-type]
 
 
 def test_the_last_before_a_position() -> None:

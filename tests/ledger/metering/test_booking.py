@@ -16,7 +16,7 @@ from ledger.journal.overtaken import until_first
 from ledger.journal.view import View
 from ledger.metering import booking
 from ledger.metering.answer import UnknownMeter, usage
-from ledger.metering.booking import Booker, Unbookable
+from ledger.metering.booking import Booker, Unbookable, meter_versions, unsettled
 from ledger.metering.cluster import ClusterFailed
 from ledger.metering.measure import Measured, measure
 from meterbook.ledger.v1 import journal_pb2
@@ -303,6 +303,22 @@ def test_a_closed_booker_books_nothing() -> None:
         with pytest.raises(JournalError, match="the ledger is stopping"):
             chosen.book()
         assert runs(journal) == []
+
+
+def test_of_the_news_of_many_series_no_more_is_remembered_than_is_asked_for() -> None:
+    with memory_journal(TEN + 3 * HOUR) as journal:
+        define(journal)
+        many = range(1, 41)
+        rows = [(number, TEN + minute * MINUTE + number, 1.0) for number in many for minute in (70, 80)]
+        journal.send("one", content(series=[series(number) for number in many], samples=rows))
+        booker(journal).book(TEN + 3 * HOUR)
+        late = [(number, TEN + 75 * MINUTE + number, 1.0) for number in many]
+        journal.send("one", content(samples=late))
+        view = journal.view()
+        (version,) = meter_versions(catalog_of(view), "requests")
+        found = {each.reason: each.since_us for each in unsettled(view, version)}
+        assert found == {"first": TEN + 3 * HOUR, "late": TEN + HOUR}
+        assert len(unsettled(view, version)) == len(found)
 
 
 def test_an_unknown_meter() -> None:

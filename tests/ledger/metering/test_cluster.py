@@ -26,9 +26,10 @@ from ledger.journal.tables import Tables
 from ledger.journal.view import View
 from ledger.metering import cluster
 from ledger.metering.booking import Booker, meter_versions
-from ledger.metering.cluster import Cluster, ClusterFailed, pieces, rows_before
+from ledger.metering.cluster import Cluster, ClusterFailed, knots, pieces, rows_before
 from ledger.metering.grid import ceil_us, floor_us
 from ledger.metering.measure import measure
+from ledger.metering.windows import Windows
 from ledger.query.applying import Applier
 from meterbook.ledger.v1 import admin_pb2
 from meterbook.wire import instants
@@ -141,9 +142,10 @@ def test_what_is_little_is_measured_here(journal: Journal) -> None:
     assert nowhere.measure(view, REQUESTS, TEN, TEN + 3 * HOUR) == measure(view, REQUESTS, TEN, TEN + 3 * HOUR) != {}
 
 
-def test_a_cluster_that_does_not_answer_is_told_of(journal: Journal) -> None:
+@pytest.mark.parametrize("options", ["", "/;use_ssl=true;token=secret"])
+def test_a_cluster_that_does_not_answer_is_told_of_without_its_token(journal: Journal, options: str) -> None:
     sent(journal)
-    nowhere = Cluster(journal.place, "sc://127.0.0.1:1", tasks=5, rows_min=0)
+    nowhere = Cluster(journal.place, f"sc://127.0.0.1:1{options}", tasks=5, rows_min=0)
     with pytest.raises(ClusterFailed, match=r"^the cluster at sc://127.0.0.1:1 did not measure: .*Connection refused"):
         nowhere.measure(journal.view(), REQUESTS, TEN, TEN + 3 * HOUR)
 
@@ -166,37 +168,51 @@ def test_a_worker_with_other_software_is_told_of(
 
 def test_a_client_that_is_not_installed_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(StoreRefused, match=r"install meterbook\[ledger,spark\]"):
-        Cluster(FilePlace(Path("a")), "sc://127.0.0.1:1", 5, 0)
+    with pytest.raises(StoreRefused, match=r"^sc://127.0.0.1:1: .* install meterbook\[ledger,spark\]"):
+        Cluster(FilePlace(Path("a")), "sc://127.0.0.1:1/;token=secret", 5, 0)
+
+
+def extents_of(*files: tuple[int, int, int]) -> pa.Table:
+    columns = zip(*files, strict=True) if files else ([], [], [])
+    schema = pa.schema([(name, pa.int64()) for name in ("start_us", "end_us", "rows")])
+    return pa.table([pa.array(column, pa.int64()) for column in columns], schema=schema)
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 900), st.integers(1, 10**9)), max_size=6),
-    st.integers(1, 40),
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60), st.integers(1, 10**9)), max_size=6),
+    st.integers(0, 90),
+    st.integers(1, 50),
     st.integers(1, 60),
+    st.sampled_from([Windows("hour"), Windows("minute", minutes=5), Windows("day", "Asia/Kolkata")]),
 )
-def test_pieces_tile_the_range_at_edges(files: list[tuple[int, int, int]], windows: int, count: int) -> None:
-    edges = np.arange(0, (windows + 1) * 100, 100, dtype=np.int64)
-    extents = pa.table(
-        {
-            "start_us": [start for start, _, _ in files],
-            "end_us": [start + length for start, length, _ in files],
-            "rows": [rows for _, _, rows in files],
-        },
-        schema=pa.schema([(name, pa.int64()) for name in ("start_us", "end_us", "rows")]),
-    )
-    before = rows_before(extents, edges)
+def test_pieces_tile_the_range_at_edges(
+    files: list[tuple[int, int, int]], first: int, length: int, count: int, windows: Windows
+) -> None:
+    extents = extents_of(*((start * HOUR + 7, (start + hours) * HOUR + 7, rows) for start, hours, rows in files))
+    start_us, end_us = ceil_us(windows, first * HOUR), ceil_us(windows, (first + 24 + length) * HOUR)
+    times = knots(extents, start_us, end_us)
+    before = rows_before(extents, times)
     assert (np.diff(before) >= 0).all() and before[-1] <= sum(rows for _, _, rows in files)
-    found = list(pieces(edges, before, count))
-    assert found[0][0] == 0 and found[-1][1] == windows * 100
+    found = list(pieces(windows, times, before, count))
+    assert found[0][0] == start_us and found[-1][1] == end_us
     assert all(one[1] == other[0] for one, other in pairwise(found))
-    assert all(low < high and {low, high} <= set(edges.tolist()) for low, high in found)
+    assert all(low < high and {low, high} <= set(windows.edges(start_us, end_us).tolist()) for low, high in found)
     assert len(found) <= count
 
 
 def test_pieces_have_about_as_many_rows() -> None:
-    edges = np.arange(0, 101, dtype=np.int64)
-    extents = pa.table({"start_us": [0, 90], "end_us": [99, 99], "rows": [1_000, 9_000]})
-    before = rows_before(extents, edges)
-    found = [before[high] - before[low] for low, high in pieces(edges, before, 10)]
-    assert len(found) == 10 and max(found) <= 2_000
+    extents = extents_of((0, 100 * HOUR - 1, 1_000), (90 * HOUR, 100 * HOUR - 1, 9_000))
+    times = knots(extents, 0, 100 * HOUR)
+    found = list(pieces(Windows("hour"), times, rows_before(extents, times), 10))
+    rows = [(high - low) // HOUR * 10 + 900 * max(0, high // HOUR - max(90, low // HOUR)) for low, high in found]
+    assert len(found) == 10 and max(rows) <= 2_000
+
+
+def test_windows_are_not_listed_where_one_time_is_far_from_all_others() -> None:
+    end_us = instants.parse("9998-01-01")
+    extents = extents_of((0, 0, 1), (TEN, TEN + HOUR - 1, 1_000), (end_us - HOUR, end_us - 1, 1_000))
+    times = knots(extents, 0, end_us)
+    found = list(pieces(Windows("minute"), times, rows_before(extents, times), 4))
+    assert len(times) == 6 and len(found) == 4
+    assert [TEN < low < TEN + HOUR for low, _ in found] == [False, True, False, False]
+    assert [end_us - HOUR < low < end_us for low, _ in found] == [False, False, False, True]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.metering.observation import Observation, Polls
 from meterbook.wire import instants
@@ -104,3 +106,23 @@ def test_polls() -> None:
             None, None, minute[20], minute[20], minute[30], minute[40],
         ]  # fmt: skip
         assert polls.last_before("x", minute[60]) is None
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["one", "two"]), st.integers(-4_000, 200), st.sampled_from(["complete", "failed"])), max_size=8),
+    st.lists(st.tuples(st.sampled_from(["one", "two", "x"]), st.integers(-100, 260)), min_size=1, max_size=5),
+)  # fmt: skip
+def test_polls_that_are_looked_up_are_those_of_the_whole_history(
+    told: list[tuple[str, int, str]], asked: list[tuple[str, int]]
+) -> None:
+    with memory_journal(TEN + 5 * HOUR) as journal:
+        for source, start, status in told:
+            journal.send("a", content(coverage=[seen(start, start + 5, status, source=source)]))
+        view = journal.view()
+        polls, whole = Polls(view), Polls(view)
+        times = [TEN + minute * MINUTE for _, minute in asked]
+        polls.look_up([source for source, _ in asked], times)
+        for (source, _), time_us in zip(asked, times, strict=True):
+            assert polls.last_before(source, time_us) == whole.last_before(source, time_us)
+        # What was not looked up is found in the whole of it.
+        assert polls.last_before("one", TEN + 300 * MINUTE) == whole.last_before("one", TEN + 300 * MINUTE)

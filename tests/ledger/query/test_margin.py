@@ -173,6 +173,19 @@ def test_a_bill_counts_for_the_billing_periods_of_the_name_of_its_month() -> Non
     }
 
 
+def test_whoever_has_no_subscription_is_seen_by_the_month_in_utc_whether_asked_for_by_name_or_not() -> None:
+    """In Auckland February has begun, and nothing was billed for it."""
+    with memory_journal(FEBRUARY + 10 * DAY_US) as other:
+        other.define(DEFINITIONS)
+        other.define("{kind: tenant, name: trial, spec: {timezone: Pacific/Auckland}}")
+        other.send("a", content(charges=[charge(0, "5", Tags='{"team":"trial"}')], bills=[bill(1, "5")]))
+        at = "2026-01-31T18:00:00Z"
+        every, alone = asked(other, at=at), asked(other, at=at, tenants=["trial"])  # type: ignore[arg-type]
+    assert [row for row in every.rows if row.tenant == "trial"] == list(alone.rows)
+    assert rows(alone)["trial", "", "", "USD"] == ("0", "5", "-5", "")
+    assert [each.month for each in alone.costs] == ["2026-01"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -180,6 +193,7 @@ def test_a_bill_counts_for_the_billing_periods_of_the_name_of_its_month() -> Non
         ({"by": ["meter"]}, "by: 'meter' is not one of tenant, plan, product"),
         ({"currency": "EURO"}, "currency: 'EURO' is no ISO 4217 code of a currency that can be paid in; did you mean 'EUR'?"),
         ({"nature": "guess"}, "nature: 'guess' is not one of "),
+        ({"nature": "billed", "cost": "sheet"}, "nature: 'billed' is of bills, and cost 'sheet' goes by none; leave one of the two out"),
         ({"tenants": ["acmee"]}, "tenants: there is no tenant 'acmee'"),
     ],
 )  # fmt: skip

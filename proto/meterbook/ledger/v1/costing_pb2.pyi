@@ -638,7 +638,7 @@ class UnitCostRow(google.protobuf.message.Message):
     """What tenants used."""
     unit: builtins.str
     unit_cost: builtins.str
-    """cost / quantity, rounded to 18 digits after the point, half-even."""
+    """cost / quantity, rounded half-even to 18 digits after the point, or to six significant ones if that is finer."""
     change_percent: builtins.str
     """By how many percent it rose since the month before in the same currency, two digits, half-even."""
     coverage: builtins.str

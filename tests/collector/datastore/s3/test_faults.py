@@ -161,7 +161,7 @@ def test_what_is_no_object_stops_no_other(server: FakeS3Server, agent: Agent) ->
 
 def test_millions_of_short_lines_come_in_portions(server: FakeS3Server) -> None:
     server.objects["a"] = b"x\n" * 150_000 + lines("a")
-    agent = Agent({**server.settings, "records_max": 60_000})
+    agent = Agent({**server.settings, "records_max": 60_000, "patience_s": 300})
     counts = []
     while True:
         readings = agent.collect()
