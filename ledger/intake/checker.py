@@ -14,6 +14,7 @@ from ledger.intake.refusals import Refused
 from ledger.journal.child import serve
 from ledger.journal.memory import keep_freed_memory
 from meterbook.intake.v1 import intake_pb2
+from meterbook.lean import leave_out
 from meterbook.ledger.v1 import checking_pb2
 
 
@@ -45,4 +46,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
+    leave_out()
     _main()

@@ -28,6 +28,7 @@ from ledger.journal.parquet import GatheredRows
 from ledger.journal.record import Draft, Kind, Record
 from ledger.journal.screening import KnownSeries
 from ledger.journal.segmentreader import SegmentReader, reader_of
+from meterbook.lean import leave_out
 from meterbook.ledger.v1 import deriving_pb2
 from meterbook.proof.merkle import Frontier
 from meterbook.wire.sections import Sections
@@ -258,4 +259,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
+    leave_out()
     _main()

@@ -33,6 +33,7 @@ from ledger.metering.grid import ceil_us
 from ledger.metering.measure import Amount, Measured, measure, windows_of
 from ledger.metering.subjects import Key
 from ledger.metering.windows import Windows
+from meterbook.lean import let_in
 
 #: What workers answer. Quantities have any number of digits, so they are texts.
 _AMOUNTS = pa.schema(
@@ -77,6 +78,8 @@ class Cluster:
 
     def __init__(self, place: Place, remote: str, tasks: int, rows_min: int) -> None:
         """Raises StoreRefused where the client of Spark Connect is not installed."""
+        # What Spark's client is made of.
+        let_in()
         try:
             from pyspark.sql import connect  # noqa: F401
         except ImportError as error:

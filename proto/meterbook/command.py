@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from meterbook.lean import leave_out
+
 _COMMANDS = {
     "access": ("ledger.cli.access", "access", "Issue, list, rotate and revoke credentials."),
     "agent": ("agent.cli", "agent", "Run an agent, or check its configuration."),
@@ -86,3 +88,9 @@ def _version() -> str:
 @click.version_option(_version(), prog_name="meterbook")
 def main() -> None:
     """Reads your customers' meters and keeps the book: usage, cost to serve and invoices that can be proved."""
+
+
+def run() -> None:
+    """The command as a process of its own."""
+    leave_out()
+    main()

@@ -41,9 +41,10 @@ def main() -> None:
     time.time_ns = lambda: _time_ns() + _ahead_us() * 1_000
     time.time = lambda: time.time_ns() / 1e9
     datetime.datetime = _Skewed  # type: ignore[misc]
-    from meterbook.command import main as meterbook
+    from meterbook.command import run
 
-    meterbook(sys.argv[2:])
+    del sys.argv[1]
+    run()
 
 
 if __name__ == "__main__":
