@@ -16,5 +16,5 @@ settings.register_profile(
     print_blob=True,
     derandomize=bool(os.environ.get("CI")),
 )
-settings.register_profile("few", settings.get_profile("thorough"), max_examples=25)
+settings.register_profile("few", settings.get_profile("thorough"), max_examples=10)
 settings.load_profile("few")

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from agent.spool import Spool
 from meterbook.intake.v1 import intake_pb2
 from meterbook.wire.sections import SCHEMAS
@@ -18,6 +20,8 @@ from tests.fakes.intake import Book
 WRITER = """
 import sys
 from pathlib import Path
+
+import pytest
 from agent.rules import TagsConfig, ready
 from agent.spool import Spool
 from agent.tagger import Tagger
@@ -44,6 +48,7 @@ while True:
 KILLS = 6
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(tmp_path: Path) -> None:
     path = tmp_path / "agent.spool"
     root = Path(__file__).parents[2]

@@ -57,6 +57,7 @@ def spine(tmp_path: Path, targets: dict[str, FakeTarget]) -> Iterator[Spine]:
         running.stop()
 
 
+@pytest.mark.slow
 def test_each_fault_is_told_and_nothing_else_is_lost(
     spine: Spine, targets: dict[str, FakeTarget], tmp_path: Path
 ) -> None:

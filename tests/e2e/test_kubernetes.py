@@ -6,6 +6,8 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.spine import Spine, eventually, meter
 from tests.fakes.cluster import truth
 from tests.fakes.cluster.clock import SECOND, Clock, seconds
@@ -19,6 +21,7 @@ RULES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_cluster_in_the_book(tmp_path: Path) -> None:
     begun_us = time.time_ns() // 1_000
     world = World(Clock(begun_us - 60 * SECOND))

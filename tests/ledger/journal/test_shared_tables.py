@@ -157,6 +157,7 @@ def test_other_tables_in_the_database_are_none_of_its_business(lake: SharedLake,
     tables.close()
 
 
+@pytest.mark.slow
 def test_a_snapshot_reads_the_same_while_a_child_compacts(tables: Tables, lake: SharedLake) -> None:
     fill(tables, 6)
     held = tables.snapshot()

@@ -187,6 +187,7 @@ PIECES = [(source, quarter) for source in (1, 2) for quarter in range(1, 17)]
 MOMENTS = st.integers(0, 5 * HOUR // MINUTE)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.permutations(PIECES), st.lists(MOMENTS, max_size=3), st.sampled_from([0, MINUTE, HOUR, 10 * HOUR]))
 def test_closing_early_or_late_and_in_any_order_gives_the_same_sums(

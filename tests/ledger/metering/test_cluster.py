@@ -45,7 +45,7 @@ from tests.servers.sail import SailServer
 
 #: What is there of a history lies within a year of its first batch.
 AROUND_US = 400 * instants.DAY_US
-FEW = [name for number, name in enumerate(HISTORIES) if number % 12 == 0]
+FEW = [name for number, name in enumerate(HISTORIES) if number % 40 == 0]
 
 
 def placed(journal: MemoryJournal, root: Path) -> Place:

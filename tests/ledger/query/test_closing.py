@@ -291,6 +291,7 @@ def test_of_two_that_close_at_once_one_wins_and_the_other_is_told(tmp_path: Path
 PIECES = [(quarter, float(value)) for value, quarter in enumerate(range(0, 25 * 4, 6))]
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.permutations(PIECES), st.integers(0, len(PIECES)), st.booleans())
 def test_a_close_is_stable_and_nothing_is_lost_by_it(
