@@ -10,7 +10,7 @@ The same count with a resource for each value is ``events.named``; where about h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -47,10 +47,13 @@ class _Told:
     mine: set[tuple[str, str, str, int, int, int]] = field(default_factory=set)
     doubtful: set[tuple[int, int, str]] = field(default_factory=set)
     behind: dict[Cell, set[str]] = field(default_factory=dict)
+    #: Whether several origins told the same, and it goes to different keys.
+    is_apart: bool = False
 
-    def is_united(self, shared: Collection[tuple[str, str, int]]) -> bool:
+    @property
+    def is_united(self) -> bool:
         """Whether nobody told of a key and a window what others may have told, too."""
-        return not self.doubtful and not shared and all(len(each) == 1 for each in self.counts.values())
+        return not self.doubtful and not self.is_apart and all(len(each) == 1 for each in self.counts.values())
 
 
 def different(view: View, meter: Meter, grid: Grid) -> Aggregated:
@@ -63,11 +66,10 @@ def different(view: View, meter: Meter, grid: Grid) -> Aggregated:
     names = sorted(set[str]().union(*(asked for asked, _, _ in cut)))
     windows = _windows(view.event_steps(event_type, *span, step_us=grid.step_us), grid)
     told = _Told()
-    shared: set[tuple[str, str, int]] = set()
     for _, within, holding in cut:
         table = view.events_different(event_type, names, meter.of, within, windows, step_us=grid.step_us)
-        shared |= _add(told, table, meter, within, holding)
-    if told.is_united(shared):
+        _add(told, table, meter, within, holding)
+    if told.is_united:
         amounts = {cell: sum(each.values()) * NANO for cell, each in told.counts.items()}
     else:
         given = {"mine": _table(sorted(told.mine), _MINE), "doubtful": _table(sorted(told.doubtful), _DOUBTFUL)}
@@ -83,23 +85,17 @@ def _windows(steps: pa.Table, grid: Grid) -> pa.Table:
     return pa.table({"step_us": inside, "window_us": grid.starts_of(inside)})
 
 
-def _add(
-    told: _Told, table: pa.Table, meter: Meter, span: tuple[int, int], holding: Reassignments
-) -> set[tuple[str, str, int]]:
-    """Take in who told in a piece of time, as ``View.events_different`` gives it: and give what origins told that goes to different keys."""
-    assert meter.of is not None
+def _add(told: _Told, table: pa.Table, meter: Meter, span: tuple[int, int], holding: Reassignments) -> None:
+    """Take in who told in a piece of time, as ``View.events_different`` gives it."""
     known: dict[tuple[str, str, str], tuple[int | None, str | None]] = {}
-    keys: dict[tuple[str, str, int], int] = {}
-    apart: set[tuple[str, str, int]] = set()
+    keys: dict[tuple[str, str, int], int | None] = {}
     columns = (table[name].to_pylist() for name in ("origin", "tenant", "told", "window_us", "is_sure", "values"))
     for origin, tenant, document, window_us, is_sure, values in checked(zip(*columns, strict=True)):
         if (origin, tenant, document) not in known:
             known[origin, tenant, document] = _read(told, meter, (origin, tenant, document), holding, span[0])
         key, value = known[origin, tenant, document]
-        if is_sure and keys.setdefault((tenant, document, window_us), -1 if key is None else key) != (
-            -1 if key is None else key
-        ):
-            apart.add((tenant, document, window_us))
+        if is_sure and keys.setdefault((tenant, document, window_us), key) != key:
+            told.is_apart = True
         if key is None or not (is_sure or value is not None):
             continue
         cell = (key, window_us)
@@ -109,7 +105,6 @@ def _add(
         elif value is not None:
             told.doubtful.add((*cell, value))
         told.behind.setdefault(cell, set()).add(origin)
-    return apart
 
 
 def _read(
