@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ledger.costing.columns import pointer
 from ledger.directory.catalog import Catalog
+from ledger.journal.given import given
 from ledger.journal.quantity import to_decimal
 from ledger.journal.view import View
 from ledger.metering.booking import meter_versions, unbooked_from
@@ -123,7 +124,7 @@ def sources(
         for meter, first_us, last_us, row in _versions(view, catalog, name, low_us, high_us):
             ranges.append((meter, first_us, last_us))
             rows += row
-    return _table(ranges, _RANGES), _table(rows, _MEASURED)
+    return given(ranges, _RANGES), given(rows, _MEASURED)
 
 
 def _versions(
@@ -143,10 +144,3 @@ def _versions(
             for (key, at_us), amount in measured.items()
         ]
         yield name, first_us, live_us, rows
-
-
-def _table(rows: Sequence[Sequence[object]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) or [() for _ in schema]
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-    )

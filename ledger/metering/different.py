@@ -10,13 +10,13 @@ The same count with a resource for each value is ``events.named``; where about h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from ledger.directory.meter import Meter
 from ledger.journal.cancelling import checked
+from ledger.journal.given import given
 from ledger.journal.quantity import NANO
 from ledger.journal.view import View
 from ledger.metering.aggregated import Aggregated, Cell, Resource, attributed
@@ -72,8 +72,8 @@ def different(view: View, meter: Meter, grid: Grid) -> Aggregated:
     if told.is_united:
         amounts = {cell: sum(each.values()) * NANO for cell, each in told.counts.items()}
     else:
-        given = {"mine": _table(sorted(told.mine), _MINE), "doubtful": _table(sorted(told.doubtful), _DOUBTFUL)}
-        counts = view.events_united(event_type, names, meter.of, span, step_us=grid.step_us, windows=windows, **given)
+        tables = {"mine": given(sorted(told.mine), _MINE), "doubtful": given(sorted(told.doubtful), _DOUBTFUL)}
+        counts = view.events_united(event_type, names, meter.of, span, step_us=grid.step_us, windows=windows, **tables)
         amounts = {(row["key"], row["window_us"]): row["values"] * NANO for row in checked(counts.to_pylist())}
     return attributed(amounts, {}, [Resource(key, "") for key in told.keys], told.behind)
 
@@ -119,8 +119,3 @@ def _read(
     key = Key(holding.owner(tenant, origin, names, at_us), dimensions)
     assert meter.of is not None
     return told.keys.setdefault(key, len(told.keys)), names.get(meter.of)
-
-
-def _table(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) or [() for _ in schema]
-    return pa.table([pa.array(column, each.type) for column, each in zip(columns, schema, strict=True)], schema=schema)
