@@ -9,7 +9,6 @@ Traffic to the ledger is encrypted unless the ledger is on this machine. Whoever
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from agent.errors import ConfigError
 from agent.rules import TagsConfig
 from collector import registry
 from collector.base import SourceConfig
-from meterbook.health import split_address
+from meterbook.health import is_loopback, split_address
 from meterbook.proof.note import VerifierKey
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
@@ -105,7 +104,7 @@ class LedgerConfig(_Part):
     def plaintext(self) -> bool:
         """Whether the connection is not encrypted."""
         has_tls = self.tls.ca_file is not None or self.tls.cert_file is not None
-        return self.tls.insecure or (not has_tls and _is_loopback(split_address(self.endpoint)[0]))
+        return self.tls.insecure or (not has_tls and is_loopback(split_address(self.endpoint)[0]))
 
 
 class SpoolConfig(_Part):
@@ -241,10 +240,3 @@ def _document(path: Path) -> dict[Any, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: must hold a mapping with agent, ledger and sources")
     return document
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -5,7 +5,6 @@ As for those, the token is no option, a connection is plain text without ``--ca-
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from agent.config import LedgerConfig, TlsConfig
 from agent.importing.errors import ImportFault
-from meterbook.health import split_address
+from meterbook.health import is_loopback, split_address
 
 Function = TypeVar("Function", bound=Callable[..., None])
 TOKEN_VARIABLE = "METERBOOK_TOKEN"  # noqa: S105 - where it is, not what it is
@@ -108,7 +107,6 @@ def _read(path: Path, option: str) -> bytes:
 
 def _is_here(target: str) -> bool:
     try:
-        host = split_address(target)[0]
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return is_loopback(split_address(target)[0])
     except ValueError:
         return False

@@ -6,7 +6,6 @@ until a connection is made. The token itself is no option: command lines can be 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import click
 import grpc
 
 from ledger.cli.console import waiting
-from meterbook.health import split_address
+from meterbook.health import is_loopback, split_address
 from meterbook.ledger.v1.access_pb2_grpc import AccessStub
 from meterbook.ledger.v1.admin_pb2_grpc import AdminStub
 from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
@@ -228,8 +227,7 @@ def _read(path: Path, option: str) -> bytes:
 def _is_here(target: str) -> bool:
     """Whether an address is on this machine."""
     try:
-        host = split_address(target)[0]
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return is_loopback(split_address(target)[0])
     except ValueError:
         return False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ledger.intake.contents import IntakeLimits
 from ledger.journal.place import FilePlace, Place, parse
-from meterbook.health import split_address
+from meterbook.health import is_loopback, split_address
 from meterbook.wire.instants import SECOND_US
 
 
@@ -190,13 +189,13 @@ class LedgerConfig(BaseModel):
 
     @model_validator(mode="after")
     def _plain_text_stays_here(self) -> LedgerConfig:
-        if self.tls is None and not self.insecure and not _is_loopback(split_address(self.listen)[0]):
+        if self.tls is None and not self.insecure and not is_loopback(split_address(self.listen)[0]):
             raise ValueError(f"listen {self.listen!r} can be reached by others: give tls, or say insecure: true")
         return self
 
     @model_validator(mode="after")
     def _strangers_change_nothing(self) -> LedgerConfig:
-        if self.access.anonymous == "admin" and not self.insecure and not _is_loopback(split_address(self.listen)[0]):
+        if self.access.anonymous == "admin" and not self.insecure and not is_loopback(split_address(self.listen)[0]):
             raise ValueError(
                 f"access.anonymous admin with listen {self.listen!r} would let everybody change everything: "
                 "say none, or insecure: true"
@@ -208,7 +207,7 @@ class LedgerConfig(BaseModel):
         """Whether callers without a credential may do everything."""
         if self.access.anonymous is not None:
             return self.access.anonymous == "admin"
-        return self.tls is None and _is_loopback(split_address(self.listen)[0])
+        return self.tls is None and is_loopback(split_address(self.listen)[0])
 
     @model_validator(mode="after")
     def _replicas_share_a_key(self) -> LedgerConfig:
@@ -266,10 +265,3 @@ def _field_names(model: type[BaseModel]) -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             names += _field_names(field.annotation)
     return names
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,6 +6,7 @@ the process cannot do its work, so that an orchestrator and a person read the sa
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import threading
 from collections.abc import Callable
@@ -21,6 +22,14 @@ def split_address(address: str) -> tuple[str, int]:
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
         raise ValueError(f"address {address!r} is not host:port, such as 127.0.0.1:9464")
     return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as :func:`split_address` gives it, is this machine to itself. Names are not resolved."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class HealthServer:
