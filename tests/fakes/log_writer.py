@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -50,3 +52,33 @@ class Log:
     def touch(self, path: Path) -> None:
         self._clock_s += 1
         os.utime(path, (self._clock_s, self._clock_s))
+
+
+def rotate_numbered(log: Path, *, copy: bool) -> None:
+    """As logrotate does: usage.log.1 becomes usage.log.2, and usage.log becomes usage.log.1, itself or a copy."""
+    numbered = re.compile(re.escape(log.name) + r"\.(\d+)")
+    found = [match for path in log.parent.iterdir() if (match := numbered.fullmatch(path.name))]
+    for match in sorted(found, key=lambda match: -int(match[1])):
+        log.with_name(match[0]).rename(log.with_name(f"{log.name}.{int(match[1]) + 1}"))
+    newest = log.with_name(f"{log.name}.1")
+    if copy:
+        shutil.copyfile(log, newest)
+        os.truncate(log, 0)
+    else:
+        log.rename(newest)
+
+
+def rotate_packed(log: Path) -> int:
+    """As logrotate does with ``delaycompress``: all but the newest of the rotated files are compressed. How many of those there are now."""
+    number = re.compile(re.escape(log.name) + r"\.(\d+)\.gz")
+    packed = {int(match[1]): path for path in log.parent.iterdir() if (match := number.fullmatch(path.name))}
+    for at in sorted(packed, reverse=True):
+        packed[at].rename(log.with_name(f"{log.name}.{at + 1}.gz"))
+    before = log.with_name(f"{log.name}.1")
+    if before.exists():
+        part = log.with_name(f"{log.name}.2.part")
+        part.write_bytes(gzip.compress(before.read_bytes()))
+        part.rename(log.with_name(f"{log.name}.2.gz"))
+        before.unlink()
+    log.rename(before)
+    return len(packed) + 1

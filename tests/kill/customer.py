@@ -7,9 +7,6 @@ and from the other customer's. The log is rotated by renaming and by copying and
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
 import threading
 from collections import deque
 from datetime import UTC, datetime, timedelta
@@ -17,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
+from tests.fakes.log_writer import rotate_numbered
 from tests.kill.tally import EVENT_TYPE, TENANTS, Tally
 
 ACTS_PER_S = 40.0
@@ -103,18 +101,6 @@ class Customer:
             file.write(line)
 
     def _rotate(self) -> None:
-        """As logrotate does: usage.log.1 becomes usage.log.2, and usage.log becomes usage.log.1, itself or a copy."""
-        if not self.log.exists():
-            return
-        self.rotations += 1
-        numbered = re.compile(re.escape(self.log.name) + r"\.(\d+)")
-        found = [match for path in self.log.parent.iterdir() if (match := numbered.fullmatch(path.name))]
-        for match in sorted(found, key=lambda match: -int(match[1])):
-            older = self.log.with_name(f"{self.log.name}.{int(match[1]) + 1}")
-            self.log.with_name(match[0]).rename(older)
-        newest = self.log.with_name(f"{self.log.name}.1")
-        if self._random.random() < 0.5:
-            shutil.copyfile(self.log, newest)
-            os.truncate(self.log, 0)
-        else:
-            self.log.rename(newest)
+        if self.log.exists():
+            self.rotations += 1
+            rotate_numbered(self.log, copy=self._random.random() < 0.5)

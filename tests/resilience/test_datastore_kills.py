@@ -6,7 +6,6 @@ was written, to the last digit.
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import threading
@@ -26,6 +25,7 @@ from meterbook.wire import instants
 from tests.e2e.spine import Spine, eventually, meter
 from tests.fakes.aws.kinesis import FakeKinesis
 from tests.fakes.http_target import fake_target
+from tests.fakes.log_writer import rotate_packed
 from tests.servers.usage_bucket import UsageBucket, usage_bucket
 
 pytestmark = [pytest.mark.resilience, pytest.mark.timeout(600)]
@@ -115,17 +115,8 @@ class Writer(threading.Thread):
 
     def _rotate(self) -> None:
         for log in self._logs.glob("*/usage.csv"):
-            packed = sorted(log.parent.glob("usage.csv.*.gz"), key=lambda path: -int(path.name.split(".")[2]))
-            if len(packed) >= ROTATED_MAX:
-                continue
-            for path in packed:
-                path.rename(log.parent / f"usage.csv.{int(path.name.split('.')[2]) + 1}.gz")
-            before = log.parent / "usage.csv.1"
-            if before.exists():
-                (log.parent / "usage.csv.2.part").write_bytes(gzip.compress(before.read_bytes()))
-                (log.parent / "usage.csv.2.part").rename(log.parent / "usage.csv.2.gz")
-                before.unlink()
-            log.rename(before)
+            if len(list(log.parent.glob("usage.csv.*.gz"))) < ROTATED_MAX:
+                rotate_packed(log)
 
 
 def _now() -> str:

@@ -11,6 +11,7 @@ in its file; rotation changes names, but not what a replay has to repeat.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,6 +30,9 @@ from meterbook.wire.instants import SECOND_US
 FILES_MAX, GONE_MAX = 32, 8
 
 Beginning = Literal["oldest", "beginning", "end"]
+
+#: Seconds before it is looked again the first time; twice as long before the next.
+_PAUSE_S = 0.001
 
 #: Of many faults of the files of a log so many are told.
 _REASONS_MAX = 20
@@ -71,9 +75,11 @@ class LogfileCollector:
         """What was appended since ``checkpoint``."""
         self.is_over = False
         try:
-            for _ in range(LOOKS_MAX - 1):
+            for number in range(LOOKS_MAX - 1):
                 with suppress(RotatedMeanwhile):
                     return self._collect(window, checkpoint)
+                # Whoever renames file after file is given time to finish.
+                time.sleep(_PAUSE_S * 2**number)
             return self._collect(window, checkpoint)
         except SourceError as error:
             status, reason = error.status, str(error)
@@ -99,6 +105,9 @@ class LogfileCollector:
             found.steps = [_at_end(step) for step in found.steps]
         taken = self._portions.begin(followed)
         read = [self._portions.read(step, taken, found) for step in found.steps]
+        if not found.seen.stays():
+            # One may have been taken for another, or a copy been missed of what was truncated meanwhile.
+            raise RotatedMeanwhile(f"files were renamed, made or removed beside {self._path} while they were read")
         after = _bounded(read)
         # A collection may be repeated from its checkpoint: what that refers to stays open, too.
         self._keep([*followed, *after])

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from collector.base import SourceConfig
-from collector.datastore.logfile.handles import PACKED
+from collector.datastore.logfile.looks import PACKED
 from collector.datastore.logfile.patterns import is_pattern
 from collector.datastore.mapping.config import MappingConfig
 from collector.datastore.mapping.formats import ParquetRecords

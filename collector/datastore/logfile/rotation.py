@@ -27,14 +27,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from collector.datastore.logfile.contents import Content
-from collector.datastore.logfile.handles import (
-    ROTATED,
-    Found,
-    Handles,
-    Identity,
-    look,
-    look_beside,
-)
+from collector.datastore.logfile.handles import Handles
+from collector.datastore.logfile.looks import ROTATED, Found, Identity, Look, look
 from collector.datastore.logfile.tracked import Tracked, is_continued, is_whole, seen
 
 #: How often it is looked at most. While files are renamed a directory may show one of them nowhere, or where it is not any more.
@@ -62,9 +56,10 @@ class Step:
 class Plan:
     """Files to read, oldest first; what is known to be missing; whether nothing has the configured name now.
 
-    ``is_short`` says that something was not found, which another look may find.
+    All of it is worth something only if what was ``seen`` stays until they are read. ``is_short`` says that something was not found, which another look may find.
     """
 
+    seen: Look
     steps: list[Step] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
@@ -96,9 +91,9 @@ def plan(path: str, followed: Sequence[Tracked], handles: Handles, rules: Rules)
 class _Planner:
     def __init__(self, path: str, followed: Sequence[Tracked], handles: Handles, rules: Rules) -> None:
         self._path, self._followed, self._handles, self._rules = path, followed, handles, rules
-        self._live = look(path)
-        self._beside = look_beside(path)
-        self._plan = Plan()
+        around = look(path)
+        self._live, self._beside = around.live, around.beside
+        self._plan = Plan(around)
         self._places: dict[Identity, Found] = {}
         for found in [*self._beside, *([self._live] if self._live is not None else [])]:
             self._places[found.identity] = found

@@ -93,7 +93,8 @@ def seen(tracked: Tracked, content: Content, size: int, mtime_ns: int) -> Tracke
 
 def is_continued(known: Tracked, content: Content) -> bool:
     """Whether an open file still begins as the known one did, and goes on behind where that was read to. Raises OSError."""
-    if known.fingerprint_bytes and _hash(content, 0, known.fingerprint_bytes) != known.fingerprint:
+    head = _hash(content, 0, known.fingerprint_bytes)
+    if known.fingerprint_bytes and (not head or head != known.fingerprint):
         return False
     if known.offset and not content.read(known.offset - 1, 1):
         return False

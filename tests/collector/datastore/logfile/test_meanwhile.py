@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import itertools
 import os
 import shutil
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from collector.datastore.logfile import looks as looks_at
 from collector.datastore.logfile import rotation
 from collector.datastore.logfile.contents import Plain
-from collector.datastore.logfile.handles import Found, look_beside
+from collector.datastore.logfile.handles import Handles
+from collector.datastore.logfile.looks import Found, Look, look
 from collector.readings import Readings
 from tests.collector.conftest import Reader
 from tests.fakes.log_writer import Log
@@ -29,6 +32,7 @@ ROWS = {
     "source": {"const": "/gateway"},
     "subject": "who",
 }
+ROW_HEADER = b"time,who\n"
 ROW = b"2026-01-31T09:30:00Z,%s\n"
 
 
@@ -54,26 +58,27 @@ def test_it_is_copied_and_truncated_while_it_is_looked_at(
     assert ids(reader.read()) == ["a"]
     log.write("b")
 
-    def look_and_copy(path: str) -> list[Found]:
-        found = look_beside(path)
+    def look_and_copy(path: str) -> Look:
+        found = look(path)
         if not log.numbered(1).exists():
             log.copy_and_truncate()
             log.write("c")
         return found
 
-    monkeypatch.setattr(rotation, "look_beside", look_and_copy)
+    monkeypatch.setattr(rotation, "look", look_and_copy)
     readings = reader.read()
     assert (ids(readings), status(readings)) == (["b", "c"], "complete")
 
 
 @pytest.mark.parametrize("grown", [False, True], ids=["nothing new", "grown"])
-@pytest.mark.parametrize("after", range(2, 9))
+@pytest.mark.parametrize("before", [["a", "b"], []], ids=["known", "blank"])
+@pytest.mark.parametrize("after", range(1, 9))
 def test_it_is_copied_and_truncated_while_it_is_read(
-    log: Log, follow: Follow, ids: Ids, monkeypatch: pytest.MonkeyPatch, grown: bool, after: int
+    log: Log, follow: Follow, ids: Ids, monkeypatch: pytest.MonkeyPatch, grown: bool, before: list[str], after: int
 ) -> None:
-    log.write("a", "b")
+    log.write(*before)
     reader = follow()
-    assert ids(reader.read()) == ["a", "b"]
+    assert ids(reader.read()) == before
     if grown:
         log.write("c")
     really, reads = Plain.read, itertools.count(1)
@@ -90,6 +95,68 @@ def test_it_is_copied_and_truncated_while_it_is_read(
     later = reader.read()
     assert ids(readings) + ids(later) == ["c"] * grown + ["d", "e"]
     assert (status(readings), status(later)) == ("complete", "complete")
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
+@pytest.mark.parametrize("is_made_anew", [False, True])
+@pytest.mark.parametrize("before", [False, True], ids=["after it was asked for", "before"])
+def test_it_is_rotated_between_its_name_and_the_others(
+    log: Log,
+    follow: Follow,
+    again: Follow,
+    monkeypatch: pytest.MonkeyPatch,
+    before: bool,
+    is_made_anew: bool,
+    down: bool,
+) -> None:
+    log.append(ROW_HEADER + ROW % b"a")
+    reader = follow(mapping=ROWS, start_at="oldest")
+    rows = reader.read().events["id"].to_pylist()
+    log.append(ROW % b"b")
+    log.rotate()
+    log.append(ROW_HEADER + ROW % b"c")
+    really, looks = looks_at.__dict__["_at"], itertools.count()
+
+    def ask_and_rotate(path: str) -> Found | None:
+        is_first = next(looks) == 0
+        found = None if is_first and before else really(path)
+        if is_first:
+            log.rotate()
+            if is_made_anew:
+                log.append(ROW_HEADER + ROW % b"d")
+            found = really(path) if before else found
+        return found
+
+    monkeypatch.setattr(looks_at, "_at", ask_and_rotate)
+    reader = again(reader, mapping=ROWS, start_at="oldest") if down else reader
+    readings = [reader.read(), reader.read()]
+    rows += [name for each in readings for name in each.events["id"].to_pylist()]
+    assert len(rows) == len(set(rows)) == 3 + is_made_anew
+    # Without a new file the next reading finds none of the name.
+    assert [status(each) for each in readings] == ["complete", "complete" if is_made_anew else "failed"]
+
+
+def test_a_file_with_two_names_is_read_once(log: Log, follow: Follow) -> None:
+    log.append(ROW_HEADER + ROW % b"a")
+    rotated = log.rotate()
+    log.numbered(2).hardlink_to(rotated)
+    log.append(ROW_HEADER + ROW % b"b")
+    log.numbered(3).hardlink_to(log.path)
+    reader = follow(mapping=ROWS, start_at="oldest")
+    assert [reader.read().events["subject"].to_pylist() for _ in range(2)] == [["a", "b"], []]
+
+
+def test_what_was_seen_before_it_was_whole_is_unpacked_once_it_is(tmp_path: Path) -> None:
+    part, packed = tmp_path / "usage.log.2.part", tmp_path / "usage.log.2.gz"
+    part.write_bytes(gzip.compress(b"a line"))
+    handles = Handles()
+    (seen,) = looks_at.look(str(tmp_path / "usage.log")).beside
+    assert handles.open(seen).read(0, 2) == b"\x1f\x8b"
+    part.rename(packed)
+    (seen,) = looks_at.look(str(tmp_path / "usage.log")).beside
+    assert handles.open(seen).read(0, 9) == b"a line"
+    handles.keep(())
+    assert are_open(tmp_path) == 0
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
