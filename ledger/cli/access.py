@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, print_json, print_table, shown
+from ledger.cli.console import as_json_option, names, print_json, print_table, shown
 from ledger.directory.duration import duration_s
 from meterbook.ledger.v1 import access_pb2
 
@@ -22,11 +22,6 @@ def duration(text: str) -> int:
         return duration_s(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-
-
-def names(text: str) -> list[str]:
-    """Names with commas between them."""
-    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 @click.group()
@@ -42,7 +37,13 @@ def access() -> None:
 @as_json_option
 @asks_ledger
 def invite_agent(
-    name: str, tenants: list[str], sources: list[str], expires: int, as_json: bool, ledger: str, ca_file: Path | None
+    name: str,
+    tenants: tuple[str, ...],
+    sources: tuple[str, ...],
+    expires: int,
+    as_json: bool,
+    ledger: str,
+    ca_file: Path | None,
 ) -> None:
     """Make a one-time invitation for the agent NAME; its place is ledger.enrolment_token_file."""
     request = access_pb2.InviteAgentRequest(agent=name, tenants=tenants, sources=sources, expires_s=expires)
@@ -59,7 +60,7 @@ def invite_agent(
 @as_json_option
 @asks_ledger
 def issue_token(
-    name: str, role: str, tenants: list[str], expires: int, as_json: bool, ledger: str, ca_file: Path | None
+    name: str, role: str, tenants: tuple[str, ...], expires: int, as_json: bool, ledger: str, ca_file: Path | None
 ) -> None:
     """Make a token for the person or program NAME.
 

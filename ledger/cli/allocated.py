@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, print_json, print_table, shown
+from ledger.cli.console import as_json_option, as_of_option, names, print_json, print_table, shown
 from ledger.cli.exchanged import currency_option, print_rates
 from meterbook.ledger.v1 import costing_pb2
 from meterbook.wire.sections import NATURES
@@ -56,6 +56,7 @@ def billing_options(function: Function) -> Function:
 @billing_options
 @click.option(
     "--by",
+    type=names,
     metavar="COLUMNS",
     default="",
     help="Columns of FOCUS, Tags.<key>, day, month, account or service, separated by commas.",
@@ -70,7 +71,7 @@ def reconcile(
     sources: tuple[str, ...],
     nature: str,
     cost: str,
-    by: str,
+    by: tuple[str, ...],
     limit: int,
     currency: str,
     as_of: int | None,
@@ -82,11 +83,8 @@ def reconcile(
 
     The exit code is 1 where anything is left over or a problem is reported.
     """
-    columns = [name.strip() for name in by.split(",") if name.strip()]
     billing = costing_pb2.Billing(period=period, sources=sources, nature=nature, cost=cost)
-    request = costing_pb2.ReconcileRequest(
-        as_of=as_of or 0, billing=billing, by=columns, limit=limit, currency=currency
-    )
+    request = costing_pb2.ReconcileRequest(as_of=as_of or 0, billing=billing, by=by, limit=limit, currency=currency)
     with connected(ledger, ca_file, "allocating") as stubs:
         response = stubs.costing.Reconcile(request)
     if as_json:

@@ -54,6 +54,11 @@ def range_options(function: Function) -> Function:
     )(function)
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them, as the type of an option."""
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
 def print_json(response: Message) -> None:
     """A response with its proto field names, integers as numbers."""
     click.echo(json.dumps(_plain(response), indent=2, ensure_ascii=False))

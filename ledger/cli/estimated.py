@@ -11,7 +11,7 @@ import click
 
 from ledger.cli.allocated import amount_shown
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, print_json, print_table, shown
+from ledger.cli.console import as_json_option, as_of_option, names, print_json, print_table, shown
 from meterbook.ledger.v1 import costing_pb2
 
 _AMOUNTS = ["estimated", "billed", "difference", "error %"]
@@ -34,6 +34,7 @@ _AMOUNTS = ["estimated", "billed", "difference", "error %"]
 )
 @click.option(
     "--by",
+    type=names,
     metavar="COLUMNS",
     default="",
     help="Columns of FOCUS, Tags.<key>, day, month, account or service, separated by commas.",
@@ -48,7 +49,7 @@ def estimate(
     period: str,
     sources: tuple[str, ...],
     cost: str,
-    by: str,
+    by: tuple[str, ...],
     limit: int,
     as_of: int | None,
     as_json: bool,
@@ -59,9 +60,8 @@ def estimate(
 
     The exit code is 1 where usage has no price or a problem is reported.
     """
-    columns = [name.strip() for name in by.split(",") if name.strip()]
     request = costing_pb2.EstimateRequest(
-        as_of=as_of or 0, period=period, sources=sources, cost=cost, by=columns, limit=limit
+        as_of=as_of or 0, period=period, sources=sources, cost=cost, by=by, limit=limit
     )
     with connected(ledger, ca_file, "estimating") as stubs:
         response = stubs.costing.Estimate(request)

@@ -8,7 +8,16 @@ import click
 
 from ledger.cli.allocated import ASKED_NATURES, allocated, amount_shown, explain
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options, shown
+from ledger.cli.console import (
+    as_json_option,
+    as_of_option,
+    names,
+    percent,
+    print_json,
+    print_table,
+    range_options,
+    shown,
+)
 from ledger.cli.estimated import estimate
 from ledger.cli.exchanged import currency_option, print_rates
 from ledger.cli.focusfile import export
@@ -69,6 +78,7 @@ cost.add_command(per_unit)
 @click.option("--nature", type=click.Choice(ASKED_NATURES), default=None, help="What kind of bills; billed by default.")
 @click.option(
     "--by",
+    type=names,
     default="tenant",
     show_default=True,
     metavar="NAMES",
@@ -83,7 +93,7 @@ def margin(
     at: str,
     cost: str | None,
     nature: str | None,
-    by: str,
+    by: tuple[str, ...],
     currency: str,
     as_of: int | None,
     as_json: bool,
@@ -94,16 +104,16 @@ def margin(
 
     What is shared, idle or unallocated has rows of its own. The exit code is 1 where a problem is reported.
     """
-    names = [name.strip() for name in by.split(",") if name.strip()] or ["tenant"]
+    by = by or ("tenant",)
     request = query_pb2.MarginRequest(
-        as_of=as_of or 0, at=at, tenants=tenants, cost=cost or "", currency=currency, by=names, nature=nature or ""
+        as_of=as_of or 0, at=at, tenants=tenants, cost=cost or "", currency=currency, by=by, nature=nature or ""
     )
     with connected(ledger, ca_file, "rating") as stubs:
         response = stubs.query.Margin(request)
     if as_json:
         print_json(response)
     else:
-        _print_margin(response, [name for name in ("tenant", "plan", "product") if name in names])
+        _print_margin(response, [name for name in ("tenant", "plan", "product") if name in by])
     if response.problems:
         raise SystemExit(1)
 

@@ -80,6 +80,7 @@ def test_margin_shows_both_sides_and_what_is_nobodys(shop: Running) -> None:
     assert ["pro", "cpu", "USD", "3.000000", "6.000000", "-3.000000"] in [
         line.split()[:6] for line in by_product.splitlines()
     ]
+    assert shop.cli("margin", *AT, "--by", " , ") == shop.cli("margin", *AT)
     assert "cost of 2026-01: price sheets" in shop.cli("margin", *AT, "--cost", "sheet")
 
 
