@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, names, print_json, print_table, shown
+from ledger.cli.console import as_json_option, as_of_option, names, print_answer, print_json, print_table
 from ledger.cli.exchanged import currency_option, print_rates
 from meterbook.ledger.v1 import costing_pb2
 from meterbook.wire.sections import NATURES
@@ -28,16 +29,36 @@ _UNIT = Decimal("0.000001")
 _PARTS = ("direct", "driver", "stated", "shared", "idle", "unallocated")
 
 
-def billing_options(function: Function) -> Function:
-    """Which bills, and which of their costs: the command gets ``period``, ``sources``, ``nature`` and ``cost``."""
+def cost_option(function: Function) -> Function:
+    """``--cost``; the command gets ``cost``."""
+    return click.option(
+        "--cost",
+        type=click.Choice(["billed", "effective"]),
+        default="billed",
+        show_default=True,
+        help="BilledCost or EffectiveCost.",
+    )(function)
+
+
+def columns_option(function: Function) -> Function:
+    """``--by``; the command gets ``by``, by which columns rows are added up."""
+    return click.option(
+        "--by",
+        type=names,
+        metavar="COLUMNS",
+        default="",
+        help="Columns of FOCUS, Tags.<key>, day, month, account or service, separated by commas.",
+    )(function)
+
+
+def bills_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Which bills; the command gets ``billing``."""
+
+    @wraps(function)
+    def billed(*, period: str, sources: tuple[str, ...], nature: str, cost: str = "", **others: Any) -> None:
+        function(billing=costing_pb2.Billing(period=period, sources=sources, nature=nature, cost=cost), **others)
+
     for option in (
-        click.option(
-            "--cost",
-            type=click.Choice(["billed", "effective"]),
-            default="billed",
-            show_default=True,
-            help="BilledCost or EffectiveCost.",
-        ),
         click.option(
             "--nature",
             type=click.Choice(ASKED_NATURES),
@@ -48,29 +69,25 @@ def billing_options(function: Function) -> Function:
         click.option("--source", "sources", multiple=True, help="Only this source of bills; may be given again."),
         click.option("--period", required=True, metavar="YYYY-MM", help="Month of the bills."),
     ):
-        function = option(function)
-    return function
+        option(billed)
+    return billed
+
+
+def billing_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Which bills, and which of their costs; the command gets ``billing``."""
+    return bills_options(cost_option(function))
 
 
 @click.command()
 @billing_options
-@click.option(
-    "--by",
-    type=names,
-    metavar="COLUMNS",
-    default="",
-    help="Columns of FOCUS, Tags.<key>, day, month, account or service, separated by commas.",
-)
+@columns_option
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True, help="Most rows to list.")
 @currency_option
 @as_of_option
 @as_json_option
 @asks_ledger
 def reconcile(
-    period: str,
-    sources: tuple[str, ...],
-    nature: str,
-    cost: str,
+    billing: costing_pb2.Billing,
     by: tuple[str, ...],
     limit: int,
     currency: str,
@@ -83,16 +100,10 @@ def reconcile(
 
     The exit code is 1 where anything is left over or a problem is reported.
     """
-    billing = costing_pb2.Billing(period=period, sources=sources, nature=nature, cost=cost)
     request = costing_pb2.ReconcileRequest(as_of=as_of or 0, billing=billing, by=by, limit=limit, currency=currency)
     with connected(ledger, ca_file, "allocating") as stubs:
         response = stubs.costing.Reconcile(request)
-    if as_json:
-        print_json(response)
-    else:
-        _print_reconciled(response)
-    if response.problems:
-        raise SystemExit(1)
+    print_answer(response, _print_reconciled, as_json=as_json, is_bad=bool(response.problems))
 
 
 def _print_reconciled(response: costing_pb2.ReconcileResponse) -> None:
@@ -122,10 +133,6 @@ def _print_reconciled(response: costing_pb2.ReconcileResponse) -> None:
             right=["charges", "amount"],
         )
     print_rates(response.rates)
-    for sentence in response.notes:
-        click.echo(f"note: {shown(sentence)}")
-    for sentence in response.problems:
-        click.echo(f"problem: {shown(sentence)}", err=True)
 
 
 @click.command()
@@ -136,10 +143,7 @@ def _print_reconciled(response: costing_pb2.ReconcileResponse) -> None:
 @as_json_option
 @asks_ledger
 def allocated(
-    period: str,
-    sources: tuple[str, ...],
-    nature: str,
-    cost: str,
+    billing: costing_pb2.Billing,
     tenants: tuple[str, ...],
     currency: str,
     as_of: int | None,
@@ -148,7 +152,6 @@ def allocated(
     ca_file: Path | None,
 ) -> None:
     """Show what each tenant bears of what providers billed."""
-    billing = costing_pb2.Billing(period=period, sources=sources, nature=nature, cost=cost)
     with connected(ledger, ca_file, "allocating") as stubs:
         response = stubs.costing.Allocation(
             costing_pb2.AllocationRequest(as_of=as_of or 0, billing=billing, tenants=tenants, currency=currency)
@@ -182,10 +185,7 @@ def allocated(
 @asks_ledger
 def explain(
     tenant: str,
-    period: str,
-    sources: tuple[str, ...],
-    nature: str,
-    cost: str,
+    billing: costing_pb2.Billing,
     limit: int,
     as_of: int | None,
     as_json: bool,
@@ -193,7 +193,6 @@ def explain(
     ca_file: Path | None,
 ) -> None:
     """Lead from what TENANT bears back to rules, charges and usage."""
-    billing = costing_pb2.Billing(period=period, sources=sources, nature=nature, cost=cost)
     request = costing_pb2.ExplainCostRequest(as_of=as_of or 0, billing=billing, tenant=tenant, limit=limit)
     with connected(ledger, ca_file, "explaining") as stubs:
         response = stubs.costing.ExplainCost(request)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 from google.protobuf.message import Message
@@ -18,7 +18,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+
+class Remarked(Protocol):
+    """A response that says what is to be known of it, and what is wrong."""
+
+    @property
+    def notes(self) -> Iterable[str]:
+        """What is to be known, a sentence each."""
+
+    @property
+    def problems(self) -> Iterable[str]:
+        """What is wrong, a sentence each."""
+
+
 Function = TypeVar("Function", bound=Callable[..., None])
+Answer = TypeVar("Answer", bound=Remarked)
 
 #: Seconds after which a person wants to know that something is going on.
 PATIENCE_S = 2.0
@@ -62,6 +76,26 @@ def names(text: str) -> tuple[str, ...]:
 def print_json(response: Message) -> None:
     """A response with its proto field names, integers as numbers."""
     click.echo(json.dumps(_plain(response), indent=2, ensure_ascii=False))
+
+
+def print_answer(response: Answer, as_table: Callable[[Answer], None], *, as_json: bool, is_bad: bool) -> None:
+    """A response as JSON, or by ``as_table`` with its remarks beneath; then exit with 1 where it is bad."""
+    if as_json:
+        assert isinstance(response, Message)
+        print_json(response)
+    else:
+        as_table(response)
+        print_remarks(response)
+    if is_bad:
+        raise SystemExit(1)
+
+
+def print_remarks(response: Remarked) -> None:
+    """What is to be known of a table beneath it; what is wrong goes to standard error, where a pipe does not hide it."""
+    for sentence in response.notes:
+        click.echo(f"note: {shown(sentence)}")
+    for sentence in response.problems:
+        click.echo(f"problem: {shown(sentence)}", err=True)
 
 
 def print_table(

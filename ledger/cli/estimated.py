@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from ledger.cli.allocated import amount_shown
+from ledger.cli.allocated import amount_shown, columns_option, cost_option
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, names, print_json, print_table, shown
+from ledger.cli.console import as_json_option, as_of_option, print_answer, print_table
 from meterbook.ledger.v1 import costing_pb2
 
 _AMOUNTS = ["estimated", "billed", "difference", "error %"]
@@ -25,20 +25,8 @@ _AMOUNTS = ["estimated", "billed", "difference", "error %"]
     multiple=True,
     help="Only this source of bills, or price-book/NAME for a price book; may be given again.",
 )
-@click.option(
-    "--cost",
-    type=click.Choice(["billed", "effective"]),
-    default="billed",
-    show_default=True,
-    help="BilledCost or EffectiveCost.",
-)
-@click.option(
-    "--by",
-    type=names,
-    metavar="COLUMNS",
-    default="",
-    help="Columns of FOCUS, Tags.<key>, day, month, account or service, separated by commas.",
-)
+@cost_option
+@columns_option
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True, help="Most rows to list of each kind."
 )
@@ -65,12 +53,8 @@ def estimate(
     )
     with connected(ledger, ca_file, "estimating") as stubs:
         response = stubs.costing.Estimate(request)
-    if as_json:
-        print_json(response)
-    else:
-        _print_estimate(response)
-    if response.unpriced or response.problems:
-        raise SystemExit(1)
+    is_bad = bool(response.unpriced or response.problems)
+    print_answer(response, _print_estimate, as_json=as_json, is_bad=is_bad)
 
 
 def _print_estimate(response: costing_pb2.EstimateResponse) -> None:
@@ -88,10 +72,6 @@ def _print_estimate(response: costing_pb2.EstimateResponse) -> None:
     )
     if response.unpriced:
         _print_unpriced(response)
-    for sentence in response.notes:
-        click.echo(f"note: {shown(sentence)}")
-    for sentence in response.problems:
-        click.echo(f"problem: {shown(sentence)}", err=True)
 
 
 def _print_unpriced(response: costing_pb2.EstimateResponse) -> None:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ledger.cli.allocated import ASKED_NATURES
+from ledger.cli.allocated import bills_options
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_of_option, shown
+from ledger.cli.console import as_of_option, print_remarks
 from meterbook.ledger.v1 import costing_pb2
 
 if TYPE_CHECKING:
@@ -31,15 +31,7 @@ _GROUP_ROWS = 131_072
 
 
 @click.command("export")
-@click.option("--period", required=True, metavar="YYYY-MM", help="Month of the bills.")
-@click.option("--source", "sources", multiple=True, help="Only this source of bills; may be given again.")
-@click.option(
-    "--nature",
-    type=click.Choice(ASKED_NATURES),
-    default=ASKED_NATURES[0],
-    show_default=True,
-    help="What kind of bills; estimate is what price books say, expected that until a bill stands.",
-)
+@bills_options
 @click.option(
     "--out",
     "path",
@@ -50,9 +42,7 @@ _GROUP_ROWS = 131_072
 @as_of_option
 @asks_ledger
 def export(
-    period: str,
-    sources: tuple[str, ...],
-    nature: str,
+    billing: costing_pb2.Billing,
     path: Path,
     as_of: int | None,
     ledger: str,
@@ -64,14 +54,10 @@ def export(
     """
     if not path.name.endswith((_PARQUET, _CSV)):
         raise click.UsageError(f"--out: {path} ends with none of {_PARQUET}, {_CSV}")
-    billing = costing_pb2.Billing(period=period, sources=sources, nature=nature)
     with connected(ledger, ca_file, "exporting") as stubs:
         request = costing_pb2.ExportAllocationRequest(as_of=as_of or 0, billing=billing)
         last = write(stubs.costing.ExportAllocation(request), path)
-    for sentence in last.notes:
-        click.echo(f"note: {shown(sentence)}")
-    for sentence in last.problems:
-        click.echo(f"problem: {shown(sentence)}", err=True)
+    print_remarks(last)
     click.echo(f"{last.rows} rows of {last.charges} charges in {path}, as of position {last.as_of}")
     if last.problems:
         raise SystemExit(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from ledger.cli.console import (
     as_of_option,
     names,
     percent,
+    print_answer,
     print_json,
     print_table,
     range_options,
@@ -110,27 +113,19 @@ def margin(
     )
     with connected(ledger, ca_file, "rating") as stubs:
         response = stubs.query.Margin(request)
-    if as_json:
-        print_json(response)
-    else:
-        _print_margin(response, [name for name in ("tenant", "plan", "product") if name in by])
-    if response.problems:
-        raise SystemExit(1)
+    columns = [name for name in ("tenant", "plan", "product") if name in by]
+    print_answer(response, partial(_print_margin, columns=columns), as_json=as_json, is_bad=bool(response.problems))
 
 
-def _print_margin(response: query_pb2.MarginResponse, names: list[str]) -> None:
+def _print_margin(response: query_pb2.MarginResponse, columns: Sequence[str]) -> None:
     right = ["revenue", "cost", "margin", "of revenue", "coverage of revenue", "of cost"]
-    rows = [[*(getattr(row, name) or "-" for name in names), *_sides(row)] for row in response.rows]
-    rows += [["total", *[""] * (len(names) - 1), *_sides(row)] for row in response.totals]
-    print_table([*names, "currency", *right], rows, right=right, note=f"as of position {response.as_of}")
+    rows = [[*(getattr(row, name) or "-" for name in columns), *_sides(row)] for row in response.rows]
+    rows += [["total", *[""] * (len(columns) - 1), *_sides(row)] for row in response.totals]
+    print_table([*columns, "currency", *right], rows, right=right, note=f"as of position {response.as_of}")
     print_rates(response.rates)
     for each in response.costs:
         what = "price sheets" if each.cost == "sheet" else f"{each.cost} cost of {', '.join(each.bills)}, allocated"
         click.echo(f"cost of {each.month}: {shown(what)}")
-    for sentence in response.notes:
-        click.echo(f"note: {shown(sentence)}")
-    for sentence in response.problems:
-        click.echo(f"problem: {shown(sentence)}", err=True)
 
 
 def _sides(row: query_pb2.MarginRow) -> list[str]:

@@ -8,7 +8,7 @@ import click
 
 from ledger.cli.allocated import amount_shown, billing_options
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, shown
+from ledger.cli.console import as_json_option, as_of_option, percent, print_answer, print_table
 from ledger.cli.exchanged import currency_option, print_rates
 from meterbook.ledger.v1 import costing_pb2
 
@@ -27,10 +27,7 @@ _TITLES = ["month", "cost", "quantity", "unit", "per unit", "change", "currency"
 @asks_ledger
 def per_unit(
     meter: str,
-    period: str,
-    sources: tuple[str, ...],
-    nature: str,
-    cost: str,
+    billing: costing_pb2.Billing,
     months: int,
     currency: str,
     as_of: int | None,
@@ -43,18 +40,12 @@ def per_unit(
     It is what tenants bear by the rules that divide in proportion to the meter, by the tenants' quantity of it. The exit code is 1 where a problem
     is reported.
     """
-    billing = costing_pb2.Billing(period=period, sources=sources, nature=nature, cost=cost)
     request = costing_pb2.UnitCostRequest(
         as_of=as_of or 0, meter=meter, billing=billing, months=months, currency=currency
     )
     with connected(ledger, ca_file, "allocating") as stubs:
         response = stubs.costing.UnitCost(request)
-    if as_json:
-        print_json(response)
-    else:
-        _print(response)
-    if response.problems:
-        raise SystemExit(1)
+    print_answer(response, _print, as_json=as_json, is_bad=bool(response.problems))
 
 
 def _print(response: costing_pb2.UnitCostResponse) -> None:
@@ -78,7 +69,3 @@ def _print(response: costing_pb2.UnitCostResponse) -> None:
         note=f"as of position {response.as_of}",
     )
     print_rates(response.rates)
-    for sentence in response.notes:
-        click.echo(f"note: {shown(sentence)}")
-    for sentence in response.problems:
-        click.echo(f"problem: {shown(sentence)}", err=True)
