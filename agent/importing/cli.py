@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from agent.errors import AgentError
-from agent.importing.address import Address, asks_ledger
+from agent.importing.address import connection
 from agent.importing.bringing import bring
 from agent.importing.found import files
 from agent.importing.look import look
@@ -21,6 +21,7 @@ from agent.importing.report import as_json as document
 from agent.importing.report import bill_line, brought_line, file_lines
 from agent.importing.sending import Ledger
 from agent.importing.wanted import Wanted
+from meterbook.asking import asker, asks
 from meterbook.wire import instants
 from meterbook.wire.sections import TEXT_BYTES_MAX
 
@@ -82,7 +83,7 @@ class _Instant(click.ParamType[int]):
 @click.option("--again", is_flag=True, help="Bring a bill that was overtaken once more, and make it stand.")
 @click.option("--dry-run", is_flag=True, help="Only show what is in the files; no ledger is asked.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@asks_ledger
+@asks
 def charges_import(
     paths: tuple[Path, ...],
     source: str | None,
@@ -93,7 +94,6 @@ def charges_import(
     again: bool,
     dry_run: bool,
     as_json: bool,
-    **address: Any,
 ) -> None:
     """Bring bills that are FILEs, or folders of them, into the book: FOCUS 1.0 to 1.4 or CUR 2.0, in Parquet or CSV.
 
@@ -109,8 +109,7 @@ def charges_import(
         )
     wanted = Wanted(source, period, nature, split_currencies)
     try:
-        asked = Address(**address)
-        config, token = asked.config(), asked.token()
+        config, token = connection(asker()), asker().token()
         seen = look(files(paths), wanted)
         if dry_run:
             lines = [*file_lines(seen), *(bill_line(bill) for bill in seen.bills.values())]

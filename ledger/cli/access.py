@@ -6,8 +6,6 @@ is to say goes to standard error.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ledger.cli.client import asks_ledger, connected
@@ -36,18 +34,10 @@ def access() -> None:
 @click.option("--expires", type=duration, default="1h", show_default=True, help="How long it may take to enrol.")
 @as_json_option
 @asks_ledger
-def invite_agent(
-    name: str,
-    tenants: tuple[str, ...],
-    sources: tuple[str, ...],
-    expires: int,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
-) -> None:
+def invite_agent(name: str, tenants: tuple[str, ...], sources: tuple[str, ...], expires: int, as_json: bool) -> None:
     """Make a one-time invitation for the agent NAME; its place is ledger.enrolment_token_file."""
     request = access_pb2.InviteAgentRequest(agent=name, tenants=tenants, sources=sources, expires_s=expires)
-    with connected(ledger, ca_file, "inviting") as stubs:
+    with connected("inviting") as stubs:
         response = stubs.access.InviteAgent(request)
     _give(response, as_json)
 
@@ -59,16 +49,14 @@ def invite_agent(
 @click.option("--expires", type=duration, default="0s", help="How long it lives, such as 30d; for ever by default.")
 @as_json_option
 @asks_ledger
-def issue_token(
-    name: str, role: str, tenants: tuple[str, ...], expires: int, as_json: bool, ledger: str, ca_file: Path | None
-) -> None:
+def issue_token(name: str, role: str, tenants: tuple[str, ...], expires: int, as_json: bool) -> None:
     """Make a token for the person or program NAME.
 
     An admin may do everything, an operator everything but what this command does, a viewer sees usage, invoices and
     coverage of the tenants named.
     """
     request = access_pb2.IssueTokenRequest(name=name, role=role, tenants=tenants, expires_s=expires)
-    with connected(ledger, ca_file, "issuing") as stubs:
+    with connected("issuing") as stubs:
         response = stubs.access.IssueToken(request)
     _give(response, as_json)
 
@@ -78,9 +66,9 @@ def issue_token(
 @click.option("--overlap", type=duration, default="1h", show_default=True, help="How long the old secret lives on.")
 @as_json_option
 @asks_ledger
-def rotate(credential_id: str, overlap: int, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def rotate(credential_id: str, overlap: int, as_json: bool) -> None:
     """Give a token or an agent's key a new secret."""
-    with connected(ledger, ca_file, "rotating") as stubs:
+    with connected("rotating") as stubs:
         response = stubs.access.Rotate(access_pb2.RotateRequest(id=credential_id, overlap_s=overlap))
     _give(response, as_json)
 
@@ -89,9 +77,9 @@ def rotate(credential_id: str, overlap: int, as_json: bool, ledger: str, ca_file
 @click.argument("credential_id", metavar="ID")
 @as_json_option
 @asks_ledger
-def revoke(credential_id: str, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def revoke(credential_id: str, as_json: bool) -> None:
     """End a credential for ever; elsewhere that takes a few seconds."""
-    with connected(ledger, ca_file, "revoking") as stubs:
+    with connected("revoking") as stubs:
         response = stubs.access.Revoke(access_pb2.RevokeRequest(id=credential_id))
     if as_json:
         print_json(response)
@@ -102,9 +90,9 @@ def revoke(credential_id: str, as_json: bool, ledger: str, ca_file: Path | None)
 @access.command("list")
 @as_json_option
 @asks_ledger
-def list_credentials(as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def list_credentials(as_json: bool) -> None:
     """List every credential, oldest first, without its secret."""
-    with connected(ledger, ca_file, "reading") as stubs:
+    with connected("reading") as stubs:
         response = stubs.access.List(access_pb2.ListRequest())
     if as_json:
         print_json(response)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -87,21 +86,14 @@ def billing_options(function: Callable[..., None]) -> Callable[..., None]:
 @as_json_option
 @asks_ledger
 def reconcile(
-    billing: costing_pb2.Billing,
-    by: tuple[str, ...],
-    limit: int,
-    currency: str,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
+    billing: costing_pb2.Billing, by: tuple[str, ...], limit: int, currency: str, as_of: int | None, as_json: bool
 ) -> None:
     """Set what was billed against what became of it.
 
     The exit code is 1 where anything is left over or a problem is reported.
     """
     request = costing_pb2.ReconcileRequest(as_of=as_of or 0, billing=billing, by=by, limit=limit, currency=currency)
-    with connected(ledger, ca_file, "allocating") as stubs:
+    with connected("allocating") as stubs:
         response = stubs.costing.Reconcile(request)
     print_answer(response, _print_reconciled, as_json=as_json, is_bad=bool(response.problems))
 
@@ -143,16 +135,10 @@ def _print_reconciled(response: costing_pb2.ReconcileResponse) -> None:
 @as_json_option
 @asks_ledger
 def allocated(
-    billing: costing_pb2.Billing,
-    tenants: tuple[str, ...],
-    currency: str,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
+    billing: costing_pb2.Billing, tenants: tuple[str, ...], currency: str, as_of: int | None, as_json: bool
 ) -> None:
     """Show what each tenant bears of what providers billed."""
-    with connected(ledger, ca_file, "allocating") as stubs:
+    with connected("allocating") as stubs:
         response = stubs.costing.Allocation(
             costing_pb2.AllocationRequest(as_of=as_of or 0, billing=billing, tenants=tenants, currency=currency)
         )
@@ -183,18 +169,10 @@ def allocated(
 @as_of_option
 @as_json_option
 @asks_ledger
-def explain(
-    tenant: str,
-    billing: costing_pb2.Billing,
-    limit: int,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
-) -> None:
+def explain(tenant: str, billing: costing_pb2.Billing, limit: int, as_of: int | None, as_json: bool) -> None:
     """Lead from what TENANT bears back to rules, charges and usage."""
     request = costing_pb2.ExplainCostRequest(as_of=as_of or 0, billing=billing, tenant=tenant, limit=limit)
-    with connected(ledger, ca_file, "explaining") as stubs:
+    with connected("explaining") as stubs:
         response = stubs.costing.ExplainCost(request)
     if as_json:
         print_json(response)

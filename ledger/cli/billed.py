@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ledger.cli.client import asks_ledger, connected
@@ -19,12 +17,12 @@ _SOURCES = click.option("--source", "sources", multiple=True, help="Only this so
 @as_of_option
 @as_json_option
 @asks_ledger
-def bills(sources: tuple[str, ...], as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def bills(sources: tuple[str, ...], as_of: int | None, as_json: bool) -> None:
     """List what providers billed, month by month: every version, and which of them stands.
 
     The sum of charges is by what a version is checked. It takes no note of currencies; ``charges`` tells those apart.
     """
-    with connected(ledger, ca_file, "reading") as stubs:
+    with connected("reading") as stubs:
         response = stubs.query.Bills(query_pb2.BillsRequest(as_of=as_of or 0, sources=sources))
     if as_json:
         print_json(response)
@@ -77,8 +75,6 @@ def charges(
     sources: tuple[str, ...],
     as_of: int | None,
     as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
 ) -> None:
     """Add up the bills that stand, the greatest first; 'meterbook charges import' brings bills that are files."""
     request = query_pb2.ChargesRequest(
@@ -89,7 +85,7 @@ def charges(
         by=by,
         limit=limit,
     )
-    with connected(ledger, ca_file, "adding up") as stubs:
+    with connected("adding up") as stubs:
         response = stubs.query.Charges(request)
     if as_json:
         print_json(response)

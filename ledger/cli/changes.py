@@ -28,16 +28,14 @@ _SUFFIXES = (".yaml", ".yml")
 @click.option("--dry-run", is_flag=True, help="Validate and show what would change, without changing it.")
 @as_json_option
 @asks_ledger
-def apply(
-    paths: tuple[Path, ...], author: str | None, dry_run: bool, as_json: bool, ledger: str, ca_file: Path | None
-) -> None:
+def apply(paths: tuple[Path, ...], author: str | None, dry_run: bool, as_json: bool) -> None:
     """Write definitions from YAML files: all of them or, where one is wrong, none."""
     request = admin_pb2.ApplyRequest(
         manifests=[_manifest(file) for path in paths for file in _files(path)],
         author=author or user(),
         dry_run=dry_run,
     )
-    with connected(ledger, ca_file, "applying") as stubs:
+    with connected("applying") as stubs:
         response = stubs.admin.Apply(request)
     if as_json:
         print_json(response)
@@ -50,9 +48,9 @@ def apply(
 @click.command()
 @as_json_option
 @asks_ledger
-def book(as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def book(as_json: bool) -> None:
     """Book all usage up to now, the open hour included, without waiting for the schedule."""
-    with connected(ledger, ca_file, "booking") as stubs:
+    with connected("booking") as stubs:
         response = stubs.admin.Book(admin_pb2.BookRequest())
     if as_json:
         print_json(response)

@@ -1,24 +1,21 @@
 """How commands reach a ledger, and what a person is told when that fails.
 
-The options that say who is asking are the same for all commands and none of their business, so they wait in click's context
-until a connection is made. The token itself is no option: command lines can be read by everybody on the machine.
+How long an answer may take waits in click's context until a connection is made, as what the options of ``meterbook.asking`` say.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import grpc
 
 from ledger.cli.console import waiting
-from meterbook.health import is_loopback, split_address
+from meterbook.asking import Asker, asker, asks
 from meterbook.ledger.v1.access_pb2_grpc import AccessStub
 from meterbook.ledger.v1.admin_pb2_grpc import AdminStub
 from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
@@ -27,10 +24,8 @@ from meterbook.ledger.v1.query_pb2_grpc import QueryStub
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
-TOKEN_VARIABLE = "METERBOOK_TOKEN"  # noqa: S105 - where it is, not what it is
-
 _OPTIONS = [("grpc.max_receive_message_length", 1 << 30)]
-_IDENTITY, _TIMEOUT = "meterbook.identity", "meterbook.timeout"
+_TIMEOUT = "meterbook.timeout"
 
 #: What gRPC says of a connection that something listens at, and what the person is told.
 _SIGNS = (
@@ -50,30 +45,6 @@ _SIGNS = (
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a ledger listens; ``ca_file`` makes the connection TLS."""
-
-    target: str
-    ca_file: Path | None
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who asks: the file of a token, and a client's certificate with its key."""
-
-    token_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    is_insecure: bool = False
-
-    def token(self) -> str:
-        """The token, from the file or else the environment; empty where there is none."""
-        if self.token_file is None:
-            return os.environ.get(TOKEN_VARIABLE, "").strip()
-        return _read(self.token_file, "--token-file").decode("ascii", "replace").strip()
-
-
-@dataclass(frozen=True)
 class Stubs:
     """The services of a ledger."""
 
@@ -85,53 +56,17 @@ class Stubs:
 
 
 def asks_ledger(function: Function) -> Function:
-    """Options that every command has which asks a ledger; the command gets ``ledger`` and ``ca_file``."""
-    function = click.option(
-        "--ledger",
-        default="127.0.0.1:9460",
-        envvar="METERBOOK_LEDGER",
-        show_default=True,
-        help="host:port of the ledger.",
-    )(function)
-    for name, help_text in (
-        ("key", "PEM file of that certificate's key."),
-        ("cert", "PEM file of a client certificate, where the ledger wants one."),
-        ("token", f"File that holds a token; by default the token is taken from {TOKEN_VARIABLE}."),
-    ):
-        function = click.option(
-            f"--{name}-file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            envvar=f"METERBOOK_{name.upper()}_FILE",
+    """Options that every command has which asks a ledger; the command gets none of them and calls :func:`connected`."""
+    return asks(
+        click.option(
+            "--timeout-s",
+            type=click.FloatRange(min=0, min_open=True),
+            envvar="METERBOOK_TIMEOUT_S",
             expose_value=False,
-            callback=_remember,
-            help=help_text,
+            callback=_limit,
+            help="Seconds after which the command gives up, and the ledger with it; without it the ledger's own limit holds.",
         )(function)
-    function = click.option(
-        "--insecure",
-        "is_insecure",
-        is_flag=True,
-        expose_value=False,
-        callback=_remember,
-        help="Send the token in plain text even to another machine.",
-    )(function)
-    function = click.option(
-        "--timeout-s",
-        type=click.FloatRange(min=0, min_open=True),
-        envvar="METERBOOK_TIMEOUT_S",
-        expose_value=False,
-        callback=_limit,
-        help="Seconds after which the command gives up, and the ledger with it; without it the ledger's own limit holds.",
-    )(function)
-    return click.option(
-        "--ca-file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        envvar="METERBOOK_CA_FILE",
-        help="PEM file of the authority that signed the ledger's certificate; without it the connection is plain text.",
-    )(function)
-
-
-def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    context.meta.setdefault(_IDENTITY, {})[parameter.name] = value
+    )
 
 
 def _limit(context: click.Context, _: click.Parameter, value: float | None) -> None:
@@ -139,13 +74,12 @@ def _limit(context: click.Context, _: click.Parameter, value: float | None) -> N
 
 
 @contextmanager
-def connected(ledger: str, ca_file: Path | None, doing: str) -> Iterator[Stubs]:
-    """The services of a ledger; errors end the command with one sentence. ``doing`` is shown when it takes long."""
-    said = click.get_current_context().meta
-    address, identity = Address(ledger, ca_file), Identity(**said.get(_IDENTITY, {}))
-    timeout_s: float | None = said.get(_TIMEOUT)
-    with waiting(doing), _channel(address, identity) as plain:
-        channel = _bearing(plain, address, identity)
+def connected(doing: str) -> Iterator[Stubs]:
+    """The services of the ledger; errors end the command with one sentence. ``doing`` is shown when it takes long."""
+    asking = asker()
+    timeout_s: float | None = click.get_current_context().meta[_TIMEOUT]
+    with waiting(doing), _channel(asking) as plain:
+        channel = _bearing(plain, asking)
         if timeout_s is not None:
             channel = grpc.intercept_channel(channel, _Deadline(timeout_s))
         try:
@@ -153,35 +87,21 @@ def connected(ledger: str, ca_file: Path | None, doing: str) -> Iterator[Stubs]:
                 QueryStub(channel), AdminStub(channel), AccessStub(channel), ProofStub(channel), CostingStub(channel)
             )
         except grpc.RpcError as error:
-            raise click.ClickException(_sentence(error, address, timeout_s)) from error
+            raise click.ClickException(_sentence(error, asking, timeout_s)) from error
 
 
-def _channel(address: Address, identity: Identity) -> grpc.Channel:
-    if (identity.cert_file is None) != (identity.key_file is None):
-        raise click.UsageError("--cert-file and --key-file go together: give both")
-    if address.ca_file is None:
-        if identity.cert_file is not None:
-            raise click.UsageError("--cert-file without --ca-file: plain text has no certificates")
-        return grpc.insecure_channel(address.target, _OPTIONS)
-    authority = _read(address.ca_file, "--ca-file")
-    chain = key = None
-    if identity.cert_file is not None and identity.key_file is not None:
-        chain, key = _read(identity.cert_file, "--cert-file"), _read(identity.key_file, "--key-file")
-    return grpc.secure_channel(address.target, grpc.ssl_channel_credentials(authority, key, chain), _OPTIONS)
+def _channel(asking: Asker) -> grpc.Channel:
+    found = asking.certificates()
+    if found is None:
+        return grpc.insecure_channel(asking.ledger, _OPTIONS)
+    credentials = grpc.ssl_channel_credentials(found.authority, found.key, found.certificate)
+    return grpc.secure_channel(asking.ledger, credentials, _OPTIONS)
 
 
-def _bearing(channel: grpc.Channel, address: Address, identity: Identity) -> grpc.Channel:
+def _bearing(channel: grpc.Channel, asking: Asker) -> grpc.Channel:
     """The channel with the token on every call."""
-    token = identity.token()
-    if not token:
-        return channel
-    if not token.isascii() or not token.isprintable():
-        raise click.ClickException("the token holds characters that no token has: give the one line that was issued")
-    if address.ca_file is None and not identity.is_insecure and not _is_here(address.target):
-        raise click.ClickException(
-            f"the token would travel to {address.target} in plain text: give --ca-file, or say --insecure"
-        )
-    return grpc.intercept_channel(channel, _Bearer(token))
+    token = asking.token()
+    return grpc.intercept_channel(channel, _Bearer(token)) if token else channel
 
 
 class _Detailing(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
@@ -217,25 +137,10 @@ class _Deadline(_Detailing):
         return details._replace(timeout=max(0.0, self._ends_s - time.monotonic()))
 
 
-def _read(path: Path, option: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise click.ClickException(f"{option} {path}: cannot be read ({error.strerror})") from error
-
-
-def _is_here(target: str) -> bool:
-    """Whether an address is on this machine."""
-    try:
-        return is_loopback(split_address(target)[0])
-    except ValueError:
-        return False
-
-
-def _sentence(error: grpc.RpcError, address: Address, timeout_s: float | None) -> str:
+def _sentence(error: grpc.RpcError, asking: Asker, timeout_s: float | None) -> str:
     code = getattr(error, "code", lambda: None)()
     details = getattr(error, "details", lambda: "")() or str(error)
-    ledger = address.target
+    ledger = asking.ledger
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"{ledger} is no ledger, or one of another version"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and details == "Deadline Exceeded":
@@ -245,9 +150,9 @@ def _sentence(error: grpc.RpcError, address: Address, timeout_s: float | None) -
     # These texts are gRPC's own; what a ledger says is passed on as it is.
     if not details.startswith(("failed to connect", "errors resolving", "DNS resolution failed")):
         return details
-    if "Socket closed" in details and address.ca_file is not None:
+    if "Socket closed" in details and asking.ca_file is not None:
         return f"{ledger} ended the connection: give a client certificate that it accepts by --cert-file and --key-file"
     for sign, sentence in _SIGNS:
         if sign in details:
-            return sentence.format(ledger=ledger, ca_file=address.ca_file)
+            return sentence.format(ledger=ledger, ca_file=asking.ca_file)
     return f"no ledger answers at {ledger}: start one with 'meterbook ledger serve' or name another with --ledger"

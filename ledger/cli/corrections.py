@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ledger.cli.client import asks_ledger, connected
@@ -20,21 +18,13 @@ from meterbook.ledger.v1 import query_pb2
 @as_json_option
 @asks_ledger
 def corrections(
-    meter: str,
-    tenants: tuple[str, ...],
-    limit: int,
-    start: str,
-    end: str,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
+    meter: str, tenants: tuple[str, ...], limit: int, start: str, end: str, as_of: int | None, as_json: bool
 ) -> None:
     """Show the entries of METER that changed windows which had been booked before, newest first, and why."""
     request = query_pb2.CorrectionsRequest(
         as_of=as_of or 0, meter=meter, range=query_pb2.Range(start=start, end=end), tenants=tenants, limit=limit
     )
-    with connected(ledger, ca_file, "looking for corrections") as stubs:
+    with connected("looking for corrections") as stubs:
         response = stubs.query.Corrections(request)
     if as_json:
         print_json(response)

@@ -5,8 +5,6 @@ A side that has no such charges is a dash, which is not 0.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ledger.cli.allocated import amount_shown, columns_option, cost_option
@@ -34,15 +32,7 @@ _AMOUNTS = ["estimated", "billed", "difference", "error %"]
 @as_json_option
 @asks_ledger
 def estimate(
-    period: str,
-    sources: tuple[str, ...],
-    cost: str,
-    by: tuple[str, ...],
-    limit: int,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
+    period: str, sources: tuple[str, ...], cost: str, by: tuple[str, ...], limit: int, as_of: int | None, as_json: bool
 ) -> None:
     """Set what price books estimate against what was billed, and name the usage that has no price.
 
@@ -51,7 +41,7 @@ def estimate(
     request = costing_pb2.EstimateRequest(
         as_of=as_of or 0, period=period, sources=sources, cost=cost, by=by, limit=limit
     )
-    with connected(ledger, ca_file, "estimating") as stubs:
+    with connected("estimating") as stubs:
         response = stubs.costing.Estimate(request)
     is_bad = bool(response.unpriced or response.problems)
     print_answer(response, _print_estimate, as_json=as_json, is_bad=is_bad)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 
@@ -26,10 +25,10 @@ def event() -> None:
 @as_of_option
 @as_json_option
 @asks_ledger
-def show(source: str, ident: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def show(source: str, ident: str, as_of: int | None, as_json: bool) -> None:
     """Show the event ID of SOURCE: each time it came in, each amendment, and what counts."""
     request = query_pb2.EventRequest(as_of=as_of or 0, source=source, id=ident)
-    with connected(ledger, ca_file, "looking for the event") as stubs:
+    with connected("looking for the event") as stubs:
         response = stubs.query.Event(request)
     if as_json:
         print_json(response)
@@ -86,8 +85,6 @@ def amend(
     key: str,
     author: str | None,
     as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
 ) -> None:
     """Say what the event ID of SOURCE should have said. What came in stays, and is shown beside it."""
     for each in properties:
@@ -106,7 +103,7 @@ def amend(
         author=author or user(),
         key=key,
     )
-    with connected(ledger, ca_file, "amending") as stubs:
+    with connected("amending") as stubs:
         response = stubs.admin.AmendEvent(request)
     if as_json:
         print_json(response)

@@ -41,20 +41,14 @@ _GROUP_ROWS = 131_072
 )
 @as_of_option
 @asks_ledger
-def export(
-    billing: costing_pb2.Billing,
-    path: Path,
-    as_of: int | None,
-    ledger: str,
-    ca_file: Path | None,
-) -> None:
+def export(billing: costing_pb2.Billing, path: Path, as_of: int | None) -> None:
     """Write what each tenant bears of each charge, as FOCUS.
 
     The exit code is 1 where a problem is reported; the file is written all the same, without the bills that it is about.
     """
     if not path.name.endswith((_PARQUET, _CSV)):
         raise click.UsageError(f"--out: {path} ends with none of {_PARQUET}, {_CSV}")
-    with connected(ledger, ca_file, "exporting") as stubs:
+    with connected("exporting") as stubs:
         request = costing_pb2.ExportAllocationRequest(as_of=as_of or 0, billing=billing)
         last = write(stubs.costing.ExportAllocation(request), path)
     print_remarks(last)

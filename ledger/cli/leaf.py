@@ -6,8 +6,6 @@ ledger still has the same records there: the path from the leaf must lead to a r
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ledger.cli.client import asks_ledger, connected
@@ -26,9 +24,9 @@ from meterbook.proof.note import VerifierKey
     "--key", "keys", multiple=True, metavar="KEY", help="Verifier key that was kept; those the ledger names by default."
 )
 @asks_ledger
-def leaf(position: int, kept: str, keys: tuple[str, ...], ledger: str, ca_file: Path | None) -> None:
+def leaf(position: int, kept: str, keys: tuple[str, ...]) -> None:
     """Check that the record at POSITION is in the tree that the ledger signs."""
-    with connected(ledger, ca_file, "proving") as stubs:
+    with connected("proving") as stubs:
         found = stubs.proof.Leaf(proof_pb2.LeafRequest(position=position))
         named = stubs.proof.Keys(proof_pb2.KeysRequest())
     try:

@@ -24,16 +24,7 @@ def meter() -> None:
 @as_of_option
 @as_json_option
 @asks_ledger
-def try_meter(
-    file: Path,
-    tenants: tuple[str, ...],
-    start: str,
-    end: str,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
-) -> None:
+def try_meter(file: Path, tenants: tuple[str, ...], start: str, end: str, as_of: int | None, as_json: bool) -> None:
     """Show what the meter in FILE would give for each of its windows. Nothing is written."""
     request = query_pb2.TryMeterRequest(
         as_of=as_of or 0,
@@ -41,7 +32,7 @@ def try_meter(
         definition=file.read_text(encoding="utf-8", errors="replace"),
         tenants=tenants,
     )
-    with connected(ledger, ca_file, "trying") as stubs:
+    with connected("trying") as stubs:
         response = stubs.query.TryMeter(request)
     if as_json:
         print_json(response)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import click
 
@@ -36,14 +35,12 @@ _AT = click.option("--at", default="", metavar="TIME", help="Any time of the bil
 @as_of_option
 @as_json_option
 @asks_ledger
-def cost(
-    tenants: tuple[str, ...], start: str, end: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None
-) -> None:
+def cost(tenants: tuple[str, ...], start: str, end: str, as_of: int | None, as_json: bool) -> None:
     """Show what serving each tenant cost, by price sheet and meter; by a command, what it cost by the bills."""
     if click.get_current_context().invoked_subcommand is not None:
         return
     asked = query_pb2.Range(start=start, end=end)
-    with connected(ledger, ca_file, "costing") as stubs:
+    with connected("costing") as stubs:
         response = stubs.query.Cost(query_pb2.CostRequest(as_of=as_of or 0, range=asked, tenants=tenants))
     if as_json:
         print_json(response)
@@ -100,8 +97,6 @@ def margin(
     currency: str,
     as_of: int | None,
     as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
 ) -> None:
     """Set revenue against cost in the billing period, per tenant, plan and product.
 
@@ -111,7 +106,7 @@ def margin(
     request = query_pb2.MarginRequest(
         as_of=as_of or 0, at=at, tenants=tenants, cost=cost or "", currency=currency, by=by, nature=nature or ""
     )
-    with connected(ledger, ca_file, "rating") as stubs:
+    with connected("rating") as stubs:
         response = stubs.query.Margin(request)
     columns = [name for name in ("tenant", "plan", "product") if name in by]
     print_answer(response, partial(_print_margin, columns=columns), as_json=as_json, is_bad=bool(response.problems))
@@ -146,9 +141,9 @@ def _sides(row: query_pb2.MarginRow) -> list[str]:
 @as_of_option
 @as_json_option
 @asks_ledger
-def invoice(tenant: str, at: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def invoice(tenant: str, at: str, as_of: int | None, as_json: bool) -> None:
     """Draft the invoice of TENANT for a billing period."""
-    with connected(ledger, ca_file, "drafting") as stubs:
+    with connected("drafting") as stubs:
         response = stubs.query.Invoice(query_pb2.InvoiceRequest(as_of=as_of or 0, tenant=tenant, at=at))
     if as_json:
         print_json(response)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 
@@ -36,21 +35,13 @@ def period() -> None:
 @as_json_option
 @asks_ledger
 def close(
-    name: str,
-    meters: tuple[str, ...],
-    zone: str,
-    force: bool,
-    reason: str,
-    author: str | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
+    name: str, meters: tuple[str, ...], zone: str, force: bool, reason: str, author: str | None, as_json: bool
 ) -> None:
     """Close PERIOD, or show what is in the way of that."""
     request = period_pb2.ClosePeriodRequest(
         period=name, zone=zone, meters=meters, force=force, reason=reason, author=author or user()
     )
-    with connected(ledger, ca_file, "closing") as stubs:
+    with connected("closing") as stubs:
         response = stubs.admin.ClosePeriod(request)
     if as_json:
         print_json(response)
@@ -68,9 +59,9 @@ def close(
 @as_of_option
 @as_json_option
 @asks_ledger
-def list_periods(as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def list_periods(as_of: int | None, as_json: bool) -> None:
     """List every close, oldest first."""
-    with connected(ledger, ca_file, "reading") as stubs:
+    with connected("reading") as stubs:
         response = stubs.query.Periods(period_pb2.PeriodsRequest(as_of=as_of or 0))
     if as_json:
         print_json(response)
@@ -85,18 +76,10 @@ def list_periods(as_of: int | None, as_json: bool, ledger: str, ca_file: Path | 
 @as_of_option
 @as_json_option
 @asks_ledger
-def show(
-    name: str,
-    meters: tuple[str, ...],
-    zone: str,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
-) -> None:
+def show(name: str, meters: tuple[str, ...], zone: str, as_of: int | None, as_json: bool) -> None:
     """Show what the closed PERIOD came to per meter and tenant, and what was corrected since."""
     request = period_pb2.PeriodRequest(as_of=as_of or 0, period=name, zone=zone, meters=meters)
-    with connected(ledger, ca_file, "metering") as stubs:
+    with connected("metering") as stubs:
         response = stubs.query.Period(request)
     if as_json:
         print_json(response)

@@ -70,14 +70,12 @@ def make(
     consistency: Path | None,
     as_of: int | None,
     output: Path | None,
-    ledger: str,
-    ca_file: Path | None,
 ) -> None:
     """Write the proof that batch SEQUENCE of AGENT is in the book."""
     if (older is None) != (consistency is None):
         raise click.UsageError("--older and --consistency go together: give both")
     request = proof_pb2.InclusionRequest(agent=agent, epoch=epoch or 0, sequence=sequence, as_of=as_of or 0)
-    with connected(ledger, ca_file, "proving") as stubs:
+    with connected("proving") as stubs:
         response = stubs.proof.Inclusion(request)
         if older is not None and consistency is not None:
             _write(_path(stubs, older, response.bundle), consistency)
@@ -97,12 +95,12 @@ def check(arguments: tuple[str, ...]) -> None:
 @_as_of_option
 @_output_option
 @asks_ledger
-def checkpoint(as_of: int | None, output: Path | None, ledger: str, ca_file: Path | None) -> None:
+def checkpoint(as_of: int | None, output: Path | None) -> None:
     """Show what the ledger signs: its tree of so many records has this root.
 
     Whoever keeps one can show later whether anything before it was changed: meterbook verify --against FILE.
     """
-    with connected(ledger, ca_file, "signing") as stubs:
+    with connected("signing") as stubs:
         response = stubs.proof.Checkpoint(proof_pb2.CheckpointRequest(as_of=as_of or 0))
     _write(response.note, output)
 
@@ -115,9 +113,9 @@ def keys() -> None:
 @keys.command("list")
 @as_json_option
 @asks_ledger
-def list_keys(as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def list_keys(as_json: bool) -> None:
     """List the keys, oldest first. What others need to check proofs is the verifier key."""
-    with connected(ledger, ca_file, "listing") as stubs:
+    with connected("listing") as stubs:
         response = stubs.proof.Keys(proof_pb2.KeysRequest())
     _show(response, as_json)
 
@@ -126,9 +124,9 @@ def list_keys(as_json: bool, ledger: str, ca_file: Path | None) -> None:
 @click.option("--overlap", type=duration, default="1d", show_default=True, help="How long the old key signs too.")
 @as_json_option
 @asks_ledger
-def rotate(overlap: int, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def rotate(overlap: int, as_json: bool) -> None:
     """Hand over to a new key; agents and others who hold the old one can follow."""
-    with connected(ledger, ca_file, "rotating") as stubs:
+    with connected("rotating") as stubs:
         response = stubs.proof.RotateKey(proof_pb2.RotateKeyRequest(overlap_s=overlap))
     _show(response.keys, as_json)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 
@@ -16,9 +15,9 @@ from meterbook.ledger.v1 import query_pb2
 @as_of_option
 @as_json_option
 @asks_ledger
-def agents(as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def agents(as_of: int | None, as_json: bool) -> None:
     """List the agents' chains: how far each is, and what it brought."""
-    with connected(ledger, ca_file, "reading") as stubs:
+    with connected("reading") as stubs:
         response = stubs.query.Agents(query_pb2.AgentsRequest(as_of=as_of or 0))
     if as_json:
         print_json(response)
@@ -42,22 +41,13 @@ def agents(as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) 
 @as_of_option
 @as_json_option
 @asks_ledger
-def coverage(
-    sources: tuple[str, ...],
-    gaps: bool,
-    start: str,
-    end: str,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
-) -> None:
+def coverage(sources: tuple[str, ...], gaps: bool, start: str, end: str, as_of: int | None, as_json: bool) -> None:
     """Show how much of the time each source was observed, and until when it is accounted for (its watermark).
 
     Below stand the events that a meter selects and makes no value of.
     """
     asked = query_pb2.Range(start=start, end=end)
-    with connected(ledger, ca_file, "reading") as stubs:
+    with connected("reading") as stubs:
         response = stubs.query.Coverage(query_pb2.CoverageRequest(as_of=as_of or 0, range=asked, sources=sources))
     if as_json:
         print_json(response)
@@ -105,9 +95,9 @@ def _print_uncounted(found: Iterable[query_pb2.UncountedEvents], note: str) -> N
 @as_of_option
 @as_json_option
 @asks_ledger
-def dead_letters(limit: int, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def dead_letters(limit: int, as_of: int | None, as_json: bool) -> None:
     """List what could not be used, newest first, with the reason."""
-    with connected(ledger, ca_file, "reading") as stubs:
+    with connected("reading") as stubs:
         response = stubs.query.DeadLetters(query_pb2.DeadLettersRequest(as_of=as_of or 0, limit=limit))
     if as_json:
         print_json(response)
@@ -128,9 +118,9 @@ def dead_letters(limit: int, as_of: int | None, as_json: bool, ledger: str, ca_f
 @as_of_option
 @as_json_option
 @asks_ledger
-def definitions(kind: str, as_of: int | None, as_json: bool, ledger: str, ca_file: Path | None) -> None:
+def definitions(kind: str, as_of: int | None, as_json: bool) -> None:
     """List every version of every definition."""
-    with connected(ledger, ca_file, "reading") as stubs:
+    with connected("reading") as stubs:
         response = stubs.query.Definitions(query_pb2.DefinitionsRequest(as_of=as_of or 0, kind=kind))
     if as_json:
         print_json(response)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import click
 
@@ -27,23 +26,14 @@ from meterbook.ledger.v1 import query_pb2
 @as_of_option
 @as_json_option
 @asks_ledger
-def trace(
-    meter: str,
-    tenant: str,
-    at: str,
-    dimensions: tuple[str, ...],
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
-) -> None:
+def trace(meter: str, tenant: str, at: str, dimensions: tuple[str, ...], as_of: int | None, as_json: bool) -> None:
     """Show what the quantity of METER and TENANT in one window is made of: entries, parts, and the batches behind them.
 
     ``meterbook proof AGENT SEQUENCE`` proves each batch, and ``meterbook proof leaf POSITION`` to whoever may not see whose else it is.
     """
     wanted = dict(each.partition("=")[::2] for each in dimensions)
     request = query_pb2.TraceRequest(as_of=as_of or 0, meter=meter, tenant=tenant, at=at, dimensions=wanted)
-    with connected(ledger, ca_file, "tracing") as stubs:
+    with connected("tracing") as stubs:
         response = stubs.query.Trace(request)
     if as_json:
         print_json(response)

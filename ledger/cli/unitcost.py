@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ledger.cli.allocated import amount_shown, billing_options
@@ -26,14 +24,7 @@ _TITLES = ["month", "cost", "quantity", "unit", "per unit", "change", "currency"
 @as_json_option
 @asks_ledger
 def per_unit(
-    meter: str,
-    billing: costing_pb2.Billing,
-    months: int,
-    currency: str,
-    as_of: int | None,
-    as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
+    meter: str, billing: costing_pb2.Billing, months: int, currency: str, as_of: int | None, as_json: bool
 ) -> None:
     """Show what one unit of what a meter measures cost: per request, per GB, per core-hour.
 
@@ -43,7 +34,7 @@ def per_unit(
     request = costing_pb2.UnitCostRequest(
         as_of=as_of or 0, meter=meter, billing=billing, months=months, currency=currency
     )
-    with connected(ledger, ca_file, "allocating") as stubs:
+    with connected("allocating") as stubs:
         response = stubs.costing.UnitCost(request)
     print_answer(response, _print, as_json=as_json, is_bad=bool(response.problems))
 

@@ -49,8 +49,6 @@ def usage(
     end: str,
     as_of: int | None,
     as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
 ) -> None:
     """Show metered usage per meter, tenant and dimensions, with its coverage."""
     if output is not None and output.suffix not in exporting.SUFFIXES:
@@ -63,7 +61,7 @@ def usage(
         window=window,
         zone=zone,
     )
-    with connected(ledger, ca_file, "metering") as stubs:
+    with connected("metering") as stubs:
         response = _all_pages(stubs, request)
     if output is not None:
         exporting.write(response, output)

@@ -43,8 +43,6 @@ def verify(
     keys: tuple[str, ...],
     offline: Path | None,
     as_json: bool,
-    ledger: str,
-    ca_file: Path | None,
 ) -> None:
     """Check the book: log, chains, tree, tables and entries. Exits with 1 where it does not hold.
 
@@ -62,7 +60,7 @@ def verify(
         request = query_pb2.VerifyRequest(
             from_position=first or 0, to_position=last or 0, against=note, verifier_keys=keys
         )
-        with connected(ledger, ca_file, "") as stubs:
+        with connected("") as stubs:
             verdict = _watched(stubs.query.Verify(request))
     if as_json:
         print_json(verdict)

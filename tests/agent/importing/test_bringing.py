@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 import agent.importing.batches
 import agent.sendwindow
-from agent.importing.address import Address
+from agent.importing.address import connection
 from agent.importing.bringing import bring
 from agent.importing.errors import ImportFault
 from agent.importing.sending import Ledger, Making
 from agent.importing.wanted import Wanted
+from meterbook.asking import Asker
 from tests.agent.importing.delivered import APRIL, ROW, billed, brought, row, rows, seen, standing, written
 from tests.collector.datastore.bills.rows_of_bills import focus_csv, focus_rows
 from tests.ledger.guarded import Guarded, guarded
@@ -57,7 +58,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reached(ledger: Running) -> Ledger:
-    return Ledger(Address(ledger.address).config(), "")
+    return Ledger(connection(Asker(ledger.address)), "")
 
 
 def outcomes(ledger: Running, *arguments: str | Path) -> list[tuple[str, str]]:
