@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ class Reader(Protocol):
 
     def stream(
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch]:
         """The same, a part at a time; meanwhile another thread may ask other questions."""
         ...
 

@@ -12,7 +12,7 @@ one that a catalog there held for a while is NULL ever since: both are markers.
 # ruff: noqa: S608 - all that questions are put together of is written here.
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +55,7 @@ def near(view: View, series_ids: np.ndarray, start_us: int, end_us: int, *, ends
     return found.take(pa.array(order))
 
 
-def between(view: View, series_ids: np.ndarray | None, start_us: int, end_us: int) -> Iterator[pa.RecordBatch]:
+def between(view: View, series_ids: np.ndarray | None, start_us: int, end_us: int) -> Generator[pa.RecordBatch]:
     """Samples of the series, or of all, in [start, end), markers among them, a part at a time and in the order in which they lie.
 
     Columns series_id, time, value, position.

@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from importlib import resources
 from pathlib import Path
@@ -101,7 +101,7 @@ class Snapshot:
 
     def stream(
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch]:
         """The same, a part at a time as it is read; meanwhile another thread may ask other questions. Raises what ``query`` raises."""
         with _translated(self._lake), closing(self._cursor.cursor()) as cursor:
             cursor.execute("USE book")
@@ -255,7 +255,7 @@ class Tables:
 
     def stream(
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch]:
         """Answer of one statement, as ``Snapshot.stream`` gives it, from a snapshot of its own."""
         yield from self.snapshot().stream(sql, parameters, given)
 

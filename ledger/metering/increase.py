@@ -15,7 +15,8 @@ of an end stands a microsecond before it: whoever read it could not tell whether
 sight, because what is read or how it is named had changed. And any sample only sets the level where the marker stands two
 microseconds before it: meanwhile the series was counted under another name (see ``marks``).
 
-Samples come in blocks, of each series in the order of time. What a series showed last is all that is kept of a block, and its first
+Samples come in blocks, of each series in the order of time. Most only go on where the one before them was, within the same step: of such
+a run the last sample tells all, and the others are left out before anything is computed. What a series showed last is all that is kept of a block, and its first
 sample waits until the end, when it is known what came before all blocks.
 """
 
@@ -61,14 +62,21 @@ class Increase:
 
     def feed(self, block: Block, said: np.ndarray | None) -> None:
         """Take in a block without markers, of each instant one sample; ``said`` is what markers said of its rows."""
-        codes, times, values, heads = block
-        if not len(heads):
+        if not len(block.heads):
             return
+        turns = self._turns(block, said)
+        kept = turns.copy()
+        kept[:-1] |= turns[1:]
+        kept[-1] = True
+        rows = np.flatnonzero(kept)
+        codes, times, values = (column[rows] for column in (block.codes, block.times, block.values))
+        heads, said = np.searchsorted(rows, block.heads), None if said is None else said[rows]
+
         begun = codes[heads]
         before = _Shown(np.empty_like(times), np.empty_like(values), *(np.empty_like(times) for _ in range(2)))
         now = _Shown(times, values, *nano.split(values))
-        for column, earlier, kept in zip(now, before, self._shown(begun), strict=True):
-            earlier[1:], earlier[heads] = column[:-1], kept
+        for column, earlier, known in zip(now, before, self._shown(begun), strict=True):
+            earlier[1:], earlier[heads] = column[:-1], known
         last = np.append(heads[1:], len(codes)) - 1
         self._times[begun], self._values[begun] = times[last], values[last]
 
@@ -80,7 +88,26 @@ class Increase:
         if len(first) or said is not None:
             counts = np.ones(len(codes), bool) if said is None else said & RENAMED == 0
             counts[first] = False
-        self._count(codes, before, now, counts)
+        self._count(codes, before, now, counts, turns[rows])
+
+    def _turns(self, block: Block, said: np.ndarray | None) -> np.ndarray:
+        """Rows at which more than the difference to the one before matters; of all others in between the last one tells as much.
+
+        That is where another series or step begins, or another owner, where the value fell, and where nothing was read for too long.
+        """
+        codes, times, values, heads = block
+        steps = (times - 1) // self._grid.step_us
+        turns = np.empty(len(codes), bool)
+        np.not_equal(steps[1:], steps[:-1], out=turns[1:])
+        turns[1:] |= values[1:] < values[:-1]
+        turns[1:] |= times[1:] - times[:-1] > self._max_gap_us
+        turns[heads] = True
+        if said is not None:
+            turns |= said != 0
+        if self._subjects.are_reassigned:
+            groups = self._subjects.assignments(codes, times, self._groups)
+            turns[1:] |= groups[1:] != groups[:-1]
+        return turns
 
     def finish(self, before: pa.Table, polls: Polls) -> None:
         """Count the first samples, given those before all blocks (see ``samples.before``)."""
@@ -112,15 +139,20 @@ class Increase:
     def _shown(self, codes: np.ndarray) -> _Shown:
         return _Shown(self._times[codes], self._values[codes], *nano.split(self._values[codes]))
 
-    def _count(self, codes: np.ndarray, before: _Shown, now: _Shown, counts: np.ndarray | None) -> None:
+    def _count(
+        self, codes: np.ndarray, before: _Shown, now: _Shown, counts: np.ndarray | None, alone: np.ndarray | None = None
+    ) -> None:
+        """Add up what rows were increased by; those that are not ``alone`` stand for several, none of which was late."""
         groups = self._subjects.assignments(codes, now.times, self._groups)
         whole, rest = now.whole - before.whole, now.rest - before.rest
         fell = np.flatnonzero(now.values < before.values)
         whole[fell], rest[fell] = now.whole[fell], now.rest[fell]
         spans = Spans(groups, before.times, now.times, whole, rest)
-        if counts is not None:
-            spans = spans.chosen(counts)
         late = spans.ends - spans.begins > self._max_gap_us
+        if alone is not None:
+            late &= alone
+        if counts is not None:
+            spans, late = spans.chosen(counts), late[counts]
         if late.any():
             divided(spans.chosen(late), self._grid, self.estimated)
         divided(spans, self._grid, self.sums)

@@ -51,7 +51,7 @@ def divided(spans: Spans, grid: Grid, sums: Sums) -> None:
     crossing = np.flatnonzero(spans.begins < last)
     whole, rest = spans.whole, spans.rest
     if len(crossing):
-        across = _borrowed(spans.chosen(crossing))
+        across = _carried(spans.chosen(crossing))
         fits = (across.whole >= 0) & (across.ends - across.begins <= _LENGTH_US_MAX)
         _spread(across.chosen(fits), grid, sums)
         _one_by_one(across.chosen(~fits), grid, sums)
@@ -61,10 +61,10 @@ def divided(spans: Spans, grid: Grid, sums: Sums) -> None:
     sums.add(spans.groups, last, whole, rest)
 
 
-def _borrowed(spans: Spans) -> Spans:
-    """The same amounts without negative nano-units."""
-    borrowed = (spans.rest < 0).astype(np.int64)
-    return Spans(spans.groups, spans.begins, spans.ends, spans.whole - borrowed, spans.rest + borrowed * NANO)
+def _carried(spans: Spans) -> Spans:
+    """The same amounts with nano-units of less than one unit, none of them negative: what is nearly a unit was rounded to all of it."""
+    units = spans.rest // NANO
+    return Spans(spans.groups, spans.begins, spans.ends, spans.whole + units, spans.rest - units * NANO)
 
 
 def _spread(spans: Spans, grid: Grid, sums: Sums) -> None:

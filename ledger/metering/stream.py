@@ -16,13 +16,15 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from contextvars import copy_context
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from ledger.journal import cancelling, samples
 from ledger.journal.view import View
+
+Made = TypeVar("Made")
 
 
 class Block(NamedTuple):
@@ -46,9 +48,9 @@ class Block(NamedTuple):
 _Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 #: Rows of a block; and of a slice, of which it has the first at least where it may end between files, and the second at most.
-_BLOCK_ROWS, _SLICE_ROWS, _SLICE_ROWS_MAX = 1 << 17, 1 << 20, 5 << 20
-#: Parts of an answer that wait to be worked on.
-_AHEAD = 1
+_BLOCK_ROWS, _SLICE_ROWS, _SLICE_ROWS_MAX = 1 << 18, 1 << 20, 5 << 20
+#: Parts of an answer that wait to be put in order, and blocks that wait for whoever asked: those of a slice come all at once.
+_PARTS_AHEAD, _BLOCKS_AHEAD = 1, 8
 _NEVER_US = np.iinfo(np.int64).min
 #: Slots of a table for each id, and what spreads ids over them (Knuth, The Art of Computer Programming, volume 3, 6.4: 2^64 / golden ratio).
 _SLOTS, _MULTIPLIER = 8, np.uint64(0x9E3779B97F4A7C15)
@@ -63,6 +65,12 @@ def blocks(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Iterator[
     """
     if len(ids) == 0:
         return
+    # One thread reads, another one puts in order, and whoever asked adds up what is in order.
+    with closing(_ahead(_made(view, ids, start_us, end_us), _BLOCKS_AHEAD)) as found:
+        yield from found
+
+
+def _made(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Generator[Block]:
     all_series = samples.are_most(view, ids)
     for span in pairwise(cuts(view.tables.extents("samples"), start_us, end_us)):
         for codes, times, values, _ in _ordered(_read(view, ids, span, all_series=all_series), len(ids)):
@@ -101,7 +109,7 @@ def cuts(extents: pa.Table, start_us: int, end_us: int) -> list[int]:
 
 def _read(view: View, ids: np.ndarray, span: tuple[int, int], *, all_series: bool) -> Iterator[_Rows]:
     places = _Places(ids)
-    with closing(_ahead(samples.between(view, None if all_series else ids, *span))) as parts:
+    with closing(_ahead(samples.between(view, None if all_series else ids, *span), _PARTS_AHEAD)) as parts:
         for part in parts:
             series_ids, values, positions = (
                 part.column(name).to_numpy(zero_copy_only=False) for name in ("series_id", "value", "position")
@@ -200,17 +208,18 @@ def _in_blocks(codes: np.ndarray, times: np.ndarray, values: np.ndarray) -> Iter
         first = end
 
 
-def _ahead(parts: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch]:
-    """The same parts, fetched by a thread of its own before they are asked for."""
-    fetched: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_AHEAD)
+def _ahead(parts: Generator[Made], most: int) -> Generator[Made]:
+    """The same parts, made by a thread of its own before they are asked for, ``most`` of them at a time."""
+    fetched: queue.Queue[Made | BaseException | None] = queue.Queue(most)
     over = threading.Event()
 
     def fetch() -> None:
         try:
-            for part in parts:
-                fetched.put(part)
-                if over.is_set():
-                    break
+            with closing(parts):
+                for part in parts:
+                    fetched.put(part)
+                    if over.is_set():
+                        break
             fetched.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the part
             fetched.put(error)

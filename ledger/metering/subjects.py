@@ -72,12 +72,17 @@ class Subjects:
     keys: Sequence[Key]
     names: Sequence[str]
 
+    @property
+    def are_reassigned(self) -> bool:
+        """Whether any of them was somebody else's before."""
+        return len(self.keys) != len(self.ids)
+
     def assignments(self, codes: np.ndarray, times_us: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
         """The assignment of each (place of a series in ``ids``, time), or the group told for each assignment; codes ascend.
 
         What is older than the first assignment belongs to the first.
         """
-        if groups is not None and len(self.keys) == len(self.ids):
+        if groups is not None and not self.are_reassigned:
             alone: np.ndarray = groups[codes]
             return alone
         found: np.ndarray = self.first[codes]

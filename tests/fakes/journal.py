@@ -6,7 +6,7 @@ It opens in milliseconds, so thousands of histories can be tried. Durability is 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -78,7 +78,7 @@ class MemoryTables:
 
     def stream(
         self, sql: str, parameters: Sequence[object] = (), given: Mapping[str, pa.Table] | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch]:
         # In small parts, and as rows lie: in the order in which they came.
         yield from self.query(sql, parameters, given).to_batches(max_chunksize=3)
 

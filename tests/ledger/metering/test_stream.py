@@ -104,8 +104,8 @@ def test_an_error_while_reading_reaches_who_asked() -> None:
         yield 1
         raise OSError("the disk is gone")
 
-    parts = stream._ahead(failing())
-    assert next(parts) == 1  # type: ignore[comparison-overlap]
+    parts = stream._ahead(failing(), 1)
+    assert next(parts) == 1
     with pytest.raises(OSError, match="the disk is gone"):
         next(parts)
 
