@@ -51,13 +51,19 @@ def divided(spans: Spans, grid: Grid, sums: Sums) -> None:
     crossing = np.flatnonzero(spans.begins < last)
     whole, rest = spans.whole, spans.rest
     if len(crossing):
-        across = _carried(spans.chosen(crossing))
+        across, until = _carried(spans.chosen(crossing)), last[crossing]
         fits = (across.whole >= 0) & (across.ends - across.begins <= _LENGTH_US_MAX)
-        _spread(across.chosen(fits), grid, sums)
+        # Most cross into the next step and no further.
+        two = fits & (across.begins >= until - step_us)
+        _spread(across.chosen(fits & ~two), grid, sums)
         _one_by_one(across.chosen(~fits), grid, sums)
-        # All that is left of them is that their last step was metered.
+        near, middle = across.chosen(two), until[two]
+        first, first_rest = _portion(near, middle)
+        sums.add(near.groups, middle - step_us, first, first_rest)
+        # All that is left of the others is that their last step was metered.
         whole, rest = whole.copy(), rest.copy()
         whole[crossing], rest[crossing] = 0, 0
+        whole[crossing[two]], rest[crossing[two]] = near.whole - first, near.rest - first_rest
     sums.add(spans.groups, last, whole, rest)
 
 
