@@ -5,7 +5,7 @@ Prices are simple: quantity x unit price (``pricesheet``). Bills have to be allo
     charges of the bills that stand (bills), or that price books estimate where none does (expected, estimating, pricing)
       -> profiles: charges that are alike in all that rules look at, with their costs added up (profiles)
       -> each profile is taken by the first rule that holds for it (taking)
-      -> its rule says what of it is whose: a key of the shares (methods, drivers, inventory)
+      -> its rule says what of it is whose: a key of the shares (methods, drivers, inventory; known)
       -> what went to a pool is divided by the rules of that pool, in the same way (pools, allocating)
       -> cost x share, added up by whatever is asked for (amounts, reconciling)
       or, for files of others, the part of each charge that everybody bears (ratios), in each of its columns (portions, focusrows, exporting)
@@ -26,5 +26,6 @@ tells for what a cost was (serving), and what one unit of it was (unitcost).
 A file for others has 38 digits for a number, so there the parts of single charges are rounded to the 18th digit behind the point, by largest remainder once
 more: they still add up to the charge.
 
-An allocation is a pure function of the rules, charges and entries of a view, and of some bills. It is computed when it is asked for, and never stored.
+An allocation is a pure function of the rules, charges and entries of a view, and of some bills. It is computed when it is asked for, and never stored;
+but shares by usage that was settled are remembered for whoever asks again (known).
 """

@@ -14,6 +14,7 @@ from decimal import Decimal
 import numpy as np
 
 from ledger.costing.division import Division, scaled
+from ledger.costing.known import shares_by_key
 from ledger.costing.shares import WHOLE, Shares, joined, split
 from ledger.costing.targets import UNALLOCATED, pool_target
 from ledger.costing.using import Amounts, Keys, amounts_used, capacity_of, keys_of, sums, wide
@@ -37,6 +38,10 @@ class Usage:
 def driven(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
     """The keys of the rows that rules took, from 0 on, and the shares of each key."""
     codes, keys = keys_of(division, spec, rows)
+    return codes, shares_by_key(division, spec, keys, lambda some: _driven(division, spec, some))
+
+
+def _driven(division: Division, spec: Allocation, keys: Keys) -> Shares:
     parts = spec.drivers()
     amounts = [_with_rest(division, spec, driver, keys) for _, driver, _ in parts]
     totals, unknown = _totals(
@@ -57,18 +62,22 @@ def driven(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.n
             np.zeros(len(unknown), np.int64),
         )
     )
-    return codes, _by_key(joined(pieces))
+    return _by_key(joined(pieces))
 
 
 def users(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
     """As ``driven``, but with equal parts for whoever used anything."""
     codes, keys = keys_of(division, spec, rows)
+    return codes, shares_by_key(division, spec, keys, lambda some: _users(division, spec, some))
+
+
+def _users(division: Division, spec: Allocation, keys: Keys) -> Shares:
     ((_, driver, _),) = spec.drivers()
     used = amounts_used(division, driver, keys, own=False)
     some = used.weight > 0
     equal = Amounts(used.key[some], used.target[some], used.reason[some], np.ones(int(some.sum()), np.int64))
     found = _completed(division, driver, equal, np.zeros(len(keys), np.int64), "", len(keys))
-    return codes, _shares(spec, found, split(np.full(len(keys), WHOLE), found.key, found.weight), 0)
+    return _shares(spec, found, split(np.full(len(keys), WHOLE), found.key, found.weight), 0)
 
 
 def usage_of_rows(division: Division, spec: Allocation, rows: np.ndarray, target: str) -> list[tuple[Usage, ...]]:

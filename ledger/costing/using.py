@@ -5,10 +5,11 @@ A key is the hours of a charge's period and what the drivers read of the charge:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from ledger.costing.division import Division, scaled
 from ledger.costing.drivers import Asked, hours, usage_of
@@ -24,14 +25,20 @@ from meterbook.wire.instants import HOUR_US
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of a rule: a profile that stands for each, and the hours of its period."""
+    """The keys of a rule: a profile that stands for each, the hours of its period, and the texts that drivers read of it."""
 
     places: np.ndarray
     start_us: np.ndarray
     end_us: np.ndarray
+    texts: Sequence[pa.Array] = ()
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def chosen(self, rows: np.ndarray) -> Keys:
+        """Some of them, by their numbers; these are numbered anew."""
+        at = pa.array(rows)
+        return Keys(self.places[rows], self.start_us[rows], self.end_us[rows], [text.take(at) for text in self.texts])
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,12 @@ def keys_of(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.
     for _, driver, _ in spec.drivers():
         wheres = [driver.where, (driver.capacity.where or {}) if driver.capacity else {}]
         readings.update({(each.column, each.capture): each for where in wheres for each in where.values()})
-    columns = [profiles.columns[each.column].read(each).codes[rows] for _, each in sorted(readings.items(), key=str)]
+    columns = [profiles.columns[each.column].read(each) for _, each in sorted(readings.items(), key=str)]
     # Hours are numbers of a narrow range, which are told apart faster.
     periods = [start_us // HOUR_US, (end_us - start_us) // HOUR_US]
-    codes, places = numbered([*periods, *columns], len(rows))
-    return codes, Keys(rows[places], start_us[places], end_us[places])
+    codes, places = numbered([*periods, *(column.codes[rows] for column in columns)], len(rows))
+    texts = [column.chosen(rows[places]) for column in columns]
+    return codes, Keys(rows[places], start_us[places], end_us[places], texts)
 
 
 def amounts_used(division: Division, driver: Driver, keys: Keys, *, own: bool) -> Amounts:

@@ -24,6 +24,7 @@ class Remembered:
 
     def __init__(self) -> None:
         self._found: dict[str, OrderedDict[Hashable, Any]] = defaultdict(OrderedDict)
+        self._kept: dict[str, OrderedDict[Hashable, tuple[Any, int]]] = defaultdict(OrderedDict)
         self._answers: OrderedDict[Hashable, pa.Table] = OrderedDict()
         self._changing = threading.Lock()
 
@@ -40,6 +41,23 @@ class Remembered:
             while len(self._found[name]) > most:
                 self._found[name].popitem(last=False)
         return found
+
+    def kept(self, name: str, depends_on: Hashable) -> Any | None:
+        """What was kept last for the same, None where that is nothing."""
+        with self._changing:
+            if depends_on not in self._kept[name]:
+                return None
+            self._kept[name].move_to_end(depends_on)
+            return self._kept[name][depends_on][0]
+
+    def keep(self, name: str, depends_on: Hashable, found: object, *, size: int, most: int) -> None:
+        """Keep something in the place of what was kept for the same: of a name as much as ``most`` sizes, what was not asked for longest goes first."""
+        with self._changing:
+            kept = self._kept[name]
+            kept.pop(depends_on, None)
+            kept[depends_on] = found, size
+            while sum(each for _, each in kept.values()) > most:
+                kept.popitem(last=False)
 
     def answer(self, question: Hashable, ask: Callable[[], pa.Table]) -> pa.Table:
         """The answer of the tables to a question that names its position; it is kept where it is small."""

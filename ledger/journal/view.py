@@ -126,6 +126,14 @@ class View(EventQuestions):
             {"known": known},
         )
 
+    def hours_booked(self, meters: Collection[str], after: int) -> pa.Table:
+        """The hours of which entries of the meters were booked beyond a position: hour_us, ascending."""
+        return self.tables.query(
+            "SELECT DISTINCT epoch_us(hour) // 3600000000 * 3600000000 AS hour_us FROM entries"
+            " WHERE position > $1 AND position <= $2 AND list_contains($3, meter) ORDER BY hour_us",
+            [after, self.position, list(meters)],
+        )
+
     def fresh_coverage(self, after: int) -> pa.Table:
         """Per source with coverage of a position beyond ``after``: where the earliest that is complete begins
         (complete_us, null for none), the last end of a complete one before that one's (before_us), and watched_us.

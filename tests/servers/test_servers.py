@@ -20,6 +20,8 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerDidNotStart, ServerProcess
 from tests.servers.seaweed import SeaweedServer
 
+pytestmark = pytest.mark.slow
+
 KINDS = [PostgresServer, SeaweedServer]
 ROOT = Path(__file__).parents[2]
 
