@@ -15,7 +15,7 @@ import click
 from agent.errors import AgentError
 from agent.importing.address import connection
 from agent.importing.bringing import bring
-from agent.importing.found import files
+from agent.importing.found import files, left_out
 from agent.importing.look import look
 from agent.importing.report import as_json as document
 from agent.importing.report import bill_line, brought_line, file_lines
@@ -27,6 +27,8 @@ from meterbook.wire.sections import TEXT_BYTES_MAX
 
 #: Estimates by price books have such names (``ledger.costing.estimating``).
 _TAKEN = "price-book/"
+#: Most files that are named of those that are left out.
+_NAMED_MAX = 5
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -111,6 +113,9 @@ def charges_import(
     try:
         config, token = connection(asker()), asker().token()
         seen = look(files(paths), wanted)
+        if others := left_out(paths):
+            named = ", ".join(str(path) for path in others[:_NAMED_MAX]) + (", ..." if len(others) > _NAMED_MAX else "")
+            click.echo(f"note: left out, since no bill is called so: {named}", err=True)
         if dry_run:
             lines = [*file_lines(seen), *(bill_line(bill) for bill in seen.bills.values())]
             click.echo(json.dumps(document(seen)) if as_json else "\n".join(lines))

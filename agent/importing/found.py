@@ -17,7 +17,7 @@ def files(paths: Iterable[Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
-            inside = [each for each in _below(path) if each.name.lower().endswith(_ENDINGS)]
+            inside = [each for each in _below(path) if _is_read(each)]
             if not inside:
                 raise ImportFault(f"{path}: the folder holds no file that ends in {', '.join(_ENDINGS)}")
         elif path.is_file():
@@ -27,6 +27,15 @@ def files(paths: Iterable[Path]) -> list[Path]:
         for each in inside:
             found.setdefault(os.path.realpath(each), each)
     return list(found.values())
+
+
+def left_out(paths: Iterable[Path]) -> list[Path]:
+    """Files of the folders that are not read because of what they are called; hidden ones are nobody's concern."""
+    return [each for path in paths if path.is_dir() for each in _below(path) if not _is_read(each)]
+
+
+def _is_read(path: Path) -> bool:
+    return path.name.lower().endswith(_ENDINGS)
 
 
 def _below(folder: Path) -> list[Path]:
