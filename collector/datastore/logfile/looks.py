@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,8 @@ class Found:
 class Look:
     """The file at ``path``, None where there is none, and the others whose names begin with its name, each once.
 
-    A compressed one is left out as long as the one that it is made of is there: until then it is not whole. ``names`` has the inode of each name.
+    A compressed one is left out as long as the one that it is made of is there: until then it is not whole. ``names`` has the inode of each
+    name that rotation gives: others may come and go beside a log all the time.
     """
 
     path: str
@@ -54,7 +55,7 @@ class Look:
 
     def stays(self) -> bool:
         """Whether the same names are of the same files now. Raises OSError."""
-        return {entry.name: entry.inode() for entry in _entries(self.path)} == self.names
+        return _names(self.path, _entries(self.path)) == self.names
 
 
 def look(path: str) -> Look:
@@ -74,7 +75,16 @@ def look(path: str) -> Look:
     if live is not None:
         # A hard link, or the name that it has got since.
         once.pop(live.identity, None)
-    return Look(path, live, tuple(once.values()), {entry.name: entry.inode() for entry in entries})
+    return Look(path, live, tuple(once.values()), _names(path, entries))
+
+
+def _names(path: str, entries: Iterable[os.DirEntry[str]]) -> dict[str, int]:
+    name = Path(path).name
+    return {
+        entry.name: entry.inode()
+        for entry in entries
+        if entry.name == name or ROTATED.fullmatch(entry.name.removeprefix(name))
+    }
 
 
 def _entries(path: str) -> list[os.DirEntry[str]]:

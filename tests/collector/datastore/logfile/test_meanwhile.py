@@ -136,6 +136,22 @@ def test_it_is_rotated_between_its_name_and_the_others(
     assert [status(each) for each in readings] == ["complete", "complete" if is_made_anew else "failed"]
 
 
+def test_what_comes_and_goes_beside_it_keeps_nobody_from_reading(
+    log: Log, follow: Follow, ids: Ids, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write("a")
+    reader, names = follow(), itertools.count()
+
+    def look_and_make(path: str) -> Look:
+        found = look(path)
+        log.path.with_name(f"{log.path.name}-{next(names)}.tmp").touch()
+        return found
+
+    monkeypatch.setattr(rotation, "look", look_and_make)
+    readings = reader.read()
+    assert (ids(readings), status(readings)) == (["a"], "complete")
+
+
 def test_a_file_with_two_names_is_read_once(log: Log, follow: Follow) -> None:
     log.append(ROW_HEADER + ROW % b"a")
     rotated = log.rotate()
