@@ -30,6 +30,9 @@ name: requests
 spec: {source: {metric: requests_total}, aggregation: increase, unit: requests, max_gap_s: 3600}
 """
 _UNACKNOWLEDGED = 64
+#: So many samples are committed at once. A month that comes while it passes is in small files, which are merged, by series; sent all at once it would be in
+#: large ones that nobody merges.
+_COMMITTED = 150_000
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,9 @@ def _send(journal: Journal, month: Month, first: int, end: int, head: tuple[int,
         digest = batch.hash
         if len(waiting) > _UNACKNOWLEDGED:
             waiting.pop(0).result()
+        if sequence * month.series % _COMMITTED < month.series:
+            while not journal.materialiser.wait_for(waiting[-1].result(), 1.0):
+                pass
     for each in waiting:
         each.result()
 

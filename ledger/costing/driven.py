@@ -38,7 +38,7 @@ class Usage:
 def driven(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
     """The keys of the rows that rules took, from 0 on, and the shares of each key."""
     codes, keys = keys_of(division, spec, rows)
-    return codes, shares_by_key(division, spec, keys, lambda some: _driven(division, spec, some))
+    return codes, shares_by_key(division, spec, keys, lambda alone, some: _driven(alone, spec, some))
 
 
 def _driven(division: Division, spec: Allocation, keys: Keys) -> Shares:
@@ -62,13 +62,13 @@ def _driven(division: Division, spec: Allocation, keys: Keys) -> Shares:
             np.zeros(len(unknown), np.int64),
         )
     )
-    return _by_key(joined(pieces))
+    return _by_key(division, joined(pieces))
 
 
 def users(division: Division, spec: Allocation, rows: np.ndarray) -> tuple[np.ndarray, Shares]:
     """As ``driven``, but with equal parts for whoever used anything."""
     codes, keys = keys_of(division, spec, rows)
-    return codes, shares_by_key(division, spec, keys, lambda some: _users(division, spec, some))
+    return codes, shares_by_key(division, spec, keys, lambda alone, some: _users(alone, spec, some))
 
 
 def _users(division: Division, spec: Allocation, keys: Keys) -> Shares:
@@ -163,14 +163,31 @@ def _shares(spec: Allocation, found: Amounts, share: np.ndarray, part: int) -> S
     return Shares(found.key, found.target, method, found.reason, share, np.full(len(share), part))
 
 
-def _by_key(shares: Shares) -> Shares:
-    """By key, each target once for each reason and part, and without those of whom nothing is."""
+def _by_key(division: Division, shares: Shares) -> Shares:
+    """By key and then by names, each target once for each reason and part, and without those of whom nothing is.
+
+    The numbers of names depend on what else is divided, and who comes first must not.
+    """
     some = np.flatnonzero(shares.share)
+    target, reason = (
+        ranks[column[some]]
+        for ranks, column in (
+            (_ranks(division.targets.things), shares.target),
+            (_ranks(division.reasons.things), shares.reason),
+        )
+    )
     code = shares.key[some]
-    for column in (shares.target[some], shares.reason[some], shares.part[some]):
+    for column in (target, reason, shares.part[some]):
         code = code * (int(column.max(initial=0)) + 1) + column
     order = np.argsort(code, kind="stable")
     firsts = np.flatnonzero(np.diff(code[order], prepend=-1))
     at = some[order[firsts]]
     share = np.add.reduceat(shares.share[some[order]], firsts)
     return Shares(shares.key[at], shares.target[at], shares.method[at], shares.reason[at], share, shares.part[at])
+
+
+def _ranks(names: Sequence[str]) -> np.ndarray:
+    """The place of each name among all of them in order."""
+    found = np.empty(len(names), np.int64)
+    found[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return found

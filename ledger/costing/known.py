@@ -23,8 +23,8 @@ from ledger.directory.allocation import Allocation
 from ledger.metering.booking import meter_versions, unbooked_from
 
 _NAME = "shares of keys"
-#: Rows of shares that are kept, of all rules together, some 50 bytes each; and of one rule, if it is asked about several months.
-_ROWS_MAX, _TOGETHER_MAX = 4_000_000, 2_000_000
+#: Bytes of shares that are kept, of all rules together; and of one rule, if it is asked about several months.
+_BYTES_MAX, _TOGETHER_MAX = 256 << 20, 128 << 20
 _NOWHERE = -1
 _NEVER_US = np.iinfo(np.int64).max
 
@@ -39,13 +39,27 @@ class _Known:
     targets: Sequence[str]
     reasons: Sequence[str]
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes of memory, about."""
+        columns = (
+            self.shares.key,
+            self.shares.target,
+            self.shares.method,
+            self.shares.reason,
+            self.shares.share,
+            self.shares.part,
+        )
+        texts = sum(len(each) for each in (*self.targets, *self.reasons))
+        return int(self.keys.nbytes) + sum(column.nbytes for column in columns) + texts
+
 
 _NO_KEYS = pa.table({"start_us": pa.array([], pa.int64()), "end_us": pa.array([], pa.int64())})
 _NO_HOURS = pa.table({"hour_us": pa.array([], pa.int64())})
 _NOTHING = _Known(0, _NO_KEYS, joined([]), (), ())
 
 
-def shares_by_key(division: Division, spec: Allocation, keys: Keys, find: Callable[[Keys], Shares]) -> Shares:
+def shares_by_key(division: Division, spec: Allocation, keys: Keys, find: Callable[[Division, Keys], Shares]) -> Shares:
     """The shares of each key, by key: those that are known, and for the others what ``find`` gives for them."""
     view, versions = division.view, [each for name in _meters(spec) for each in meter_versions(division.catalog, name)]
     said = spec.model_dump_json(include={str(spec.method), "of"})
@@ -53,7 +67,7 @@ def shares_by_key(division: Division, spec: Allocation, keys: Keys, find: Callab
     known: _Known | None = view.remembered.kept(_NAME, depends_on)
     if known is not None and known.position > view.position:
         # What the book said before is asked about once.
-        return find(keys)
+        return find(division, keys)
     known = known or _NOTHING
     live = [(each, unbooked_from(view, each)) for each in versions]
     settled_us = min((at for each, at in live if at is not None and at < each.end_us), default=_NEVER_US)
@@ -71,19 +85,21 @@ def shares_by_key(division: Division, spec: Allocation, keys: Keys, find: Callab
     wanted = _table(keys)
     at, stays = _places(known.keys, wanted), is_settled(known.keys)
     at[at != _NOWHERE] = np.where(stays[at[at != _NOWHERE]], at[at != _NOWHERE], _NOWHERE)
-    missing, problems = np.flatnonzero(at == _NOWHERE), len(division.problems)
+    missing, alone = np.flatnonzero(at == _NOWHERE), replace(division, problems={})
     pieces = [_told(division, known, at)]
     if len(missing):
-        found = find(keys.chosen(missing))
+        found = find(alone, keys.chosen(missing))
         pieces.append(replace(found, key=missing[found.key]))
+    division.problems.update(alone.problems)
     shares = joined(pieces)
     shares = _chosen(shares, np.argsort(shares.key, kind="stable"))
-    # What was wrong with usage has to be told again to whoever asks again.
-    if len(missing) and len(division.problems) == problems:
+    # What is wrong with usage has to be told again to whoever asks again.
+    if len(missing) and not alone.problems:
         stays[at[at != _NOWHERE]] = False
         kept = _kept(division, wanted, shares, wanted["end_us"].to_numpy() <= settled_us)
-        both = _both(kept, known, stays) if len(kept.shares.key) + len(known.shares.key) <= _TOGETHER_MAX else kept
-        view.remembered.keep(_NAME, depends_on, both, size=len(both.shares.key), most=_ROWS_MAX)
+        both = _both(kept, known, stays) if kept.nbytes + known.nbytes <= _TOGETHER_MAX else kept
+        if len(both.keys):
+            view.remembered.keep(_NAME, depends_on, both, size=both.nbytes, most=_BYTES_MAX)
     return shares
 
 
@@ -98,13 +114,14 @@ def _kept(division: Division, wanted: pa.Table, shares: Shares, some: np.ndarray
     """The shares of some of the keys, to be kept."""
     place = np.cumsum(some) - 1
     held = _chosen(shares, np.flatnonzero(some[shares.key]))
-    return _Known(
-        division.view.position,
-        wanted.filter(pa.array(some)),
-        replace(held, key=place[held.key]),
-        division.targets.things,
-        division.reasons.things,
+    targets, reasons = Register[str](), Register[str]()
+    held = replace(
+        held,
+        key=place[held.key],
+        target=_renumbered(targets, division.targets.things, held.target),
+        reason=_renumbered(reasons, division.reasons.things, held.reason),
     )
+    return _Known(division.view.position, wanted.filter(pa.array(some)), held, targets.things, reasons.things)
 
 
 def _both(first: _Known, other: _Known, some: np.ndarray) -> _Known:
@@ -118,7 +135,11 @@ def _both(first: _Known, other: _Known, some: np.ndarray) -> _Known:
         target=_renumbered(targets, other.targets, held.target),
         reason=_renumbered(reasons, other.reasons, held.reason),
     )
-    keys = pa.concat_tables([first.keys, other.keys.filter(pa.array(some))]) if len(other.keys) else first.keys
+    keys = (
+        pa.concat_tables([first.keys, other.keys.filter(pa.array(some))]).combine_chunks()
+        if len(other.keys)
+        else first.keys
+    )
     return replace(
         first, keys=keys, shares=joined([first.shares, more]), targets=targets.things, reasons=reasons.things
     )

@@ -87,11 +87,12 @@ def amounts_used(division: Division, driver: Driver, keys: Keys, *, own: bool) -
             f"usage of {meters} by {tenant!r} is less than 0 in some period, and counts as 0; correct the meter's events"
         ] = None
     kept &= weight > 0
-    targets, reasons = (
-        division.targets.numbers(each for each, _ in told),
-        division.reasons.numbers(each for _, each in told),
-    )
-    return Amounts(key[kept], targets[codes][kept], reasons[codes][kept], weight[kept])
+    codes = codes[kept]
+    targets, reasons = np.zeros(len(told), np.int64), np.zeros(len(told), np.int64)
+    for code in np.unique(codes).tolist():
+        target, reason = told[code]
+        targets[code], reasons[code] = division.targets.number(target), division.reasons.number(reason)
+    return Amounts(key[kept], targets[codes], reasons[codes], weight[kept])
 
 
 def _asked(division: Division, where: Mapping[str, Reading], keys: Keys) -> Asked:

@@ -56,7 +56,7 @@ class Remembered:
             kept = self._kept[name]
             kept.pop(depends_on, None)
             kept[depends_on] = found, size
-            while sum(each for _, each in kept.values()) > most:
+            while len(kept) > _FINDINGS_MAX or sum(each for _, each in kept.values()) > most:
                 kept.popitem(last=False)
 
     def answer(self, question: Hashable, ask: Callable[[], pa.Table]) -> pa.Table:

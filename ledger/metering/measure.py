@@ -66,37 +66,51 @@ def measure_grid(view: View, meter: Meter, grid: Grid) -> Measured:
     amounts = quantities(found, meter)
     if not amounts:
         return {}
-    observation = Observation(view, grid.start_us, grid.end_us)
-    # Of a window, each source behind a quantity is observed once, whatever parts it has told of.
-    behind: dict[tuple[Key, str], set[int]] = defaultdict(set)
-    for place, start_us in found.quantity:
-        part = found.parts[place]
-        behind[part.resource.key, part.source].add(start_us)
-    observed: dict[tuple[Key, int], tuple[int, int]] = {}
-    within = {start_us: grid.within(start_us) for start_us in set[int]().union(*behind.values())}
-    for (key, source), starts in behind.items():
-        windows = [within[start_us] for start_us in starts]
-        for start_us, now in zip(starts, observation.windows(source, windows), strict=True):
-            before = observed.get((key, start_us), (0, 0))
-            observed[key, start_us] = before[0] + now[0], before[1] + now[1]
-    return {cell: Amount(*amount, *observed[cell]) for cell, amount in amounts.items()}
+    observed = _observed(found, Observation(view, grid.start_us, grid.end_us), grid)
+    return {
+        (key, start_us): Amount(*amount, *observed[key][start_us])
+        for key, windows in amounts.items()
+        for start_us, amount in windows.items()
+    }
 
 
-def quantities(found: Aggregated, meter: Meter) -> dict[tuple[Key, int], tuple[int, int]]:
+def quantities(found: Aggregated, meter: Meter) -> dict[Key, dict[int, tuple[int, int]]]:
     """What an aggregation gives, summed by key and window, in the unit of the meter, and the estimated part; nothing of coverage."""
-    sums: dict[tuple[Key, int], tuple[int, int]] = {}
-    keys = [part.resource.key for part in found.parts]
+    by_key: dict[Key, dict[int, tuple[int, int]]] = {}
+    sums = [by_key.setdefault(part.resource.key, {}) for part in found.parts]
     for place_cell, quantity in found.quantity.items():
-        cell = (keys[place_cell[0]], place_cell[1])
-        before = sums.get(cell, (0, 0))
-        sums[cell] = before[0] + quantity, before[1] + found.estimated.get(place_cell, 0)
+        windows, start_us = sums[place_cell[0]], place_cell[1]
+        before = windows.get(start_us, (0, 0))
+        windows[start_us] = before[0] + quantity, before[1] + found.estimated.get(place_cell, 0)
+    told = {key: windows for key, windows in by_key.items() if windows}
     factor = meter.factor
     if factor == 1 and meter.rounding == _EXACT:
-        return sums
+        return told
     return {
-        cell: (_told(pair[0], factor, meter.rounding), _told(pair[1], factor, meter.rounding))
-        for cell, pair in sums.items()
+        key: {
+            start_us: (_told(pair[0], factor, meter.rounding), _told(pair[1], factor, meter.rounding))
+            for start_us, pair in windows.items()
+        }
+        for key, windows in told.items()
     }
+
+
+def _observed(found: Aggregated, observation: Observation, grid: Grid) -> dict[Key, dict[int, tuple[int, int]]]:
+    """Observed and expected time by key and window: of each source behind a quantity once, whatever parts it has told of."""
+    behind: dict[Key, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    starts = [behind[part.resource.key][part.source] for part in found.parts]
+    for place, start_us in found.quantity:
+        starts[place].add(start_us)
+    within = {start_us: grid.within(start_us) for start_us in set[int]().union(*starts)}
+    observed: dict[Key, dict[int, tuple[int, int]]] = {}
+    for key, sources in behind.items():
+        windows = observed[key] = {}
+        for source, mine in sources.items():
+            told = observation.windows(source, [within[start_us] for start_us in mine])
+            for start_us, (seen_us, expected_us) in zip(mine, told, strict=True):
+                before = windows.get(start_us, (0, 0))
+                windows[start_us] = before[0] + seen_us, before[1] + expected_us
+    return observed
 
 
 def _told(nano: int, factor: Fraction, rounding: Rounding) -> int:

@@ -234,7 +234,8 @@ def _ahead(parts: Generator[Made], most: int) -> Generator[Made]:
             yield part
     finally:
         over.set()
-        while thread.is_alive():
+        # Whoever throws it away may be that thread itself, when it happens to collect garbage.
+        while thread.is_alive() and thread is not threading.current_thread():
             try:
                 fetched.get(timeout=0.01)
             except queue.Empty:

@@ -78,7 +78,10 @@ def trace(
     start_us, end_us = floor_us(version.windows, at_us), ceil_us(version.windows, at_us + 1)
     found = aggregated(view, version.meter, Grid(start_us, end_us, version.windows))
     quantity = sum(
-        amount for (key, _), (amount, _) in quantities(found, version.meter).items() if _agrees(key, tenant, wanted)
+        amount
+        for key, windows in quantities(found, version.meter).items()
+        if _agrees(key, tenant, wanted)
+        for amount, _ in windows.values()
     )
     series = _labels(view, version.meter)
     parts = [

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
+
 from ledger.costing.allocating import Allocated, allocate
 from ledger.costing.bills import NOT_WHOLE, Bill, bills, why_not
 from ledger.costing.columns import NoSuchColumn
@@ -207,7 +209,8 @@ def asked_limit(asked: int, default: int, most: int) -> int:
 
 def _tenants(book: Book, allocated: Allocated, asked: Iterable[str]) -> Collection[str]:
     """The tenants that are asked for. Raises BadQuestion for one that is neither defined nor bears anything."""
-    known = {*book.catalog.names("tenant"), *allocated.targets, *_OWN}
+    bearers = {target for stage in allocated.stages for target in np.unique(stage.shares.target).tolist()}
+    known = {*book.catalog.names("tenant"), *(allocated.targets[each] for each in bearers), *_OWN}
     found = set(asked)
     if unknown := sorted(found - known):
         raise BadQuestion(f"tenants: there is no tenant {unknown[0]!r}; {suggestion(unknown[0], sorted(known))}")

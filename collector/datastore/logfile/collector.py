@@ -80,7 +80,7 @@ class LogfileCollector:
                     return self._collect(window, checkpoint)
                 # Whoever renames file after file is given time to finish.
                 time.sleep(_PAUSE_S * 2**number)
-            return self._collect(window, checkpoint)
+            return self._collect(window, checkpoint, is_last=True)
         except SourceError as error:
             status, reason = error.status, str(error)
         except OSError as error:
@@ -97,7 +97,7 @@ class LogfileCollector:
         """Close the files."""
         self._handles.keep(())
 
-    def _collect(self, window: Window, checkpoint: Checkpoint) -> Readings:
+    def _collect(self, window: Window, checkpoint: Checkpoint, *, is_last: bool = False) -> Readings:
         followed = [from_json(document) for document in checkpoint.get("files", ())]
         rules = Rules(_rests(window, self._config.packed_after_s), self._what.start_at == "oldest")
         found = plan(self._path, followed, self._handles, rules)
@@ -105,7 +105,8 @@ class LogfileCollector:
             found.steps = [_at_end(step) for step in found.steps]
         taken = self._portions.begin(followed)
         read = [self._portions.read(step, taken, found) for step in found.steps]
-        if not found.seen.stays():
+        # Where files that look rotated come and go all the time, what was read is all that can be asked for.
+        if not found.seen.stays([self._path, *(step.path for step in found.steps if step.path)] if is_last else None):
             # One may have been taken for another, or a copy been missed of what was truncated meanwhile.
             raise RotatedMeanwhile(f"files were renamed, made or removed beside {self._path} while they were read")
         after = _bounded(read)

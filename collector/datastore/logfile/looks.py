@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +53,11 @@ class Look:
     beside: tuple[Found, ...]
     names: Mapping[str, int]
 
-    def stays(self) -> bool:
-        """Whether the same names are of the same files now. Raises OSError."""
-        return _names(self.path, _entries(self.path)) == self.names
+    def stays(self, paths: Collection[str] | None = None) -> bool:
+        """Whether the same names, or those of some paths alone, are of the same files now. Raises OSError."""
+        now = _names(self.path, _entries(self.path))
+        names = now.keys() | self.names.keys() if paths is None else {Path(path).name for path in paths}
+        return all(now.get(name) == self.names.get(name) for name in names)
 
 
 def look(path: str) -> Look:
@@ -69,7 +71,8 @@ def look(path: str) -> Look:
             with suppress(FileNotFoundError):
                 files[entry.path] = _found(entry.path, entry.stat(follow_symlinks=False))
     once: dict[Identity, Found] = {}
-    for found in sorted(files.values(), key=lambda found: found.path):
+    # Of several names of a file the one counts that rotation gave it: it says what it is.
+    for found in sorted(files.values(), key=lambda found: (not _is_rotated(found.path, path), found.path)):
         if not (found.is_packed and str(Path(found.path).with_suffix("")) in files):
             once.setdefault(found.identity, found)
     if live is not None:
@@ -80,11 +83,11 @@ def look(path: str) -> Look:
 
 def _names(path: str, entries: Iterable[os.DirEntry[str]]) -> dict[str, int]:
     name = Path(path).name
-    return {
-        entry.name: entry.inode()
-        for entry in entries
-        if entry.name == name or ROTATED.fullmatch(entry.name.removeprefix(name))
-    }
+    return {entry.name: entry.inode() for entry in entries if entry.name == name or _is_rotated(entry.name, name)}
+
+
+def _is_rotated(path: str, live: str) -> bool:
+    return ROTATED.fullmatch(path.removeprefix(live)) is not None
 
 
 def _entries(path: str) -> list[os.DirEntry[str]]:

@@ -101,6 +101,8 @@ class _Planner:
         self._continued = {known for known in followed if self._is_continued(known)}
         #: Files that were read to their ends and are gone, or are only open here any more: their content may come to light again.
         self._ended = [known for known in followed if known.retired and known not in self._continued]
+        #: Files that are only open here any more, as they will be once they are read to their ends.
+        self._unread: list[Tracked] = []
 
     def _is_continued(self, known: Tracked) -> bool:
         same = self._places.get(known.identity)
@@ -162,7 +164,8 @@ class _Planner:
         """A file that was removed, and is still open here."""
         size = held.size
         if size is not None:
-            self._ended.append(seen(replace(known, offset=size), held, size, known.mtime_ns))
+            ended = self._ended if known.offset == size else self._unread
+            ended.append(seen(replace(known, offset=size), held, size, known.mtime_ns))
         self._plan.steps.append(Step(known, held, gone=True))
 
     def _find_elsewhere(self, known: Tracked, same: Found | None) -> None:
@@ -257,10 +260,18 @@ class _Planner:
             self._plan.steps = [step for step in self._plan.steps if step.tracked != replace(ended, gone=True)]
             packed = replace(ended, device=device, inode=inode, mtime_ns=found.mtime_ns, packed=True)
             self._plan.steps.append(Step(replace(packed, retired=True, gone=False), None))
+        elif found.is_packed and self._is_unread(found):
+            # Until that is read to its end, the rest may have to be read here.
+            self._plan.steps.append(Step(begun, None))
         elif not self._rests(found):
             self._await(begun, found)
         else:
             self._add(begun, found)
+
+    def _is_unread(self, found: Found) -> bool:
+        """Whether a compressed file has what an open one has that may not be read to its end yet."""
+        content = self._handles.open(found)
+        return any(is_whole(known, content) for known in self._unread)
 
     def _ended_in(self, found: Found) -> Tracked | None:
         """The file whose content a compressed one has, if that was read; each has come to light only once."""

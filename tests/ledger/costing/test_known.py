@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from ledger.costing import driven, known
 from ledger.costing.allocating import allocate
 from ledger.costing.bills import bills
+from ledger.costing.ratios import ratios
 from ledger.costing.reconciling import tenant_costs, unallocated
 from ledger.directory.decimals import total
 from ledger.directory.standing import catalog_of
@@ -102,6 +104,15 @@ class History:
         self.journal.send("reader", content(coverage=[row]))
         Booker(self.journal).book()  # type: ignore[arg-type]
 
+    def exported(self, *, anew: bool = False) -> list[str]:
+        """How each part of a charge came to whom, as a file for others says it."""
+        view = self.journal.view()
+        view = View.at(view.tables, view.position) if anew else view
+        definitions = catalog_of(view)
+        found = allocate(view, definitions, [each for each in bills(view) if each.state == "stands"], by_line=True)
+        told: list[str] = ratios(found, definitions, np.arange(len(found.profiles))).details.to_pylist()
+        return told
+
     def told(self, position: int = 0, *, anew: bool = False) -> object:
         """What everybody bears, why not, and what was wrong, as the book stood at a position."""
         view = self.journal.view(position)
@@ -179,7 +190,7 @@ def test_of_a_bill_made_anew_only_what_differs_is_divided(divided: mock.Mock) ->
 
 
 def test_of_too_much_nothing_is_kept(divided: mock.Mock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "_ROWS_MAX", HOURS - 1)
+    monkeypatch.setattr(known, "_BYTES_MAX", 100)
     with memory_journal() as journal:
         history = History(journal, rule("node", RULES[0]))
         history.bill(*(("1", hour, 1, "A", "n1") for hour in range(HOURS)))
@@ -188,3 +199,32 @@ def test_of_too_much_nothing_is_kept(divided: mock.Mock, monkeypatch: pytest.Mon
         history.told()
         history.told()
         assert keys(divided) == [HOURS, HOURS]
+
+
+def test_what_is_wrong_with_usage_is_told_to_everybody_who_asks() -> None:
+    with memory_journal() as journal:
+        history = History(
+            journal,
+            rule("first", f"priority: 1, match: {{ServiceName: A}}, {RULES[0]}"),
+            rule("second", "priority: 2, driver: {meter: cpu}"),
+        )
+        history.use("cpu", "acme", "n1", 0, "-1")
+        history.use("cpu", "bcorp", "n1", 0, "2")
+        history.book()
+        history.bill(("1", 0, 1, "A", "n1"), ("1", 0, 1, "B", None))
+        assert "is less than 0" in str(history.told())
+        history.bill(("1", 0, 1, "B", None))
+        assert "is less than 0" in str(history.told())
+        assert history.told() == history.told(anew=True)
+
+
+def test_what_is_exported_does_not_tell_who_asked_before() -> None:
+    with memory_journal() as journal:
+        history = History(journal, rule("used", "priority: 1, driver: {meter: cpu}"))
+        history.use("cpu", "@unassigned", None, 1, "1")
+        history.use("cpu", "@unresolved", None, 0, "2")
+        history.use("cpu", "@unassigned", None, 0, "1")
+        history.book()
+        for hours in ((1,), (1, 0)):
+            history.bill(*(("1", hour, 1, "A", None) for hour in hours))
+            assert history.exported() == history.exported(anew=True)

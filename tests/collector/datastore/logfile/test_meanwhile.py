@@ -152,6 +152,37 @@ def test_what_comes_and_goes_beside_it_keeps_nobody_from_reading(
     assert (ids(readings), status(readings)) == (["a"], "complete")
 
 
+@pytest.mark.parametrize("name", ["usage.log-keep", "usage.log.keep", "usage.log.0old"])
+def test_another_name_of_a_rotated_file_hides_it_from_nobody(
+    log: Log, follow: Follow, again: Callable[..., Reader], ids: Ids, name: str
+) -> None:
+    log.write("a")
+    reader = follow()
+    assert ids(reader.read()) == ["a"]
+    log.rotate()
+    log.write("b")
+    log.path.with_name(name).hardlink_to(log.rotate())
+    log.write("c")
+    readings = again(reader).read()
+    assert (ids(readings), status(readings)) == (["b", "c"], "complete")
+
+
+def test_where_what_looks_rotated_comes_and_goes_all_the_time_it_is_read_nonetheless(
+    log: Log, follow: Follow, ids: Ids, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write("a")
+    reader, names = follow(), itertools.count(100)
+
+    def look_and_make(path: str) -> Look:
+        found = look(path)
+        log.numbered(next(names)).touch()
+        return found
+
+    monkeypatch.setattr(rotation, "look", look_and_make)
+    readings = reader.read()
+    assert (ids(readings), status(readings)) == (["a"], "complete")
+
+
 def test_a_file_with_two_names_is_read_once(log: Log, follow: Follow) -> None:
     log.append(ROW_HEADER + ROW % b"a")
     rotated = log.rotate()

@@ -118,6 +118,25 @@ def test_compressed_at_once_while_the_agent_runs(log: Log, follow: Follow, compr
         assert ids(reader.read()) == []
 
 
+@pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
+def test_compressed_while_it_is_not_read_to_its_end(
+    log: Log, follow: Follow, again: Callable[..., Reader], compress: Compress, ids: Ids, down: bool
+) -> None:
+    names = [f"{number:02}" + PAD for number in range(20)]
+    log.write(names[0])
+    reader = follow(lines_max=5)
+    found = ids(reader.read())
+    log.write(*names[1:])
+    log.touch(compress(rotate(log)))
+    log.write("last")
+    found += ids(reader.read())
+    reader = again(reader, lines_max=5) if down else reader
+    for _ in range(8):
+        readings = reader.read()
+        found += ids(readings)
+    assert (found, only(readings).status) == ([*names, "last"], "complete")
+
+
 def test_files_that_begin_alike_are_told_apart(log: Log, follow: Follow, again: Follow, ids: Ids) -> None:
     header = b"# " + b"=" * 400 + b"\n"
     log.append(header)
