@@ -8,13 +8,14 @@ than there is capacity, nothing is left. Where nothing was used and there is no 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
 
 from ledger.costing.division import Division, scaled
 from ledger.costing.known import shares_by_key
+from ledger.costing.register import ranks
 from ledger.costing.shares import WHOLE, Shares, joined, split
 from ledger.costing.targets import UNALLOCATED, pool_target
 from ledger.costing.using import Amounts, Keys, amounts_used, capacity_of, keys_of, sums, wide
@@ -169,25 +170,12 @@ def _by_key(division: Division, shares: Shares) -> Shares:
     The numbers of names depend on what else is divided, and who comes first must not.
     """
     some = np.flatnonzero(shares.share)
-    target, reason = (
-        ranks[column[some]]
-        for ranks, column in (
-            (_ranks(division.targets.things), shares.target),
-            (_ranks(division.reasons.things), shares.reason),
-        )
-    )
+    target = ranks(division.targets.things)[shares.target[some]]
+    reason = ranks(division.reasons.things)[shares.reason[some]]
     code = shares.key[some]
     for column in (target, reason, shares.part[some]):
         code = code * (int(column.max(initial=0)) + 1) + column
     order = np.argsort(code, kind="stable")
     firsts = np.flatnonzero(np.diff(code[order], prepend=-1))
-    at = some[order[firsts]]
     share = np.add.reduceat(shares.share[some[order]], firsts)
-    return Shares(shares.key[at], shares.target[at], shares.method[at], shares.reason[at], share, shares.part[at])
-
-
-def _ranks(names: Sequence[str]) -> np.ndarray:
-    """The place of each name among all of them in order."""
-    found = np.empty(len(names), np.int64)
-    found[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    return found
+    return replace(shares.chosen(some[order[firsts]]), share=share)

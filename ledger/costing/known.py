@@ -42,16 +42,8 @@ class _Known:
     @property
     def nbytes(self) -> int:
         """What it takes of memory, about."""
-        columns = (
-            self.shares.key,
-            self.shares.target,
-            self.shares.method,
-            self.shares.reason,
-            self.shares.share,
-            self.shares.part,
-        )
         texts = sum(len(each) for each in (*self.targets, *self.reasons))
-        return int(self.keys.nbytes) + sum(column.nbytes for column in columns) + texts
+        return int(self.keys.nbytes) + sum(column.nbytes for column in self.shares.columns) + texts
 
 
 _NO_KEYS = pa.table({"start_us": pa.array([], pa.int64()), "end_us": pa.array([], pa.int64())})
@@ -84,7 +76,8 @@ def shares_by_key(division: Division, spec: Allocation, keys: Keys, find: Callab
 
     wanted = _table(keys)
     at, stays = _places(known.keys, wanted), is_settled(known.keys)
-    at[at != _NOWHERE] = np.where(stays[at[at != _NOWHERE]], at[at != _NOWHERE], _NOWHERE)
+    met = np.flatnonzero(at != _NOWHERE)
+    at[met[~stays[at[met]]]] = _NOWHERE
     missing, alone = np.flatnonzero(at == _NOWHERE), replace(division, problems={})
     pieces = [_told(division, known, at)]
     if len(missing):
@@ -92,7 +85,7 @@ def shares_by_key(division: Division, spec: Allocation, keys: Keys, find: Callab
         pieces.append(replace(found, key=missing[found.key]))
     division.problems.update(alone.problems)
     shares = joined(pieces)
-    shares = _chosen(shares, np.argsort(shares.key, kind="stable"))
+    shares = shares.chosen(np.argsort(shares.key, kind="stable"))
     # What is wrong with usage has to be told again to whoever asks again.
     if len(missing) and not alone.problems:
         stays[at[at != _NOWHERE]] = False
@@ -113,7 +106,7 @@ def _meters(spec: Allocation) -> list[str]:
 def _kept(division: Division, wanted: pa.Table, shares: Shares, some: np.ndarray) -> _Known:
     """The shares of some of the keys, to be kept."""
     place = np.cumsum(some) - 1
-    held = _chosen(shares, np.flatnonzero(some[shares.key]))
+    held = shares.chosen(np.flatnonzero(some[shares.key]))
     targets, reasons = Register[str](), Register[str]()
     held = replace(
         held,
@@ -127,7 +120,7 @@ def _kept(division: Division, wanted: pa.Table, shares: Shares, some: np.ndarray
 def _both(first: _Known, other: _Known, some: np.ndarray) -> _Known:
     """What is known, with what is known of some of the other keys."""
     place = len(first.keys) + np.cumsum(some) - 1
-    held = _chosen(other.shares, np.flatnonzero(some[other.shares.key]))
+    held = other.shares.chosen(np.flatnonzero(some[other.shares.key]))
     targets, reasons = Register(*first.targets), Register(*first.reasons)
     more = replace(
         held,
@@ -171,7 +164,7 @@ def _told(division: Division, known: _Known, at: np.ndarray) -> Shares:
     asked = np.flatnonzero(at != _NOWHERE)
     key = np.full(len(known.keys), _NOWHERE)
     key[at[asked]] = asked
-    shares = _chosen(known.shares, np.flatnonzero(key[known.shares.key] != _NOWHERE))
+    shares = known.shares.chosen(np.flatnonzero(key[known.shares.key] != _NOWHERE))
     return replace(
         shares,
         key=key[shares.key],
@@ -186,8 +179,3 @@ def _renumbered(register: Register[str], things: Sequence[str], numbers: np.ndar
     now[used] = register.numbers(things[number] for number in used.tolist())
     found: np.ndarray = now[numbers]
     return found
-
-
-def _chosen(shares: Shares, rows: np.ndarray) -> Shares:
-    columns = (shares.key, shares.target, shares.method, shares.reason, shares.share, shares.part)
-    return Shares(*(column[rows] for column in columns))

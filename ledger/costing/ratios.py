@@ -19,6 +19,7 @@ from ledger.costing.allocating import ABSENT, Allocated, Stage
 from ledger.costing.explaining import pool_of
 from ledger.costing.portions import RATIO, RATIO_DIGITS, decimals
 from ledger.costing.profiles import numbered
+from ledger.costing.register import ranks
 from ledger.costing.shares import WHOLE, WHOLE_DIGITS, one_more
 from ledger.costing.taking import NOBODY, Rule
 from ledger.directory.catalog import Catalog
@@ -157,9 +158,7 @@ def _scaled(code: np.ndarray, pieces: Sequence[np.ndarray], depths: Sequence[int
 
 def _ordered(allocated: Allocated, ways: _Ways) -> _Ways:
     """By code, then by the name of the bearer, then as they come."""
-    rank = np.empty(len(allocated.targets), np.int64)
-    rank[sorted(range(len(allocated.targets)), key=allocated.targets.__getitem__)] = np.arange(len(allocated.targets))
-    order = np.lexsort((ways.stage, rank[ways.target], ways.code))
+    order = np.lexsort((ways.stage, ranks(allocated.targets)[ways.target], ways.code))
     order = order[ways.number[order] != 0]
     return _Ways(*(getattr(ways, name)[order] for name in ("code", "stage", "target", "reason", "part", "number")))
 

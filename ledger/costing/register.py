@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -32,3 +32,10 @@ class Register(Generic[Thing]):
     def things(self) -> list[Thing]:
         """All things, by number."""
         return list(self._numbers)
+
+
+def ranks(names: Sequence[str]) -> np.ndarray:
+    """The place of each of some names, which differ, among all of them in order."""
+    found = np.empty(len(names), np.int64)
+    found[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return found

@@ -6,7 +6,7 @@ the numbers fit, columns are of int64, else of Python's integers; the arithmetic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,15 @@ class Shares:
     share: np.ndarray
     part: np.ndarray
 
+    @property
+    def columns(self) -> list[np.ndarray]:
+        """All of them, in the order of the fields."""
+        return [getattr(self, each.name) for each in fields(self)]
+
+    def chosen(self, rows: np.ndarray) -> Shares:
+        """Some of the rows, by their places."""
+        return Shares(*(column[rows] for column in self.columns))
+
     def starts(self, count: int) -> np.ndarray:
         """Where the rows of each of ``count`` keys begin, and the end behind."""
         return np.searchsorted(self.key, np.arange(count + 1))
@@ -47,12 +56,9 @@ class Shares:
 
 def joined(pieces: list[Shares]) -> Shares:
     """Shares one after another; the keys of the pieces must ascend."""
-    return Shares(
-        *(
-            np.concatenate([getattr(each, name) for each in pieces]) if pieces else np.zeros(0, np.int64)
-            for name in ("key", "target", "method", "reason", "share", "part")
-        )
-    )
+    if not pieces:
+        return Shares(*(np.zeros(0, np.int64) for _ in fields(Shares)))
+    return Shares(*(np.concatenate(columns) for columns in zip(*(each.columns for each in pieces), strict=True)))
 
 
 def split(totals: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:

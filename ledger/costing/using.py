@@ -14,6 +14,7 @@ import pyarrow as pa
 from ledger.costing.division import Division, scaled
 from ledger.costing.drivers import Asked, hours, usage_of
 from ledger.costing.profiles import numbered
+from ledger.costing.register import ranks
 from ledger.costing.shares import whole_numbers
 from ledger.costing.targets import bearer, is_own
 from ledger.directory.allocation import Allocation
@@ -76,7 +77,7 @@ def amounts_used(division: Division, driver: Driver, keys: Keys, *, own: bool) -
     codes = encoded.indices.to_numpy()
     weight, key = whole_numbers(found["quantity"]), found["key"].to_numpy()
     # By key, and of each key by name: where remainders are equal the first name has it.
-    rank = np.argsort(np.argsort(np.array(tenants, object)))[codes] if tenants else codes
+    rank = ranks(tenants)[codes]
     order = np.argsort(key * (len(tenants) + 1) + rank)
     codes, weight, key = codes[order], weight[order], key[order]
     kept = np.array([own or not is_own(target) for target, _ in told], bool)[codes]

@@ -26,6 +26,7 @@ from tests.e2e.spine import Spine, eventually, meter
 from tests.fakes.aws.kinesis import FakeKinesis
 from tests.fakes.http_target import fake_target
 from tests.fakes.log_writer import rotate_packed
+from tests.resilience.rows import HEADER, MAPPING
 from tests.servers.usage_bucket import UsageBucket, usage_bucket
 
 pytestmark = [pytest.mark.resilience, pytest.mark.timeout(600)]
@@ -35,15 +36,6 @@ PAUSES_S = (0.0, 1.2)
 #: Seconds between two writes, how many of those it takes for a rotation, and most files that a log is rotated into.
 WRITE_S, ROTATES_ONE_IN, ROTATED_MAX = 0.1, 30, 25
 TYPES = ("object", "row", "record", "line")
-#: Rows of CSV without an id.
-MAPPING = {
-    "records": {"format": "csv"},
-    "time": {"field": "at"},
-    "source": {"const": "/shop"},
-    "subject": "customer",
-    "value": "used",
-}
-HEADER = "at,customer,used\n"
 
 
 class Writer(threading.Thread):

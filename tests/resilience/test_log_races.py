@@ -25,6 +25,7 @@ from collector.readings import Checkpoint, Readings, Window
 from meterbook.wire import instants
 from meterbook.wire.instants import SECOND_US
 from tests.fakes.log_writer import rotate_numbered, rotate_packed
+from tests.resilience.rows import HEADER, MAPPING
 
 pytestmark = [pytest.mark.resilience, pytest.mark.timeout(600)]
 
@@ -33,15 +34,6 @@ WRITE_S, ROTATION_SHARE, ROTATIONS_MAX = 0.01, 0.06, 25
 #: Of collections so many are forgotten, and so many are followed by a new agent.
 FORGOTTEN_SHARE, RESTART_SHARE = 0.1, 0.1
 LINGERS_S = 100
-HEADER = "at,customer,used\n"
-MAPPING = {
-    "records": {"format": "csv"},
-    "time": {"field": "at"},
-    "source": {"const": "/shop"},
-    "subject": "customer",
-    "value": "used",
-    "type": {"const": "line"},
-}
 
 
 class Written:
@@ -150,7 +142,10 @@ def played(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], tu
         log = tmp_path / seed.replace("/", "-") / "usage.log"
         log.parent.mkdir()
         log.touch()
-        agent = Agent({"path": str(log), **({"mapping": MAPPING} if is_packed else {})}, Random(f"{seed}/agent"))
+        agent = Agent(
+            {"path": str(log), **({"mapping": {**MAPPING, "type": {"const": "line"}}} if is_packed else {})},
+            Random(f"{seed}/agent"),
+        )
         writer = multiprocessing.get_context("spawn").Process(target=write, args=(log, is_packed, seed))
         writer.start()
         agent.run(writer)
