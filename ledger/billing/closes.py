@@ -25,6 +25,8 @@ from meterbook.wire import instants
 
 PERIODS_CHAIN = "periods"
 _CLOSED = "period.closed"
+#: The acts that ``closes`` wants to see.
+CLOSE_KINDS = (_CLOSED,)
 #: Obstacles that a close keeps; how many there were is always told.
 OBSTACLES_MAX = 1_000
 

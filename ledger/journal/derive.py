@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ledger.journal.amendment import AMENDED, Amendment
 from ledger.journal.quantity import to_decimal
-from ledger.journal.record import Kind, Record, agent_of
+from ledger.journal.record import Kind, Record, agent_of, series_of
 from ledger.journal.screening import KnownSeries, screen
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
@@ -108,6 +108,28 @@ TABLES: dict[str, pa.Schema] = {
             ("start", _TIME),
             ("end", _TIME),
             ("at_position", pa.int64()),
+            ("position", pa.int64()),
+        ]
+    ),
+    # The total is text, so that it stays as it was printed.
+    "invoices": pa.schema(
+        [
+            ("kind", pa.utf8()),
+            ("series", pa.utf8()),
+            ("number", pa.int64()),
+            ("id", pa.utf8()),
+            ("tenant", pa.utf8()),
+            ("subscription", pa.utf8()),
+            ("start", _TIME),
+            ("end", _TIME),
+            ("at_position", pa.int64()),
+            ("currency", pa.utf8()),
+            ("total", pa.utf8()),
+            ("corrects", pa.utf8()),
+            ("author", pa.utf8()),
+            ("caller", pa.utf8()),
+            ("finalized", _TIME),
+            ("document", pa.utf8()),
             ("position", pa.int64()),
         ]
     ),
@@ -324,6 +346,15 @@ def _amendment(act: journal_pb2.ActRecord, position: int) -> tuple[object, ...]:
     return *event, *said, before.tenant, before.time_us, act.document, act.author, position
 
 
+def _invoice(record: Record) -> Rows:
+    found = journal_pb2.InvoiceRecord.FromString(record.payload)
+    # Its place in the chain is the number, whatever it says of itself.
+    named = (found.kind, series_of(record.draft.chain), record.draft.sequence, found.id)
+    covers = (found.tenant, found.subscription, found.start_us, found.end_us, found.at_position)
+    said = (found.currency, found.total, found.corrects, found.author, found.caller, found.finalized_us, found.document)
+    return {"invoices": _from_rows([(*named, *covers, *said, record.position)], TABLES["invoices"])}
+
+
 def _from_rows(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     return pa.table(
@@ -331,4 +362,4 @@ def _from_rows(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Tabl
     )
 
 
-_OTHERS = {Kind.DEFINITIONS: _definitions, Kind.RUN: _run, Kind.ACT: _act}
+_OTHERS = {Kind.DEFINITIONS: _definitions, Kind.RUN: _run, Kind.ACT: _act, Kind.INVOICE: _invoice}

@@ -1,7 +1,7 @@
 """What the log holds: records, each the next link of a chain.
 
-Every record belongs to a *chain*: an agent's batches in one epoch, the definitions, the runs of one meter. It names its
-sequence in the chain and the hash of the record before it there, so the log can refuse whatever does not follow. That is
+Every record belongs to a *chain*: an agent's batches in one epoch, the definitions, the runs of one meter, the invoices of one
+series of numbers. It names its sequence in the chain and the hash of the record before it there, so the log can refuse whatever does not follow. That is
 the fence that every writer meets, in one process or in many: a replayed batch, a second replica, a booking made
 from an older book all try to add a link that is taken.
 
@@ -26,6 +26,7 @@ PAYLOAD_BYTES_MAX = 256 << 20
 CHAIN_BYTES_MAX = 1_000
 
 DEFINITIONS_CHAIN, ACTS_CHAIN = "definitions", "acts"
+_INVOICES = "invoices/"
 
 
 class Kind(IntEnum):
@@ -35,6 +36,7 @@ class Kind(IntEnum):
     DEFINITIONS = 2
     RUN = 3
     ACT = 4
+    INVOICE = 5
 
 
 class Head(NamedTuple):
@@ -98,6 +100,16 @@ class Record:
 def runs_chain(meter: str) -> str:
     """The chain of a meter's runs."""
     return f"runs/{meter}"
+
+
+def invoices_chain(series: str) -> str:
+    """The chain of a series of invoice numbers. The place in it is the number."""
+    return f"{_INVOICES}{series}"
+
+
+def series_of(chain: str) -> str:
+    """Series of a chain of invoices."""
+    return chain.removeprefix(_INVOICES)
 
 
 def agent_of(chain: str) -> tuple[str, int]:

@@ -233,12 +233,42 @@ class View(EventQuestions):
             for row in found.to_pylist()
         }
 
-    def acts(self, after: int = 0) -> pa.Table:
-        """What operators did, of positions beyond ``after``: kind, name, document, author, position; oldest first."""
+    def acts(self, after: int = 0, kinds: Collection[str] = ()) -> pa.Table:
+        """What operators did, of positions beyond ``after``: kind, name, document, author, position; oldest first.
+
+        Empty ``kinds`` mean all.
+        """
         return self.tables.query(
-            "SELECT kind, name, document, author, position FROM acts WHERE position <= ? AND position > ?"
-            " ORDER BY position",
-            [self.position, after],
+            "SELECT kind, name, document, author, position FROM acts WHERE position <= $1 AND position > $2"
+            " AND (len($3::VARCHAR[]) = 0 OR list_contains($3::VARCHAR[], kind)) ORDER BY position",
+            [self.position, after, sorted(kinds)],
+        )
+
+    def invoices(
+        self,
+        *,
+        tenants: Collection[str] = (),
+        subscriptions: Collection[str] = (),
+        ids: Collection[str] = (),
+        series: Collection[str] = (),
+        corrects: Collection[str] = (),
+        after: int = 0,
+        documents: bool = True,
+    ) -> pa.Table:
+        """Finalized invoices and credit notes of positions beyond ``after``, oldest first: kind, series, number, id, tenant, subscription,
+        start_us, end_us, at_position, currency, total, corrects, author, caller, finalized_us, document, position.
+
+        Of each collection an empty one means all. Without ``documents`` that column is neither read nor there, which makes many cheap.
+        """
+        wanted = {"tenant": tenants, "subscription": subscriptions, "id": ids, "series": series, "corrects": corrects}
+        chosen = {name: sorted(values) for name, values in wanted.items() if values}
+        only = "".join(f" AND list_contains(${place}::VARCHAR[], {name})" for place, name in enumerate(chosen, 3))
+        return self.tables.query(
+            "SELECT kind, series, number, id, tenant, subscription, epoch_us(start) AS start_us,"  # noqa: S608
+            ' epoch_us("end") AS end_us, at_position, currency, total, corrects, author, caller,'
+            f" epoch_us(finalized) AS finalized_us, {'document, ' * documents}position"
+            f" FROM invoices WHERE position <= $1 AND position > $2{only} ORDER BY position",
+            [self.position, after, *chosen.values()],
         )
 
     def batch(self, agent: str, epoch: int, sequence: int) -> tuple[str, int] | None:

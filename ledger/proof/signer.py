@@ -18,7 +18,7 @@ from ledger.journal.journal import Journal
 from ledger.journal.record import Kind
 from ledger.proof.errors import KeyRefused
 from ledger.proof.keyfile import KeyFile
-from ledger.proof.succession import KEYS_CHAIN, Succession, made, rotated, succession
+from ledger.proof.succession import KEY_KINDS, KEYS_CHAIN, Succession, made, rotated, succession
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.proof.errors import Malformed
 from meterbook.proof.keys import Rotation, sign_rotation
@@ -148,7 +148,7 @@ class Signer:
     def _read(self) -> Succession | None:
         """What the book says now."""
         position = self._journal.log.head(KEYS_CHAIN).position
-        found = succession(self._journal.view(position).acts().to_pylist()) if position else None
+        found = succession(self._journal.view(position).acts(kinds=KEY_KINDS).to_pylist()) if position else None
         self._position = position
         return found
 

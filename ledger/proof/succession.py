@@ -23,6 +23,8 @@ from meterbook.proof.note import VerifierKey
 
 KEYS_CHAIN = "keys"
 _MADE, _ROTATED = "keys.made", "keys.rotated"
+#: The acts that ``succession`` wants to see.
+KEY_KINDS = (_MADE, _ROTATED)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def succession(acts: Iterable[Mapping[str, Any]]) -> Succession | None:
     """
     found: Succession | None = None
     for row in acts:
-        if row["kind"] not in (_MADE, _ROTATED):
+        if row["kind"] not in KEY_KINDS:
             continue
         try:
             found = _after(found, row["kind"], json.loads(row["document"]))

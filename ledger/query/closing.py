@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ledger.billing.closes import OBSTACLES_MAX, PERIODS_CHAIN, Close, closes
+from ledger.billing.closes import CLOSE_KINDS, OBSTACLES_MAX, PERIODS_CHAIN, Close, closes
 from ledger.billing.period import Period
 from ledger.journal.journal import Journal
 from ledger.journal.overtaken import until_first
@@ -65,7 +65,8 @@ class PeriodCloser:
     def _close_once(self, asked: _Asked) -> period_pb2.ClosePeriodResponse:
         book, now_us = Book.at(self._journal, 0), self._clock_us()
         wanted = _meters(book, asked)
-        standing = [each for each in closes(book.view.acts().to_pylist()) if each.period == asked.period]
+        every = closes(book.view.acts(kinds=CLOSE_KINDS).to_pylist())
+        standing = [each for each in every if each.period == asked.period]
         left = sorted(wanted.difference(*(each.meters for each in standing)))
         told = [close_of(each) for each in standing if wanted.intersection(each.meters)]
         if not left:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ledger.journal.journal import Journal
-from ledger.proof.succession import succession
+from ledger.proof.succession import KEY_KINDS, succession
 from ledger.query.questions import BadQuestion
 from meterbook.proof.checkpoint import Checkpoint, open_checkpoint
 from meterbook.proof.errors import ProofError
@@ -27,7 +27,7 @@ def older_checkpoint(note: str, keys: Sequence[str], rotations: Sequence[str] = 
 
 def kept_checkpoint(journal: Journal, note: str, keys: Sequence[str]) -> Checkpoint:
     """The same, where without ``keys`` those count that the book names. Raises BadQuestion, JournalError."""
-    found = succession(journal.view().acts().to_pylist())
+    found = succession(journal.view().acts(kinds=KEY_KINDS).to_pylist())
     if found is None:
         return older_checkpoint(note, keys)
     return older_checkpoint(note, keys or [str(key) for key in found.keys], found.statements)

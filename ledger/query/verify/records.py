@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 
 from ledger.journal.derive import decode_batch
-from ledger.journal.record import NO_HEAD, Head, Kind, Record, agent_of
+from ledger.journal.record import NO_HEAD, Head, Kind, Record, agent_of, invoices_chain
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.proof.checkpoint import Checkpoint
 from meterbook.proof.merkle import Frontier
@@ -40,6 +40,8 @@ class RecordCheck:
         seen: dict[int, Sections] = {}
         for record in records:
             self._link(record)
+            if record.kind is Kind.INVOICE:
+                self._invoice(record)
             if record.kind is Kind.BATCH:
                 self.batches += 1
                 if (content := self._content(record)) is not None:
@@ -79,6 +81,17 @@ class RecordCheck:
         if not draft.check_hash():
             self.faults.append(f"{what} has another content than its hash says")
         self._heads[draft.chain] = Head(draft.sequence, draft.hash, record.position)
+
+    def _invoice(self, record: Record) -> None:
+        """The number that was printed must be the one that its chain gives, or there may be another of that number."""
+        draft, what = record.draft, _named(record)
+        try:
+            said = journal_pb2.InvoiceRecord.FromString(record.payload)
+        except DecodeError as error:
+            self.faults.append(f"{what} cannot be read: {error}")
+            return
+        if (invoices_chain(said.series), said.number) != (draft.chain, draft.sequence):
+            self.faults.append(f"{what} says of itself that it is {said.number} of {said.series}")
 
     def _content(self, record: Record) -> Sections | None:
         draft, what = record.draft, _named(record)

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from ledger.journal import derive as module
 from ledger.journal import screening
 from ledger.journal.derive import TABLES, Rows, State, decode_batch, decoded, derive, initial_state
-from ledger.journal.record import DEFINITIONS_CHAIN, NO_HASH, Draft, Kind, Record
+from ledger.journal.record import DEFINITIONS_CHAIN, NO_HASH, Draft, Kind, Record, invoices_chain
 from ledger.journal.screening import KnownSeries
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.proof.leaf import leaf_data as module_leaf
 from meterbook.proof.merkle import Frontier
-from meterbook.wire import sections
+from meterbook.wire import instants, sections
 from meterbook.wire.sections import DOCUMENT_BYTES_MAX, SCHEMAS, MalformedSection, Sections
 from tests.ledger.batches import AGENT, DAY, EPOCH, MINUTE, content, event, minute, own, record, series
 from tests.proof.trees import tree_hash
@@ -130,6 +130,39 @@ def test_an_act() -> None:
     assert [tuple(row.values()) for row in rows["acts"].to_pylist()] == [("credential", "shop", "{}", "ada", 4)]
 
 
+def test_an_invoice_has_the_number_that_its_chain_gives() -> None:
+    stored = journal_pb2.InvoiceRecord(
+        kind="credit-note",
+        series="CN/2026",
+        number=9,
+        id="CN-000001",
+        tenant="acme",
+        subscription="acme-pro",
+        start_us=DAY,
+        end_us=DAY + MINUTE,
+        at_position=3,
+        currency="EUR",
+        total="-12.30",
+        author="ada",
+        caller="k1",
+        document='{"lines":[]}',
+        corrects="INV-000007",
+        finalized_us=DAY + 2 * MINUTE,
+    )
+    draft = own(Kind.INVOICE, stored.SerializeToString(), invoices_chain("CN/2026"))
+    rows, _ = derive([Record(4, DAY, draft)], initial_state())
+    assert rows.keys() == {"invoices", "records"}
+    assert rows["invoices"].schema.equals(TABLES["invoices"])
+    start, end, finalized = (instants.to_datetime(DAY + number * MINUTE).replace(tzinfo=None) for number in range(3))
+    (row,) = rows["invoices"].to_pylist()
+    assert tuple(row.values()) == (
+        *("credit-note", "CN/2026", 1, "CN-000001", "acme", "acme-pro", start, end, 3, "EUR", "-12.30"),
+        *("INV-000007", "ada", "k1", finalized, '{"lines":[]}', 4),
+    )
+    (about,) = rows["records"].to_pylist()
+    assert (about["kind"], about["chain"], about["sequence"]) == ("invoice", "invoices/CN/2026", 1)
+
+
 def test_nothing_follows_from_no_records() -> None:
     rows, state = derive([], initial_state())
     assert cells(rows) == {}
@@ -144,7 +177,7 @@ RECORDS = st.lists(
         st.integers(1, 3).map(lambda number: content(samples=[(number, DAY, 1.0)], events=[event(number)])),
         # So near to what lies too far ahead that it depends on the time of the commit.
         st.integers(-9, 9).map(lambda number: content(events=[event(9, time=LATER + number * MINUTE)])),
-        st.sampled_from([Kind.DEFINITIONS, Kind.RUN, Kind.ACT]),
+        st.sampled_from([Kind.DEFINITIONS, Kind.RUN, Kind.ACT, Kind.INVOICE]),
     ),
     min_size=1,
     max_size=7,

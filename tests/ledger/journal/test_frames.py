@@ -137,11 +137,11 @@ def test_a_name_that_is_no_text() -> None:
 def test_everything_that_a_record_of_the_ledgers_own_says_is_in_its_hash() -> None:
     hashes = {
         record.payload_hash(kind, previous, payload)
-        for kind in (Kind.ACT, Kind.RUN)
+        for kind in (Kind.ACT, Kind.RUN, Kind.INVOICE)
         for previous in (bytes(32), bytes(range(32)))
         for payload in (b"", b"\0")
     }
-    assert len(hashes) == 8
+    assert len(hashes) == 12
     made = record.follow(Kind.ACT, "acts", record.Head(4, bytes(32), 9), b"x")
     assert (made.sequence, made.previous) == (5, bytes(32))
     assert made.check_hash()

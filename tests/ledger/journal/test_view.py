@@ -292,6 +292,8 @@ def test_heads_are_those_of_the_log(journal: Journal) -> None:
 def test_acts(journal: Journal) -> None:
     assert cells(journal.view().acts()) == [("credential", "shop", "{}", "ada", 9)]
     assert journal.view(8).acts().num_rows == journal.view().acts(after=9).num_rows == 0
+    assert journal.view().acts(kinds=["credential", "other"]).equals(journal.view().acts())
+    assert journal.view().acts(kinds=["other"]).num_rows == journal.view().acts(9, {"credential"}).num_rows == 0
 
 
 def test_tenants_and_strays(journal: Journal) -> None:

@@ -239,3 +239,80 @@ class ActRecord(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["author", b"author", "document", b"document", "kind", b"kind", "name", b"name"]) -> None: ...
 
 global___ActRecord = ActRecord
+
+@typing.final
+class InvoiceRecord(google.protobuf.message.Message):
+    """InvoiceRecord is one invoice or credit note as it was finalized: from then on it says what it says for ever.
+
+    Each series of numbers is a chain of its own, and the place in it is the number. So there are no gaps, and of two that
+    are finalized at the same time only one gets a number.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    SERIES_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: builtins.int
+    START_US_FIELD_NUMBER: builtins.int
+    END_US_FIELD_NUMBER: builtins.int
+    AT_POSITION_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
+    TOTAL_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
+    CALLER_FIELD_NUMBER: builtins.int
+    DOCUMENT_FIELD_NUMBER: builtins.int
+    CORRECTS_FIELD_NUMBER: builtins.int
+    FINALIZED_US_FIELD_NUMBER: builtins.int
+    kind: builtins.str
+    """"invoice" or "credit-note"."""
+    series: builtins.str
+    """The chain is "invoices/" and the series."""
+    number: builtins.int
+    """The sequence of the record in its chain."""
+    id: builtins.str
+    """As it is printed, such as "INV-000123"."""
+    tenant: builtins.str
+    subscription: builtins.str
+    start_us: builtins.int
+    """The billing period, end exclusive. Microseconds since the Unix epoch."""
+    end_us: builtins.int
+    at_position: builtins.int
+    """Position of the journal that it was computed from."""
+    currency: builtins.str
+    total: builtins.str
+    """Decimal text."""
+    author: builtins.str
+    """Who finalized it, for people to read, and as the ledger knows the caller."""
+    caller: builtins.str
+    document: builtins.str
+    """All that it says, as canonical JSON."""
+    corrects: builtins.str
+    """Id of the invoice that a credit note corrects."""
+    finalized_us: builtins.int
+    """By the clock of the ledger. Microseconds since the Unix epoch."""
+    def __init__(
+        self,
+        *,
+        kind: builtins.str = ...,
+        series: builtins.str = ...,
+        number: builtins.int = ...,
+        id: builtins.str = ...,
+        tenant: builtins.str = ...,
+        subscription: builtins.str = ...,
+        start_us: builtins.int = ...,
+        end_us: builtins.int = ...,
+        at_position: builtins.int = ...,
+        currency: builtins.str = ...,
+        total: builtins.str = ...,
+        author: builtins.str = ...,
+        caller: builtins.str = ...,
+        document: builtins.str = ...,
+        corrects: builtins.str = ...,
+        finalized_us: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at_position", b"at_position", "author", b"author", "caller", b"caller", "corrects", b"corrects", "currency", b"currency", "document", b"document", "end_us", b"end_us", "finalized_us", b"finalized_us", "id", b"id", "kind", b"kind", "number", b"number", "series", b"series", "start_us", b"start_us", "subscription", b"subscription", "tenant", b"tenant", "total", b"total"]) -> None: ...
+
+global___InvoiceRecord = InvoiceRecord
