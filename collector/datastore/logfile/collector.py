@@ -106,7 +106,7 @@ class LogfileCollector:
         taken = self._portions.begin(followed)
         read = [self._portions.read(step, taken, found) for step in found.steps]
         # Where files that look rotated come and go all the time, what was read is all that can be asked for.
-        if not found.seen.stays([self._path, *(step.path for step in found.steps if step.path)] if is_last else None):
+        if not found.stays([self._path, *(step.path for step in found.steps if step.path)] if is_last else None):
             # One may have been taken for another, or a copy been missed of what was truncated meanwhile.
             raise RotatedMeanwhile(f"files were renamed, made or removed beside {self._path} while they were read")
         after = _bounded(read)

@@ -3,6 +3,9 @@
 A folder is listed name by name, and its files are asked one by one, while whoever rotates goes on renaming them: one may be seen under two
 names, or under none. So a look keeps which names there were, and whoever acts on it asks afterwards whether they stayed: where they did, it
 was of one moment.
+
+Where the path is a link, files are rotated beside what it points at: names are looked for beside both. A folder that hides its names leaves
+whoever asks unable to know what was rotated in it, which is said.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from collector.errors import PermanentError
@@ -33,6 +36,8 @@ class Found:
     identity: Identity
     mtime_ns: int
     size: int
+    #: Whether it is called what rotation calls files.
+    is_rotated: bool = False
 
     @property
     def is_packed(self) -> bool:
@@ -45,58 +50,75 @@ class Look:
     """The file at ``path``, None where there is none, and the others whose names begin with its name, each once.
 
     A compressed one is left out as long as the one that it is made of is there: until then it is not whole. ``names`` has the inode of each
-    name that rotation gives: others may come and go beside a log all the time.
+    path whose name rotation gives: others may come and go beside a log all the time. ``hidden`` is the folder where files would be rotated to,
+    if it cannot be listed.
     """
 
     path: str
     live: Found | None
     beside: tuple[Found, ...]
     names: Mapping[str, int]
+    hidden: str = ""
 
     def stays(self, paths: Collection[str] | None = None) -> bool:
         """Whether the same names, or those of some paths alone, are of the same files now. Raises OSError."""
-        now = _names(self.path, _entries(self.path))
-        names = now.keys() | self.names.keys() if paths is None else {Path(path).name for path in paths}
-        return all(now.get(name) == self.names.get(name) for name in names)
+        now = _listed(self.path).names
+        asked = now.keys() | self.names.keys() if paths is None else paths
+        return all(now.get(path) == self.names.get(path) for path in asked)
 
 
 def look(path: str) -> Look:
     """What is there now; nothing beside where the directory hides it. Raises OSError, and PermanentError for what is no regular file."""
-    entries = _entries(path)
+    listed = _listed(path)
     live = _at(path)
     files: dict[str, Found] = {}
-    for entry in entries:
-        if entry.name != Path(path).name and entry.is_file(follow_symlinks=False):
+    for entry in listed.entries:
+        if entry.path != path and entry.is_file(follow_symlinks=False):
             # One that was removed meanwhile is not there; the others are.
             with suppress(FileNotFoundError):
-                files[entry.path] = _found(entry.path, entry.stat(follow_symlinks=False))
+                status = entry.stat(follow_symlinks=False)
+                files[entry.path] = _found(entry.path, status, is_rotated=entry.path in listed.rotated)
     once: dict[Identity, Found] = {}
     # Of several names of a file the one counts that rotation gave it: it says what it is.
-    for found in sorted(files.values(), key=lambda found: (not _is_rotated(found.path, path), found.path)):
+    for found in sorted(files.values(), key=lambda found: (not found.is_rotated, found.path)):
         if not (found.is_packed and str(Path(found.path).with_suffix("")) in files):
             once.setdefault(found.identity, found)
     if live is not None:
         # A hard link, or the name that it has got since.
         once.pop(live.identity, None)
-    return Look(path, live, tuple(once.values()), _names(path, entries))
+    return Look(path, live, tuple(once.values()), listed.names, listed.hidden)
 
 
-def _names(path: str, entries: Iterable[os.DirEntry[str]]) -> dict[str, int]:
-    name = Path(path).name
-    return {entry.name: entry.inode() for entry in entries if entry.name == name or _is_rotated(entry.name, name)}
+@dataclass
+class _Listed:
+    """The entries whose names begin as that of a path, or of what it points at; which of them are called as rotation does, and the inodes of these and of the path."""
+
+    entries: list[os.DirEntry[str]] = field(default_factory=list)
+    rotated: set[str] = field(default_factory=set)
+    names: dict[str, int] = field(default_factory=dict)
+    hidden: str = ""
 
 
-def _is_rotated(path: str, live: str) -> bool:
-    return ROTATED.fullmatch(path.removeprefix(live)) is not None
+def _listed(path: str) -> _Listed:
+    listed = _Listed()
+    for base in dict.fromkeys([path, os.path.realpath(path)]) if Path(path).is_symlink() else [path]:
+        # Rotation renames what a link points at, so it is there that nothing must be hidden.
+        entries, listed.hidden = _entries(base)
+        listed.entries += entries
+        listed.rotated |= {entry.path for entry in entries if ROTATED.fullmatch(entry.path.removeprefix(base))}
+        listed.names |= {entry.path: entry.inode() for entry in entries if entry.path in {base, *listed.rotated}}
+    return listed
 
 
-def _entries(path: str) -> list[os.DirEntry[str]]:
+def _entries(path: str) -> tuple[list[os.DirEntry[str]], str]:
     directory, name = os.path.split(path)
     try:
         with os.scandir(directory) as entries:
-            return [entry for entry in entries if entry.name.startswith(name)]
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return []
+            return [entry for entry in entries if entry.name.startswith(name)], ""
+    except (FileNotFoundError, NotADirectoryError):
+        return [], ""
+    except PermissionError:
+        return [], directory
 
 
 def _at(path: str) -> Found | None:
@@ -110,5 +132,5 @@ def _at(path: str) -> Found | None:
     return _found(path, status)
 
 
-def _found(path: str, status: os.stat_result) -> Found:
-    return Found(path, (status.st_dev, status.st_ino), status.st_mtime_ns, status.st_size)
+def _found(path: str, status: os.stat_result, *, is_rotated: bool = False) -> Found:
+    return Found(path, (status.st_dev, status.st_ino), status.st_mtime_ns, status.st_size, is_rotated)

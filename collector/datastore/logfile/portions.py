@@ -66,7 +66,9 @@ class Portions:
         """
         tracked, content = step.tracked, step.content
         if content is None or taken.more:
-            return tracked
+            # One that is truncated before it is read for the first time must be missed: its copy may be left alone meanwhile.
+            is_new = content is not None and tracked.is_fresh and not tracked.packed
+            return seen(tracked, content, content.size or 0, tracked.mtime_ns) if content and is_new else tracked
         mtime_ns = content.status().st_mtime_ns
         try:
             begun = self._readers.begun(tracked, content)

@@ -19,17 +19,21 @@ seen, or had nothing but its header, nobody can say whether it was copied and tr
 
 A compressed file that was never followed is read only when it was not written for a while, so that it is whole. One that holds what was read to its
 end already, from the file that it was made of, is remembered and not read.
+
+A file that was never followed and is a copy of another one is told, remembered, and left alone (see ``copies``). Once its original is truncated, what that
+had more is read from there. Where lines are all the same nobody can tell a copy; then it is waited for only while it was written just now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from collector.datastore.logfile.contents import Content
+from collector.datastore.logfile.copies import Copies
 from collector.datastore.logfile.handles import Handles
-from collector.datastore.logfile.looks import ROTATED, Found, Identity, Look, look
-from collector.datastore.logfile.tracked import Tracked, is_continued, is_whole, seen
+from collector.datastore.logfile.looks import Found, Identity, Look, look
+from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, is_continued, is_whole, seen
 
 #: How often it is looked at most. While files are renamed a directory may show one of them nowhere, or where it is not any more.
 LOOKS_MAX = 5
@@ -65,6 +69,11 @@ class Plan:
     partial: list[str] = field(default_factory=list)
     absent: bool = False
     is_short: bool = False
+    copies: Copies | None = None
+
+    def stays(self, paths: Collection[str] | None = None) -> bool:
+        """Whether all is as it was seen, or files of some paths alone; copies must be copies still. Raises OSError."""
+        return self.seen.stays(paths) and (self.copies is None or self.copies.stay())
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ class _Planner:
         self._path, self._followed, self._handles, self._rules = path, followed, handles, rules
         around = look(path)
         self._live, self._beside = around.live, around.beside
+        self._hidden = around.hidden
         self._plan = Plan(around)
         self._places: dict[Identity, Found] = {}
         for found in [*self._beside, *([self._live] if self._live is not None else [])]:
@@ -103,10 +113,18 @@ class _Planner:
         self._ended = [known for known in followed if known.retired and known not in self._continued]
         #: Files that are only open here any more, as they will be once they are read to their ends.
         self._unread: list[Tracked] = []
+        solid = {known.identity for known in self._continued if not known.is_faint}
+        since_ns = _last_ns(followed) if followed else 0
+        read = [
+            each for each in self._beside if each.identity in solid or (each.is_rotated and _is_since(each, since_ns))
+        ]
+        self._copies = self._plan.copies = Copies(handles, self._live, read, solid)
 
     def _is_continued(self, known: Tracked) -> bool:
         same = self._places.get(known.identity)
         if same is None or known.gone or known.packed != same.is_packed:
+            return False
+        if known.copy and same is self._live:
             return False
         if self._is_settled(known, same):
             return True
@@ -127,11 +145,9 @@ class _Planner:
         if live is not None and live.identity in self._taken():
             return self._plan
         if self._followed:
-            for found in self._begun_since(_last_ns(self._followed)):
-                self._begin(found)
+            self._begin_since(_last_ns(self._followed))
         elif self._rules.oldest:
-            for found in self._begun_since(0):
-                self._begin(found)
+            self._begin_since(0)
         if live is not None:
             self._begin(live)
         # Between the renaming and the creation of the next file, nothing can be written anywhere else.
@@ -196,19 +212,16 @@ class _Planner:
 
     def _go_on(self, known: Tracked, same: Found) -> None:
         """With a file that is where it can be found."""
-        if self._is_settled(known, same):
-            self._plan.steps.append(Step(known, None))
-        elif known.is_faint and any(
-            step.content and step.tracked.identity == same.identity for step in self._plan.steps
-        ):
+        if known.is_faint and any(step.content and step.tracked.identity == same.identity for step in self._plan.steps):
             if known.retired:
                 self._remember(known)
-        elif known.packed and known.is_fresh:
+        elif known.copy or self._is_settled(known, same):
+            self._plan.steps.append(Step(known, None))
+        elif known.is_faint and same is not self._live:
             self._begin(same)
         else:
-            if known.is_blank and same is self._live:
-                for found in self._begun_since(known.mtime_ns + 1):
-                    self._begin(found)
+            if known.is_blank and same is self._live and known.mtime_ns != same.mtime_ns:
+                self._begin_since(known.mtime_ns + 1)
             self._add(known, same)
 
     def _remember(self, known: Tracked) -> None:
@@ -221,8 +234,10 @@ class _Planner:
             return []  # nothing was seen of it, so anything would look like its copy
         taken = {each.identity for each in self._continued if not each.is_faint}
         taken |= {step.tracked.identity for step in self._plan.steps if step.content is not None}
-        since = [each for each in self._beside if _is_since(each, known.mtime_ns)]
-        return sorted((each for each in since if (each.identity in taken) == followed), key=_age)
+        # A copy may be older than the log was at last, which was written until it was truncated.
+        since_ns = known.mtime_ns if known.offset == known.size else 0
+        since = [each for each in self._beside if _is_since(each, since_ns) and (each.identity in taken) == followed]
+        return sorted((each for each in since if followed or self._copies.original(each) is None), key=_age)
 
     def _is_followed_elsewhere(self, known: Tracked) -> bool:
         """Whether its copy is read on already, because both were there when it was last looked: in the middle of a rotation."""
@@ -240,18 +255,15 @@ class _Planner:
     def _rests(self, found: Found) -> bool:
         return not found.is_packed or self._rules.rests(found.mtime_ns)
 
-    def _begun_since(self, since_ns: int) -> list[Found]:
+    def _begin_since(self, since_ns: int) -> None:
+        if self._hidden:
+            self._plan.partial.append(
+                f"{self._hidden} cannot be listed: what {self._path} was rotated into since it was last seen is not read, if there is more of it"
+            )
         known = self._taken()
-        return sorted(
-            (
-                found
-                for found in self._beside
-                if found.identity not in known
-                and _is_since(found, since_ns)
-                and ROTATED.fullmatch(found.path.removeprefix(self._path))
-            ),
-            key=_age,
-        )
+        new = [each for each in self._beside if each.identity not in known and each.is_rotated]
+        for found in sorted((each for each in new if _is_since(each, since_ns)), key=_age):
+            self._begin(found)
 
     def _begin(self, found: Found) -> None:
         begun = Tracked(*found.identity, mtime_ns=found.mtime_ns, packed=found.is_packed)
@@ -263,10 +275,24 @@ class _Planner:
         elif found.is_packed and self._is_unread(found):
             # Until that is read to its end, the rest may have to be read here.
             self._plan.steps.append(Step(begun, None))
+        elif (original := self._copies.original(found)) is not None:
+            self._leave(begun, found, original)
         elif not self._rests(found):
             self._await(begun, found)
+        elif not self._rules.rests(found.mtime_ns) and self._copies.may_be_begun(found):
+            self._await(replace(begun, retired=True), found)
         else:
             self._add(begun, found)
+
+    def _leave(self, begun: Tracked, found: Found, original: Found) -> None:
+        """A copy, which is never to be read from its beginning."""
+        self._plan.partial.append(
+            f"{found.path} is a copy of what {original.path} begins with: the lines of both are counted once"
+        )
+        content = self._handles.open(found)
+        size = content.size or len(content.read(0, FINGERPRINT_BYTES))
+        copy = seen(replace(begun, retired=True, copy=True), content, size, found.mtime_ns)
+        self._plan.steps.append(Step(copy, None))
 
     def _is_unread(self, found: Found) -> bool:
         """Whether a compressed file has what an open one has that may not be read to its end yet."""

@@ -27,7 +27,8 @@ class Tracked:
     ``offset`` is where the next read begins, ``skipping`` whether that is inside a line too long to be read; ``header`` is the first line
     where that names the columns of the others. ``size`` and ``mtime_ns`` are as last seen. ``retired`` says that the file was read to its
     end after another had taken its place: then its removal loses nothing. ``gone`` says that it was removed: it is remembered because its
-    content may come to light again, compressed. ``key`` and ``ordinal`` are what its lines are called by (see ``places``).
+    content may come to light again, compressed. ``copy`` says that it had nothing but what another file begins with, which is
+    followed: it is read only for what of that one is not found any more. ``key`` and ``ordinal`` are what its lines are called by (see ``places``).
     """
 
     device: int
@@ -42,6 +43,7 @@ class Tracked:
     packed: bool = False
     retired: bool = False
     gone: bool = False
+    copy: bool = False
     header: str | None = None
     key: str = ""
     ordinal: int = 0
@@ -64,8 +66,8 @@ class Tracked:
 
     @property
     def is_faint(self) -> bool:
-        """Whether so little was seen of it that another file may well be taken for it."""
-        return (self.packed and self.is_fresh) or (self.retired and self.is_blank)
+        """Whether so little of it was read that another file may well be taken for it."""
+        return self.copy or (self.packed and self.is_fresh) or (self.retired and self.is_blank)
 
     def as_json(self) -> dict[str, Any]:
         """For the checkpoint: all that is not as it is by itself."""

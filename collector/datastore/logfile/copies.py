@@ -1,0 +1,100 @@
+"""Which files hold nothing but what another begins with: copies of it, whose lines must not count again.
+
+Who copies a log and then truncates it has the same lines in two files for a while; for ever, where the truncation does not follow: somebody was killed, or made a
+backup. Lines that have no id are known by their file, so whoever read both files would count them twice.
+
+Times say little of that: a log is written while it is copied, and a copy may keep the time of the log. Content does: a copy is what its original begins with.
+Only where lines are all the same it tells nothing, since then files that were renamed, one after the other, begin alike, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from collector.datastore.logfile.contents import Content
+from collector.datastore.logfile.handles import Handles
+from collector.datastore.logfile.looks import Found, Identity
+from collector.datastore.logfile.places import HEAD_BYTES
+
+#: The end of a copy, which the original has at the same place.
+_TAIL_BYTES = 256
+#: So many different lines no two files begin with by chance; one of them may be a header.
+_LINES_MIN = 3
+
+
+def begins_with(original: Content, copy: Content) -> bool:
+    """Whether a file begins with all that stands in another, as far as the first bytes and the last ones tell. Raises OSError."""
+    size = copy.size
+    head = copy.read(0, HEAD_BYTES)
+    if original.read(0, len(head)) != head:
+        return False
+    if original.size is not None and copy.read(original.size, 1):
+        return False
+    if size is None or size <= len(head):
+        return True
+    start = max(size - _TAIL_BYTES, 0)
+    return original.read(start, size - start) == copy.read(start, size - start)
+
+
+class Copies:
+    """Tells copies among the files beside a log."""
+
+    def __init__(
+        self, handles: Handles, live: Found | None, others: Iterable[Found], followed: Collection[Identity]
+    ) -> None:
+        """``others`` are those beside the live one that are read, or were; ``followed`` is which of them are known for what they are."""
+        self._handles, self._live, self._followed = handles, live, followed
+        self._files = [*others, *([live] if live is not None else [])]
+        self._heads: dict[Identity, bytes] = {}
+        self._told: dict[Identity, tuple[Found, bool]] = {}
+
+    def original(self, found: Found) -> Found | None:
+        """The file that this one is a copy of, if it is one beyond doubt. Raises OSError and RotatedMeanwhile."""
+        original = self._original(found)
+        self._told[found.identity] = found, original is not None or self._may_be_begun(found)
+        return original
+
+    def may_be_begun(self, found: Found) -> bool:
+        """Whether this may be a copy of the live file, and be so for all one can tell. Raises OSError and RotatedMeanwhile."""
+        return self._may_be_begun(found)
+
+    def stay(self) -> bool:
+        """Whether what was told of files is so still: they may have been written, or their originals truncated, meanwhile. Raises OSError."""
+        self._heads.clear()
+        return all(
+            was == (self._original(found) is not None or self._may_be_begun(found))
+            for found, was in self._told.values()
+        )
+
+    def _original(self, found: Found) -> Found | None:
+        if found is self._live or not _tells(self._head(found)):
+            return None
+        return next((each for each in self._files if self._is_copy(found, each)), None)
+
+    def _may_be_begun(self, found: Found) -> bool:
+        live = self._live
+        return live is not None and found is not live and bool(self._head(found)) and self._is_copy(found, live)
+
+    def _is_copy(self, found: Found, of: Found) -> bool:
+        head = self._head(found)
+        if of.identity == found.identity or not self._head(of).startswith(head):
+            return False
+        if self._head(of) == head and self._rank(of) < self._rank(found):
+            return False
+        return begins_with(self._handles.open(of), self._handles.open(found))
+
+    def _rank(self, found: Found) -> tuple[bool, bool, bool, int, int, str]:
+        """Which of two files that begin alike is the original: the one that is read already, or else the one that has more."""
+        is_followed, is_live = found.identity in self._followed, found is self._live
+        return is_followed, is_live, not found.is_packed, found.size, found.mtime_ns, found.path
+
+    def _head(self, found: Found) -> bytes:
+        if found.identity not in self._heads:
+            self._heads[found.identity] = self._handles.open(found).read(0, HEAD_BYTES)
+        return self._heads[found.identity]
+
+
+def _tells(head: bytes) -> bool:
+    """Whether a file begins as no other does by chance."""
+    *lines, _ = head.split(b"\n")
+    return len({line for line in lines if line.strip()}) >= _LINES_MIN
