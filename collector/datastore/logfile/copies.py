@@ -46,12 +46,13 @@ class Copies:
         self._handles, self._live, self._followed = handles, live, followed
         self._files = [*others, *([live] if live is not None else [])]
         self._heads: dict[Identity, bytes] = {}
-        self._told: dict[Identity, tuple[Found, bool]] = {}
+        self._told: dict[Identity, tuple[Found, tuple[bool, bytes]]] = {}
 
     def original(self, found: Found) -> Found | None:
         """The file that this one is a copy of, if it is one beyond doubt. Raises OSError and RotatedMeanwhile."""
         original = self._original(found)
-        self._told[found.identity] = found, original is not None or self._may_be_begun(found)
+        # What is done next rests on this answer, and not on one that is found a moment later.
+        self._told[found.identity] = found, self._answer(found, original)
         return original
 
     def may_be_begun(self, found: Found) -> bool:
@@ -61,10 +62,12 @@ class Copies:
     def stay(self) -> bool:
         """Whether what was told of files is so still: they may have been written, or their originals truncated, meanwhile. Raises OSError."""
         self._heads.clear()
-        return all(
-            was == (self._original(found) is not None or self._may_be_begun(found))
-            for found, was in self._told.values()
-        )
+        return all(self._answer(found, self._original(found)) == answer for found, answer in self._told.values())
+
+    def _answer(self, found: Found, original: Found | None) -> tuple[bool, bytes]:
+        """Whether a file may be a copy; and what stands in it, where that is too little to tell."""
+        head = self._head(found)
+        return original is not None or self._may_be_begun(found), b"" if _tells(head) else head + b"."
 
     def _original(self, found: Found) -> Found | None:
         if found is self._live or not _tells(self._head(found)):
