@@ -60,7 +60,7 @@ class LogfileConfig(SourceConfig):
         default=60.0,
         ge=0,
         le=86_400,
-        description="Seconds after its last change from which on a compressed file is taken to be as whole as it will be.",
+        description="Seconds after its last change from which on a compressed file, or what may be a copy under way, is taken to be as whole as it will be.",
     )
     line_bytes_max: int = Field(
         default=1 << 20, ge=1, description="Most bytes of a line without its end; a longer one becomes a dead letter."

@@ -60,7 +60,7 @@ class Step:
 class Plan:
     """Files to read, oldest first; what is known to be missing; whether nothing has the configured name now.
 
-    All of it is worth something only if what was ``seen`` stays until they are read. ``is_short`` says that something was not found, which another look may find.
+    All of it is worth something only if what was ``seen`` stays until they are read.
     """
 
     seen: Look
@@ -68,7 +68,6 @@ class Plan:
     lost: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
     absent: bool = False
-    is_short: bool = False
     copies: Copies | None = None
 
     def stays(self, paths: Collection[str] | None = None) -> bool:
@@ -90,11 +89,7 @@ class Rules:
 
 def plan(path: str, followed: Sequence[Tracked], handles: Handles, rules: Rules) -> Plan:
     """What to read, given the files followed so far, oldest first. Raises OSError and SourceErrors, RotatedMeanwhile among them."""
-    found = _Planner(path, followed, handles, rules).plan()
-    for _ in range(LOOKS_MAX - 1):
-        if found.is_short:
-            found = _Planner(path, followed, handles, rules).plan()
-    return found
+    return _Planner(path, followed, handles, rules).plan()
 
 
 class _Planner:
@@ -195,13 +190,11 @@ class _Planner:
         elif self._is_followed_elsewhere(known):
             self._remember(known)
         elif same is not None:
-            self._plan.is_short = True
             self._plan.partial.append(
                 f"{self._path} was truncated or rewritten: what stood in it after byte {known.offset} may be lost"
             )
             self._remember(known)
         else:
-            self._plan.is_short = True
             unread = known.size - known.offset
             amount = f"at least {unread} bytes of it" if unread > 0 else "what was appended since, if anything,"
             self._plan.lost.append(
