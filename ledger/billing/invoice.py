@@ -1,48 +1,48 @@
-"""Draft invoices: a pure function of terms and usage.
+"""Invoices as values: what is charged for a billing period, less what was invoiced for it before.
 
-The same terms and the same usage give the same invoice, to the byte and in the same order: flat fee first, then
-the plan's charges in the plan's order, each with its tiers from the bottom up. Every line keeps its exact amount
-beside the rounded one. A line is rounded once; the lines of one charge are rounded together, so that they sum to
-the charge, and the total is the plain sum of the lines: whoever adds up an invoice by hand gets its total.
+``total`` is the plain sum of the lines' amounts, each rounded once: whoever adds up an invoice by hand gets its total. An invoice of less than
+nothing is a credit note; it is made, numbered and proved like any other.
 
-The draft says how well the usage behind it was observed. It is one figure, the observed part of the time that
-was expected to be observed, over all meters that the plan charges; usage of other meters does not count. It is
-rounded down, so that 1 means all of it.
+The coverage is one figure, the observed part of the time that was expected to be observed, over all lines; usage that is not charged does
+not count. It is rounded down, so that 1 means all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
+from ledger.billing.allowance import Carried
+from ledger.billing.charging import Line
 from ledger.billing.period import Period
-from ledger.billing.terms import Terms
-from ledger.directory.decimals import plain_text, portion, total
-from ledger.directory.plan import Charge
-from ledger.metering.usage import Usage
-from ledger.rating.models import rate
-from ledger.rating.rounding import round_amount, round_lines
+from ledger.schema.decimals import portion, total
 
-FLAT_FEE = "flat fee"
+Kind = Literal["invoice", "credit-note"]
 
 
 @dataclass(frozen=True)
 class InvoiceLine:
-    """One line. ``meter`` and ``unit`` are empty for the flat fee; ``exact`` is the amount before rounding."""
+    """A line of an invoice, for the cycle that begins at ``cycle_us``.
 
-    description: str
-    meter: str
-    quantity: Decimal
-    unit: str
-    unit_price: Decimal
-    exact: Decimal
+    ``amount`` is what is to be paid by this line. Where ``invoiced`` is not zero, the line takes back what earlier invoices charged of the
+    same. ``corrects`` is the id of the invoice that the line corrects, "" for none.
+    """
+
+    line: Line
+    cycle_us: int
     amount: Decimal
+    invoiced: Decimal = Decimal(0)
+    corrects: str = ""
 
 
 @dataclass(frozen=True)
 class Invoice:
-    """A draft. ``as_of`` is the journal position it was drawn at; ``coverage`` is None where nothing is expected."""
+    """What is to be paid; a draft until it has a number. ``as_of`` is the journal position that it follows from.
+
+    ``period`` is the whole billing period, ``billed`` what of it the subscription covers. ``carried`` is what is left of allowances.
+    """
 
     as_of: int
     tenant: str
@@ -53,77 +53,30 @@ class Invoice:
     billed: Period
     currency: str
     lines: tuple[InvoiceLine, ...]
-    total: Decimal
-    coverage: Decimal | None
+    carried: Mapping[str, Carried]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> Decimal:
+        """The sum of the lines, in whole coins."""
+        return total(each.amount for each in self.lines)
+
+    @property
+    def kind(self) -> Kind:
+        """What it is called once it has a number."""
+        return "credit-note" if self.total < 0 else "invoice"
+
+    @property
+    def coverage(self) -> Decimal | None:
+        """The observed part of what was expected; None where nothing is expected."""
+        lines = [each.line for each in self.lines]
+        return portion(sum(line.observed_us for line in lines), sum(line.expected_us for line in lines))
 
 
-def draft(terms: Terms, usage: Iterable[Usage], as_of: int) -> Invoice:
-    """The invoice for the usage of ``terms.billed``, in any order of rows, windows or totals.
+@dataclass(frozen=True)
+class Finalized:
+    """An invoice with its number, and the position at which it stands in the journal."""
 
-    Raises ValueError where a row is another tenant's, lies in another period, or has another unit than the
-    rows of its meter before it: such usage cannot be charged here without being wrong.
-    """
-    charged = {charge.meter for charge in terms.plan.charges}
-    rows = [row for row in usage if _belongs(row, terms) and row.meter in charged]
-    lines = _flat_fee(terms)
-    for charge in terms.plan.charges:
-        lines += _charge_lines(charge, [row for row in rows if row.meter == charge.meter], terms.plan.currency)
-    return Invoice(
-        as_of=as_of,
-        tenant=terms.tenant,
-        subscription=terms.subscription,
-        plan=terms.plan_name,
-        plan_version=terms.plan_version,
-        period=terms.period,
-        billed=terms.billed,
-        currency=terms.plan.currency,
-        lines=tuple(lines),
-        total=round_amount(total(line.amount for line in lines), terms.plan.currency),
-        coverage=portion(sum(row.observed_us for row in rows), sum(row.expected_us for row in rows)),
-    )
-
-
-def _belongs(row: Usage, terms: Terms) -> bool:
-    if row.tenant != terms.tenant:
-        raise ValueError(f"usage of tenant {row.tenant!r} cannot stand on an invoice of tenant {terms.tenant!r}")
-    if row.window_us is not None and not terms.billed.holds(row.window_us):
-        raise ValueError(f"usage of meter {row.meter!r} in window {row.window_us} is not in {terms.billed}")
-    return True
-
-
-def _flat_fee(terms: Terms) -> list[InvoiceLine]:
-    """The line of the fee; none where the plan has no fee."""
-    fee = terms.plan.flat_fee
-    if not fee:
-        return []
-    amount = round_amount(fee, terms.plan.currency)
-    return [InvoiceLine(FLAT_FEE, "", Decimal(1), "", fee, fee, amount)]
-
-
-def _charge_lines(charge: Charge, rows: list[Usage], currency: str) -> list[InvoiceLine]:
-    """The lines of one charge; none where nothing was used."""
-    units = sorted({row.unit for row in rows})
-    if len(units) > 1:
-        raise ValueError(
-            f"usage of meter {charge.meter!r} has several units, {', '.join(units)}, and cannot be added up"
-        )
-    rated = rate(total(row.quantity for row in rows), charge)
-    amounts = round_lines([line.amount for line in rated], currency)
-    return [
-        InvoiceLine(
-            f"{charge.meter}: {_grouped(line.quantity)} at {plain_text(line.unit_price)}",
-            charge.meter,
-            line.quantity,
-            units[0],
-            line.unit_price,
-            line.amount,
-            amount,
-        )
-        for line, amount in zip(rated, amounts, strict=True)
-    ]
-
-
-def _grouped(quantity: Decimal) -> str:
-    """``1,000.5``: digits in threes before the point, no zeros at the end after it."""
-    whole, _, fraction = plain_text(quantity).partition(".")
-    return f"{int(whole):,}" + (f".{fraction}" if fraction else "")
+    id: str
+    position: int
+    invoice: Invoice

@@ -21,7 +21,7 @@ from typing import Literal, get_args
 from ledger.billing.invoice import Invoice
 from ledger.costing.amounts import exact_total
 from ledger.costing.serving import Basis
-from ledger.directory.decimals import exact, portion
+from ledger.schema.decimals import exact, portion
 
 #: By what margins can be told.
 Dimension = Literal["tenant", "plan", "product"]
@@ -83,11 +83,14 @@ class _Group:
 def revenues(invoice: Invoice, behind: Iterable[Observed]) -> list[Entry]:
     """What an invoice charges, by product; ``behind`` is the usage that it was drafted on."""
     by_meter: dict[str, list[Observed]] = {}
-    for each in behind:
-        by_meter.setdefault(each.meter, []).append(each)
+    for watched in behind:
+        by_meter.setdefault(watched.meter, []).append(watched)
     products: dict[str, list[Decimal]] = {NO_PRODUCT: []} if not invoice.lines else {}
-    for line in invoice.lines:
-        products.setdefault(line.meter, []).append(line.amount)
+    # A discount, or a minimum, of a price is for what the price is for.
+    meters = {(each.line.product, each.line.price): each.line.meter for each in invoice.lines if each.line.meter}
+    for each in invoice.lines:
+        meter = meters.get((each.line.product, each.line.price), NO_PRODUCT)
+        products.setdefault(meter, []).append(each.amount)
     return [
         Entry(
             invoice.tenant,

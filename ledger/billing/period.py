@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from ledger.directory.moments import instant_of, parse_moment
 from ledger.metering.windows import Windows
+from ledger.schema.moments import instant_of, parse_moment
 from meterbook.wire import instants
 
 _MONTH, _DAY = re.compile(r"[0-9]{4}-[0-9]{2}"), re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -67,7 +67,7 @@ def tenancies(catalog: Catalog, tenants: Iterable[str], at_us: int) -> dict[str,
         except NotSubscribed as error:
             found[tenant] = _unbilled(error.period, zone)
         else:
-            period = terms[0].period
+            period = terms[0].cycle.whole
             found[tenant] = Tenancy(period, _day(period, zone), terms, tuple(_spans(period, terms)))
     return found
 
@@ -81,7 +81,7 @@ def _day(period: Period, zone: ZoneInfo) -> date:
 
 
 def _spans(period: Period, terms: tuple[Terms, ...]) -> Iterable[PlanSpan]:
-    starts = [period.start_us, *(each.billed.start_us for each in terms[1:])]
-    for each, start_us, end_us in zip(terms, starts, [*starts[1:], period.end_us], strict=True):
-        charged = frozenset(charge.meter for charge in each.plan.charges)
-        yield PlanSpan(Period(start_us, end_us), each.plan_name, charged)
+    parts = [part for each in terms for part in each.parts]
+    starts = [period.start_us, *(part.period.start_us for part in parts[1:])]
+    for part, start_us, end_us in zip(parts, starts, [*starts[1:], period.end_us], strict=True):
+        yield PlanSpan(Period(start_us, end_us), part.plan_name, part.plan.meters)

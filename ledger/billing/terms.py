@@ -1,21 +1,18 @@
-"""Terms: which subscriptions bill a tenant in a period, on which plan and for which part of it.
+"""Terms: which subscriptions bill a tenant in a period, and which of their cycles.
 
-The plan's version is the one that holds at the first moment billed: a price that changes inside a month changes
-from the next month on, so that no invoice needs two prices for one tier. A subscription that starts or ends
-inside the month is billed for the part it covers; the usage is cut there, the flat fee is charged whole.
-
-A tenant who changes plan inside a month has two subscriptions in it, one after the other, and so two sets of
-terms and two drafts; the directory does not let two overlap.
+The period that is asked for is told by an instant. A subscription that holds then is billed for the cycle that holds it; one that began or ended in the
+same calendar month of the tenant is billed too, for the cycle that it had there: a customer who changed subscriptions inside a month gets a draft for each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from ledger.billing.cycles import Account, Cycle, NoPrice, Part
 from ledger.billing.period import Period, billing_period
 from ledger.directory.catalog import Catalog
-from ledger.directory.plan import Plan
 from ledger.directory.tenant import Tenant
 
 
@@ -30,44 +27,59 @@ class NotSubscribed(LookupError):
 
 @dataclass(frozen=True)
 class Terms:
-    """What one invoice is drafted on: ``period`` is the whole month, ``billed`` the part that is covered."""
+    """What one invoice is drafted on."""
 
-    tenant: str
-    subscription: str
-    plan_name: str
-    plan_version: int
-    plan: Plan
-    period: Period
-    billed: Period
+    account: Account
+    cycle: Cycle
+
+    @property
+    def tenant(self) -> str:
+        """Who is billed."""
+        return self.account.tenant
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the cycle, each with the plan that holds in it."""
+        return self.account.parts(self.cycle)
+
+
+def zone_of(catalog: Catalog, tenant: str) -> ZoneInfo | None:
+    """The tenant's zone, which is the same for all dates; None where there is no such tenant."""
+    versions = catalog.versions("tenant", tenant)
+    newest = versions[-1].spec if versions else None
+    return newest.zone if isinstance(newest, Tenant) else None
+
+
+def accounts(catalog: Catalog, tenant: str) -> Iterator[Account]:
+    """The subscriptions of a tenant, those that have ended and those still to start included."""
+    zone = zone_of(catalog, tenant)
+    if zone is not None:
+        for name, subscription in catalog.subscriptions_of(tenant).items():
+            yield Account(name, tenant, zone, subscription, catalog)
 
 
 def terms_of(catalog: Catalog, tenant: str, at_us: int) -> tuple[Terms, ...]:
-    """The terms for the billing month that holds an instant, in order of time.
+    """The terms for the billing period that holds an instant, in order of time.
 
     Raises NotSubscribed, naming tenant and period, where there are none; for a tenant that is not defined the
     period is the month in UTC.
     """
-    zone = _zone_of(catalog, tenant)
+    zone = zone_of(catalog, tenant)
     if zone is None:
         period = billing_period(at_us, ZoneInfo("UTC"))
         raise NotSubscribed(tenant, period, ": no such tenant is defined")
-    period = billing_period(at_us, zone)
+    month = billing_period(at_us, zone)
     found: list[Terms] = []
-    for name, subscription in catalog.subscriptions_of(tenant).items():
-        billed = period.clipped(*subscription.bounds(zone))
-        if billed is None:
-            continue
-        plan = catalog.get("plan", subscription.plan, billed.start_us)
-        if plan is None or not isinstance(plan.spec, Plan):
-            raise NotSubscribed(tenant, period, f": plan {subscription.plan!r} of {name!r} does not hold yet")
-        found.append(Terms(tenant, name, subscription.plan, plan.version, plan.spec, period, billed))
+    for account in accounts(catalog, tenant):
+        held = month.clipped(*account.bounds)
+        try:
+            cycle = account.cycle_at(at_us) or (account.cycle_at(held.start_us) if held is not None else None)
+            if cycle is not None:
+                account.parts(cycle)
+        except NoPrice as error:
+            raise NotSubscribed(tenant, month, f": {error}") from error
+        if cycle is not None:
+            found.append(Terms(account, cycle))
     if not found:
-        raise NotSubscribed(tenant, period)
-    return tuple(sorted(found, key=lambda each: each.billed.start_us))
-
-
-def _zone_of(catalog: Catalog, tenant: str) -> ZoneInfo | None:
-    """The tenant's zone, which is the same for all dates."""
-    versions = catalog.versions("tenant", tenant)
-    newest = versions[-1].spec if versions else None
-    return newest.zone if isinstance(newest, Tenant) else None
+        raise NotSubscribed(tenant, month)
+    return tuple(sorted(found, key=lambda each: each.cycle.period.start_us))

@@ -10,7 +10,7 @@ import click
 
 from ledger.cli.client import asks_ledger, connected
 from ledger.cli.console import as_json_option, names, print_json, print_table, shown
-from ledger.directory.duration import duration_s
+from ledger.schema.duration import duration_s
 from meterbook.ledger.v1 import access_pb2
 
 

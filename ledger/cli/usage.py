@@ -10,7 +10,7 @@ import click
 from ledger.cli import exporting
 from ledger.cli.client import Stubs, asks_ledger, connected
 from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, range_options
-from ledger.directory.calendar import TOTAL, WINDOWS
+from ledger.schema.calendar import TOTAL, WINDOWS
 from meterbook.ledger.v1 import query_pb2
 
 

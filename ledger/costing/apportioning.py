@@ -12,7 +12,7 @@ from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from math import lcm
 
-from ledger.directory.decimals import plain_text
+from ledger.schema.decimals import plain_text
 
 #: Digits after the point of numbers of which some have no end: as many as a cost on a bill has.
 SHOWN_DIGITS = 18

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from ledger.directory.decimals import exact, plain_text
 from ledger.journal.view import View
+from ledger.schema.decimals import exact, plain_text
 from meterbook.wire.sections import CHARGES, COSTS
 
 State = Literal["stands", "overtaken", "incomplete", "too large"]

@@ -13,8 +13,8 @@ from fractions import Fraction
 from ledger.costing.amounts import exact_total
 from ledger.costing.bills import Bill
 from ledger.costing.charges import charge_sums
-from ledger.directory.decimals import exact
 from ledger.journal.view import View
+from ledger.schema.decimals import exact
 from meterbook.wire.instants import LATEST_US
 
 GROUPS_MAX = 500_000

@@ -15,8 +15,8 @@ from ledger.costing.shares import WHOLE, Shares, split
 from ledger.costing.taking import Rule
 from ledger.costing.targets import NO_REASON, UNALLOCATED
 from ledger.directory.catalog import Catalog
-from ledger.directory.decimals import FRACTION_DIGITS_MAX
 from ledger.journal.view import View
+from ledger.schema.decimals import FRACTION_DIGITS_MAX
 
 
 def scaled(number: Decimal, digits: int) -> int:

@@ -20,9 +20,9 @@ from ledger.costing.shares import WHOLE, Shares, joined, split
 from ledger.costing.targets import UNALLOCATED, pool_target
 from ledger.costing.using import Amounts, Keys, amounts_used, capacity_of, keys_of, sums, wide
 from ledger.directory.allocation import METHODS, Allocation
-from ledger.directory.decimals import FRACTION_DIGITS_MAX
 from ledger.directory.methods import Driver
 from ledger.journal.quantity import to_decimal
+from ledger.schema.decimals import FRACTION_DIGITS_MAX
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from ledger.costing.unpriced import Unpriced, Want
 from ledger.directory.catalog import Catalog
 from ledger.directory.matching import holds
 from ledger.directory.pricebook import EventPrice, Item, PriceBook
-from ledger.directory.units import factor
 from ledger.journal.view import View
+from ledger.schema.units import factor
 from meterbook.wire.instants import DAY_US, HOUR_US
 from meterbook.wire.sections import COST_LIMIT
 

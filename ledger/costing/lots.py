@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from ledger.costing.profiles import numbered
 from ledger.costing.using import sums, wide
-from ledger.directory.decimals import FRACTION_DIGITS_MAX, plain_text
 from ledger.directory.focus import tag_of
 from ledger.journal.derive import TABLES
 from ledger.journal.quantity import NANO, PLACES
+from ledger.schema.decimals import FRACTION_DIGITS_MAX, plain_text
 from meterbook.wire.sections import AMOUNT, COST_LIMIT, COSTS
 from meterbook.wire.series import canonical_json
 

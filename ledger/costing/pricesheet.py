@@ -19,9 +19,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from ledger.directory.decimals import exact
 from ledger.directory.pricesheet import PriceSheet
 from ledger.metering.usage import Usage
+from ledger.schema.decimals import exact
 
 
 @dataclass(frozen=True)

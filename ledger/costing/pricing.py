@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from ledger.costing.columns import member, pointer
-from ledger.directory.decimals import parse_plain
 from ledger.directory.matching import holds
 from ledger.directory.pricebook import DatedPrice, EventPrice, Item
 from ledger.journal.view import View
+from ledger.schema.decimals import parse_plain
 from meterbook.wire import instants
 
 NO_PRICE = -1

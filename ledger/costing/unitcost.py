@@ -14,8 +14,8 @@ from fractions import Fraction
 from ledger.costing.amounts import exact_total
 from ledger.costing.serving import Served
 from ledger.costing.targets import bearer, is_own
-from ledger.directory.decimals import portion
 from ledger.metering.usage import Usage
+from ledger.schema.decimals import portion
 
 #: Digits after the point that are shown of a unit cost, which is a quotient and may have no end: more where a small one would have fewer significant ones.
 UNIT_COST_DIGITS, SIGNIFICANT_DIGITS = 18, 6

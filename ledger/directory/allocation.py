@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ledger.directory.focus import Column
 from ledger.directory.matching import Matcher, Text
 from ledger.directory.methods import UNALLOCATED, Direct, Driver, Even, Fixed, Pool, SplitPart, Weighted
-from ledger.directory.spec import Name, Path, Reference, Spec
+from ledger.schema.spec import Name, Path, Reference, Spec
 
 Method = Literal["direct", "driver", "weighted", "split", "even", "fixed", "to"]
 METHODS: tuple[Method, ...] = get_args(Method)

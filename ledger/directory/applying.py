@@ -20,15 +20,15 @@ from itertools import pairwise
 from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
 from ledger.directory.driverunits import unit_faults
-from ledger.directory.moments import instant_of
 from ledger.directory.pools import allocation_faults
 from ledger.directory.pricedmeters import price_book_faults
 from ledger.directory.quotations import quotation_faults
 from ledger.directory.reassignment import Reassignment
-from ledger.directory.spec import Reference, canonical
 from ledger.directory.subscription import Subscription
 from ledger.directory.tenant import Tenant
 from ledger.directory.versions import Change, Definition, Outcome, Version
+from ledger.schema.moments import instant_of
+from ledger.schema.spec import Reference, canonical
 from meterbook.wire import instants
 
 #: Most names of a kind among which a near one is looked for.

@@ -19,10 +19,10 @@ from ledger.directory.documents import KINDS
 from ledger.directory.meter import Meter
 from ledger.directory.plan import Plan
 from ledger.directory.pricesheet import PriceSheet
-from ledger.directory.spec import Spec
 from ledger.directory.subscription import Subscription
 from ledger.directory.tenant import Tenant
 from ledger.directory.versions import Definition, DefinitionRow, definition_of
+from ledger.schema.spec import Spec
 
 Kind = TypeVar("Kind", bound=Spec)
 

@@ -9,18 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ledger.directory.allocation import Allocation
+from ledger.directory.credit import Credit
 from ledger.directory.exchange import ExchangeRates
 from ledger.directory.meter import Meter
 from ledger.directory.plan import Plan
 from ledger.directory.pricebook import PriceBook
 from ledger.directory.pricesheet import PriceSheet
 from ledger.directory.reassignment import Reassignment
-from ledger.directory.spec import Path, Spec
 from ledger.directory.subscription import Subscription
 from ledger.directory.tenant import Tenant
+from ledger.schema.spec import Path, Spec
 
 KINDS: Mapping[str, type[Spec]] = {
     "allocation": Allocation,
+    "credit": Credit,
     "exchange-rates": ExchangeRates,
     "meter": Meter,
     "plan": Plan,

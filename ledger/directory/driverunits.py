@@ -14,8 +14,8 @@ from ledger.directory.allocation import Allocation
 from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
 from ledger.directory.meter import Meter
-from ledger.directory.spec import Path
-from ledger.directory.units import factor
+from ledger.schema.spec import Path
+from ledger.schema.units import factor
 
 
 def unit_faults(after: Catalog, documents: Sequence[Document]) -> Iterator[Fault]:

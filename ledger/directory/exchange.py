@@ -21,9 +21,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ledger.directory.decimals import PlainDecimal
-from ledger.directory.pricesheet import Currency
-from ledger.directory.spec import Spec
+from ledger.schema.currency import Currency
+from ledger.schema.decimals import PlainDecimal
+from ledger.schema.spec import Spec
 
 _DATE, _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), re.compile(r"[0-9]{4}-[0-9]{2}")
 

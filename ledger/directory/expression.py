@@ -26,7 +26,6 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
-from ledger.directory.numerals import NoValue, number, number_text
 from ledger.directory.terms import (
     COMPARISONS,
     FUNCTIONS,
@@ -44,6 +43,7 @@ from ledger.directory.terms import (
     Sum,
     Term,
 )
+from ledger.schema.numerals import NoValue, number, number_text
 
 #: Levels of parentheses, functions and signs; and names, numbers and marks in all.
 DEPTH_MAX, WORDS_MAX = 32, 500

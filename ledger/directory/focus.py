@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ledger.directory.matching import Pattern, compiled
-from ledger.directory.spec import Part
+from ledger.schema.spec import Part
 
 _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
 _TAG = re.compile(r"Tags\.(.{1,256})", re.DOTALL)

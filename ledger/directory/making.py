@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ledger.directory.calendar import Unit
-from ledger.directory.moments import known_zone
-from ledger.directory.spec import Part
+from ledger.schema.calendar import Unit
+from ledger.schema.moments import known_zone
+from ledger.schema.spec import Part
 
 _DAYS_OF_WEEK, _MINUTES_OF_HOUR, _DIGITS = 7, 60, 9
 Percentile = Annotated[Decimal, Field(gt=0, le=100, decimal_places=4)]

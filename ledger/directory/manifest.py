@@ -23,9 +23,9 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from ledger.directory.documents import KINDS, Document, Fault, field_text, place_of
-from ledger.directory.moments import Moment
-from ledger.directory.spec import Name, Part, Path
-from ledger.directory.yamltext import NotYaml, Tree, read
+from ledger.schema.moments import Moment
+from ledger.schema.spec import Name, Part, Path
+from ledger.schema.yamltext import NotYaml, Tree, read
 from meterbook.wire import instants
 
 SHOWN_LENGTH_MAX = 80
@@ -112,12 +112,23 @@ def _validated(model: type[Model], value: dict[str, Any], at: Path) -> tuple[Mod
         return model.model_validate(value), []
     except ValidationError as error:
         found = error.errors(include_url=False)
-        return None, [((*at, *_written(each["loc"])), _message(model, each)) for each in found]
+        return None, [((*at, *_written(each["loc"], value)), _message(model, each)) for each in found]
 
 
-def _written(location: Path) -> Path:
-    """The location without what the validator adds to it where the fault is in a key."""
-    return tuple(step for step in location if step != "[key]")
+def _written(location: Path, value: Any) -> Path:
+    """The location without what the validator adds to it: where the fault is in a key, and which one of several models was meant."""
+    steps: list[str | int] = []
+    for place, step in enumerate(location):
+        if step == "[key]":
+            continue
+        if isinstance(value, dict) and step not in value and (place < len(location) - 1 or step in value.values()):
+            continue
+        steps.append(step)
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            value = None
+    return tuple(steps)
 
 
 def _message(model: type[BaseModel], found: ErrorDetails) -> str:
@@ -134,12 +145,14 @@ def _message(model: type[BaseModel], found: ErrorDetails) -> str:
 
 def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
     """The keys that may stand at a path: follows field names, and through lists, down the models."""
-    for step in path:
+    for place, step in enumerate(path):
         if isinstance(step, str) and step in model.model_fields:
             inner = list(_models_in(model.model_fields[step].annotation))
             if not inner:
                 return []
-            model = inner[0]
+            # Of several models the validator says which was meant, by the word that tells them apart.
+            meant = path[place + 1] if place + 1 < len(path) else None
+            model = next((each for each in inner if _is_told_by(each, meant)), inner[0])
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -148,6 +161,10 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)
+
+
+def _is_told_by(model: type[BaseModel], word: object) -> bool:
+    return isinstance(word, str) and any(word in get_args(each.annotation) for each in model.model_fields.values())
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:

@@ -25,8 +25,8 @@ from typing import Annotated, Any
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
 
-from ledger.directory.numerals import NoValue, number, number_text
-from ledger.directory.spec import Part
+from ledger.schema.numerals import NoValue, number, number_text
+from ledger.schema.spec import Part
 
 PATTERN_LENGTH_MAX = 1000
 

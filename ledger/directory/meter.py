@@ -20,14 +20,14 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ledger.directory.calendar import UNITS
-from ledger.directory.decimals import PlainDecimal
-from ledger.directory.duration import Duration, duration_s
 from ledger.directory.expression import ExpressionText
 from ledger.directory.making import Buckets, Percentile, Rounding, Window
 from ledger.directory.matching import Alternatives, Matchers, Text
-from ledger.directory.spec import Part, Spec
-from ledger.directory.units import factor
+from ledger.schema.calendar import UNITS
+from ledger.schema.decimals import PlainDecimal
+from ledger.schema.duration import Duration, duration_s
+from ledger.schema.spec import Part, Spec
+from ledger.schema.units import factor
 
 MAX_GAP_S_DEFAULT = 300
 _LATENESS_S_MAX = 366 * 86_400

@@ -14,10 +14,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ledger.directory.decimals import PlainDecimal
 from ledger.directory.focus import Read
 from ledger.directory.matching import Text
-from ledger.directory.spec import Name, Part
+from ledger.schema.decimals import PlainDecimal
+from ledger.schema.spec import Name, Part
 
 SHARED, IDLE, UNALLOCATED = "shared", "idle", "unallocated"
 #: Pools that may be left undivided.

@@ -1,60 +1,41 @@
-"""Plans: what customers pay, as a flat fee and a price per meter in graduated tiers.
+"""Plans: what customers pay, as products that each have prices.
 
-Tiers are written by their upper end, which belongs to the tier: ``up_to: 1000`` covers the thousandth unit and
-the next tier starts after it. The tiers of a charge must cover every quantity exactly once, so their ends rise
-and the last has none; a gap or an overlap cannot be written down.
+A plan is never copied to treat one customer differently: what a customer was promised besides stands on the subscription. Nor is a
+version changed: a price that changes from a date on is another version with that date.
+
+``flat_fee`` and ``charges`` are a short form, for a plan that needs no products: a fee, and graduated tiers for a meter each.
+:attr:`Plan.offer` gives what either form says as products, and nothing else looks at the short one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
-from itertools import pairwise
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from ledger.directory.decimals import PlainDecimal, plain_text
-from ledger.directory.pricesheet import Currency
-from ledger.directory.spec import Name, Part, Reference, Spec
+from ledger.directory.price import Bounded, Price
+from ledger.rating.models.flat import Flat
+from ledger.rating.models.graduated import Graduated
+from ledger.rating.tiers import Tiers
+from ledger.schema.currency import Currency
+from ledger.schema.decimals import PlainDecimal
+from ledger.schema.spec import Name, Part, Reference, Spec
 
-
-class Tier(Part):
-    """A range of quantity and the price of one unit in it."""
-
-    up_to: PlainDecimal | None = Field(
-        default=None, description="Upper end in the meter's unit, inclusive; null, the default, for no end."
-    )
-    unit_price: PlainDecimal = Field(description="Price of one unit inside the tier, in the plan's currency.")
-
-
-def _tiled(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
-    if not tiers:
-        raise ValueError("a charge needs at least one tier")
-    if tiers[-1].up_to is not None:
-        raise ValueError(
-            f"the last tier ends at {plain_text(tiers[-1].up_to)}: it must be open-ended (up_to: null), "
-            "or a larger quantity would have no price"
-        )
-    ends = [tier.up_to for tier in tiers[:-1]]
-    closed = [end for end in ends if end is not None]
-    if len(closed) < len(ends):
-        raise ValueError(f"tier {ends.index(None) + 1} has no up_to, but only the last tier may be open-ended")
-    if closed and closed[0] == 0:
-        raise ValueError("the first tier ends at 0 and would hold nothing")
-    for lower, upper in pairwise(closed):
-        if upper <= lower:
-            raise ValueError(f"up_to {plain_text(upper)} does not rise above {plain_text(lower)} of the tier before")
-    return tiers
+#: What the fee of the short form is called.
+FLAT_FEE = "flat fee"
 
 
 class Charge(Part):
-    """What the usage of one meter is charged."""
+    """What the usage of one meter is charged, in the short form."""
 
     meter: Name = Field(description="Name of the meter whose quantity is charged.")
     model: Literal["graduated"] = Field(
-        default="graduated", description="Price model; graduated, the default, is the only one."
+        default="graduated", description="Price model; graduated, the default, is the only one of the short form."
     )
-    tiers: Annotated[tuple[Tier, ...], AfterValidator(_tiled)] = Field(
+    tiers: Tiers = Field(
         description="Tiers in rising order; each unit is charged at the price of the tier it falls into."
     )
 
@@ -68,20 +49,118 @@ def _one_per_meter(charges: tuple[Charge, ...]) -> tuple[Charge, ...]:
     return charges
 
 
-class Plan(Spec):
+def _some(prices: tuple[Price, ...]) -> tuple[Price, ...]:
+    if not prices:
+        raise ValueError("a product needs at least one price")
+    return prices
+
+
+class Product(Bounded):
+    """Something that is sold, with one or more prices."""
+
+    name: Name = Field(description="Name of the product, one of a kind in the plan.")
+    title: str | None = Field(default=None, min_length=1, description="What the invoice calls it; its name by default.")
+    prices: Annotated[tuple[Price, ...], AfterValidator(_some)] = Field(
+        description="Prices in the order in which the invoice shows them."
+    )
+
+    @property
+    def shown(self) -> str:
+        """What the invoice calls it."""
+        return self.title or self.name
+
+
+def _apart(products: tuple[Product, ...]) -> tuple[Product, ...]:
+    names: set[str] = set()
+    prices: list[Price] = []
+    for product in products:
+        if product.name in names:
+            raise ValueError(f"product {product.name!r} is there twice")
+        names.add(product.name)
+        for price in product.prices:
+            for other in prices:
+                _check_apart(other, price)
+            prices.append(price)
+    return products
+
+
+def _check_apart(one: Price, two: Price) -> None:
+    if one.name == two.name:
+        raise ValueError(f"price {one.name!r} is there twice: lines could not be told apart")
+    told_apart = any(not set(one.where[name]) & set(two.where[name]) for name in one.where.keys() & two.where.keys())
+    if one.meter is not None and one.meter == two.meter and not told_apart:
+        raise ValueError(
+            f"meter {one.meter!r} is charged by {one.name!r} and by {two.name!r}: the same usage would be paid for twice; "
+            "tell the two apart by 'where'"
+        )
+
+
+class Plan(Bounded, Spec):
     """What a customer pays for a billing period."""
 
-    currency: Currency = Field(description="ISO 4217 alphabetic code of the fee and of every price.")
+    # A period could not be tiled, nor a subscription's invoices be added up, if one of these changed on some date.
+    settled: ClassVar[tuple[str, ...]] = ("interval", "anchor")
+
+    currency: Currency = Field(description="ISO 4217 alphabetic code of every price and amount.")
+    interval: Literal["day", "week", "month", "quarter", "year"] = Field(
+        default="month", description="Length of a billing period; a month by default; the same for all dates."
+    )
+    anchor: Literal["calendar", "start"] = Field(
+        default="calendar",
+        description="Whether billing periods begin as the calendar's do, the default, or on the day on which the subscription began.",
+    )
+    proration: Literal["day", "second", "none"] = Field(
+        default="none",
+        description="How what goes by time is charged for a part of a billing period: by days, by seconds, or whole, the default.",
+    )
+    products: Annotated[tuple[Product, ...], AfterValidator(_apart)] = Field(
+        default=(), description="Products in the order in which the invoice shows them; none by default."
+    )
     flat_fee: PlainDecimal = Field(
         default=Decimal(0),
-        description="Charged once per billing period whatever the usage, in the currency; 0 by default.",
+        description="Short form: charged once per billing period whatever the usage, in the currency; 0 by default.",
     )
     charges: Annotated[tuple[Charge, ...], AfterValidator(_one_per_meter)] = Field(
-        default=(), description="Charges in the order in which the invoice shows them; none by default."
+        default=(), description="Short form: graduated tiers per meter, in the order of the invoice; none by default."
     )
 
+    @model_validator(mode="after")
+    def _one_form(self) -> Plan:
+        if self.products and (self.flat_fee or self.charges):
+            raise ValueError("'products' says all that 'flat_fee' and 'charges' say: give either the one or the others")
+        return self
+
+    @cached_property
+    def offer(self) -> tuple[Product, ...]:
+        """The products, whichever form they are written in."""
+        if self.products:
+            return self.products
+        fee = [Price(name=FLAT_FEE, charge=Flat(model="flat", amount=self.flat_fee))] if self.flat_fee else []
+        usage = [
+            Price(name=charge.meter, meter=charge.meter, charge=Graduated(model="graduated", tiers=charge.tiers))
+            for charge in self.charges
+        ]
+        # A meter may be called as the fee is; products apart keep their lines apart.
+        return tuple(Product(name=price.name, prices=(price,)) for price in (*fee, *usage))
+
+    def prices(self) -> Iterator[tuple[Product, Price]]:
+        """Every price with its product, in order."""
+        for product in self.offer:
+            for price in product.prices:
+                yield product, price
+
+    @cached_property
+    def meters(self) -> frozenset[str]:
+        """Every meter that a price goes by."""
+        return frozenset(meter for _, price in self.prices() for meter in price.meters())
+
     def references(self) -> tuple[Reference, ...]:
-        """Every meter with a charge."""
-        return tuple(
-            Reference("meter", charge.meter, ("charges", index, "meter")) for index, charge in enumerate(self.charges)
-        )
+        """Every meter that a price goes by."""
+        short = [Reference("meter", charge.meter, ("charges", at, "meter")) for at, charge in enumerate(self.charges)]
+        full = [
+            reference
+            for number, product in enumerate(self.products)
+            for place, price in enumerate(product.prices)
+            for reference in price.references(("products", number, "prices", place))
+        ]
+        return (*short, *full)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ledger.directory.allocation import Allocation
-from ledger.directory.calendar import UNITS
 from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
 from ledger.directory.meter import Meter
 from ledger.directory.methods import LASTING
 from ledger.directory.versions import Definition
+from ledger.schema.calendar import UNITS
 from meterbook.wire import instants
 
 

@@ -30,12 +30,12 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from ledger.directory.decimals import PlainDecimal
 from ledger.directory.focus import Column
 from ledger.directory.matching import Matchers, Text
-from ledger.directory.moments import Moment
-from ledger.directory.pricesheet import Currency
-from ledger.directory.spec import Name, Part, Reference, Spec
+from ledger.schema.currency import Currency
+from ledger.schema.decimals import PlainDecimal
+from ledger.schema.moments import Moment
+from ledger.schema.spec import Name, Part, Reference, Spec
 from meterbook.wire import instants
 from meterbook.wire.sections import COSTS
 

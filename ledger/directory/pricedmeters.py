@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 
-from ledger.directory.calendar import UNITS
 from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
 from ledger.directory.meter import Meter
 from ledger.directory.pricebook import TENANT, Item, PriceBook
-from ledger.directory.spec import Path
-from ledger.directory.units import factor
+from ledger.schema.calendar import UNITS
+from ledger.schema.spec import Path
+from ledger.schema.units import factor
 
 
 def price_book_faults(after: Catalog, documents: Sequence[Document]) -> Iterator[Fault]:

@@ -7,26 +7,14 @@ currencies are never added.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from ledger.directory.currency import EXPONENTS
-from ledger.directory.decimals import PlainDecimal
-from ledger.directory.spec import Name, Reference, Spec
-
-
-def _active(code: str) -> str:
-    if code not in EXPONENTS:
-        near = difflib.get_close_matches(code.upper(), EXPONENTS, n=1, cutoff=0.8)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{code!r} is not an active ISO 4217 currency code that can be paid in{hint}")
-    return code
-
-
-Currency = Annotated[str, AfterValidator(_active)]
+from ledger.schema.currency import Currency
+from ledger.schema.decimals import PlainDecimal
+from ledger.schema.spec import Name, Reference, Spec
 
 
 class PriceSheet(Spec):

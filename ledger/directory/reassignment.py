@@ -22,8 +22,8 @@ from zoneinfo import ZoneInfo
 from pydantic import ConfigDict, Field, model_validator
 
 from ledger.directory.matching import Alternatives, Matcher, Matchers, Text, holds, names_read
-from ledger.directory.moments import Moment, instant_of
-from ledger.directory.spec import Name, Reference, Spec
+from ledger.schema.moments import Moment, instant_of
+from ledger.schema.spec import Name, Reference, Spec
 from meterbook.wire.series import SHARED, UNASSIGNED
 
 REASON_LENGTH_MAX = 1_000

@@ -7,13 +7,14 @@ day would overlap or leave hours out. Correcting it for all dates at once is pos
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from ledger.directory.moments import known_zone
-from ledger.directory.spec import Spec
+from ledger.schema.moments import known_zone
+from ledger.schema.spec import Name, Spec
 
 
 class Tenant(Spec):
@@ -26,6 +27,11 @@ class Tenant(Spec):
     )
     timezone: Annotated[str, AfterValidator(known_zone)] = Field(
         default="UTC", description="IANA time zone of the billing periods; UTC by default; the same for all dates."
+    )
+
+    attributes: Mapping[Name, str] = Field(
+        default_factory=dict,
+        description="What is known of the customer, such as client_type: gold; prices may go by it.",
     )
 
     @property

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, NamedTuple
 
-from ledger.directory.numerals import NoValue, number
+from ledger.schema.numerals import NoValue, number
 
 #: The name of an event's own value.
 OWN = "value"

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from ledger.directory.documents import KINDS
-from ledger.directory.spec import Spec
+from ledger.schema.spec import Spec
 
 Outcome = Literal["created", "changed", "unchanged"]
 

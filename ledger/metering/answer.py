@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
-from ledger.directory.calendar import OWN, TOTAL, UNITS
 from ledger.directory.catalog import Catalog
 from ledger.directory.meter import Meter
 from ledger.journal.quantity import to_decimal
@@ -24,6 +23,7 @@ from ledger.metering.measure import NOTHING, Amount, Measured, measure, measure_
 from ledger.metering.subjects import Key
 from ledger.metering.usage import Usage
 from ledger.metering.windows import Windows
+from ledger.schema.calendar import OWN, TOTAL, UNITS
 
 #: What is booked of a meter for the windows that begin in [start, end).
 _Entries = Callable[[int, int], Measured]

@@ -21,7 +21,6 @@ import pyarrow as pa
 from ledger.directory.expression import Expression, parse
 from ledger.directory.matching import names_read
 from ledger.directory.meter import Meter
-from ledger.directory.numerals import NoValue
 from ledger.journal.cancelling import checked
 from ledger.journal.quantity import NANO, from_decimal
 from ledger.journal.view import View
@@ -33,6 +32,7 @@ from ledger.metering.points import Points, numbered
 from ledger.metering.reassigning import Reassignments, reassignments_of
 from ledger.metering.subjects import Key, dimensions_of, resource_of, told_by
 from ledger.metering.unique import by_value, unique
+from ledger.schema.numerals import NoValue
 from meterbook.wire.instants import DAY_US, EARLIEST_US, HOUR_US
 from meterbook.wire.sections import VALUE_LIMIT
 

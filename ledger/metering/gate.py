@@ -18,7 +18,6 @@ from functools import cached_property
 from typing import Literal
 
 from ledger.directory.catalog import Catalog
-from ledger.directory.decimals import plain_text, portion, total
 from ledger.directory.meter import Meter
 from ledger.journal.view import View
 from ledger.metering.answer import usage
@@ -28,6 +27,7 @@ from ledger.metering.grid import ceil_us
 from ledger.metering.holes import Hole, holes
 from ledger.metering.observation import Observation
 from ledger.metering.sources import tenants_behind
+from ledger.schema.decimals import plain_text, portion, total
 from meterbook.wire import instants
 
 #: Nobody has told anything of an interval yet, and it is waited for.

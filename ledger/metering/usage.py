@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ledger.directory.decimals import portion
+from ledger.schema.decimals import portion
 
 
 @dataclass(frozen=True)

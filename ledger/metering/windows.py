@@ -24,8 +24,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ledger.directory.calendar import UNITS, Unit
-from ledger.directory.moments import local_midnight_us, zone_names
+from ledger.schema.calendar import UNITS, Unit
+from ledger.schema.moments import local_midnight_us, zone_names
 from meterbook.wire import instants
 
 _MINUTE_US, _MINUTES_OF_HOUR = 60 * instants.SECOND_US, 60

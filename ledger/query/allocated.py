@@ -27,10 +27,10 @@ from ledger.costing.explaining import COLUMNS, ByRule, Explained, by_rule, expla
 from ledger.costing.profiles import MISSING
 from ledger.costing.reconciling import CLASSES, Reconciled, Unallocated, reconciled, totals, unallocated
 from ledger.costing.targets import IDLE, SHARED, UNALLOCATED
-from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
 from ledger.query.exchanged import asked_currency, exchange_of, rate_rows
 from ledger.query.questions import BadQuestion, Book, suggestion
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import costing_pb2
 from meterbook.wire import instants
 from meterbook.wire.sections import NATURES

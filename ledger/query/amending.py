@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ledger.directory.numerals import NoValue, number
 from ledger.journal.amendment import AMENDED, AMENDMENTS_CHAIN, Amendment, EventState
 from ledger.journal.journal import Journal
 from ledger.journal.overtaken import until_first
@@ -21,6 +20,7 @@ from ledger.journal.quantity import NANO, to_decimal
 from ledger.journal.record import Kind
 from ledger.journal.screening import FUTURE_US_MAX
 from ledger.query.questions import BadQuestion, Book, instant, suggestion
+from ledger.schema.numerals import NoValue, number
 from meterbook.ledger.v1 import admin_pb2, journal_pb2
 from meterbook.wire import instants
 from meterbook.wire.sections import DOCUMENT_BYTES_MAX, VALUE_LIMIT

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from ledger.costing.bills import NOT_WHOLE, Bill, bills, why_not
 from ledger.costing.charges import ChargeSum, charge_sums
 from ledger.costing.columns import NoSuchColumn
-from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
 from ledger.query.questions import BadQuestion, Book, instant, suggestion
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 from meterbook.wire.sections import COSTS, NATURES

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
 from ledger.metering.booking import meter_versions
 from ledger.metering.corrections import corrections
 from ledger.query.questions import BadQuestion, Book, suggestion
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 

@@ -8,10 +8,10 @@ from ledger.costing.columns import NoSuchColumn
 from ledger.costing.comparing import Compared, TooManyGroups, compared
 from ledger.costing.estimating import SOURCE
 from ledger.costing.unpriced import Unpriced
-from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
 from ledger.query.allocated import Asked, asked_columns, asked_limit
 from ledger.query.questions import BadQuestion, Book
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import costing_pb2
 from meterbook.wire import instants
 

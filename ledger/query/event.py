@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ledger.directory.decimals import plain_text
 from ledger.journal.amendment import Amendment, EventState
 from ledger.journal.journal import Journal
 from ledger.journal.provenance import amendments_of, received
 from ledger.query.amending import state_of, unknown
 from ledger.query.questions import BadQuestion, Book
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 

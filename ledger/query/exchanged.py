@@ -7,10 +7,10 @@ from datetime import date
 
 from ledger.costing.apportioning import apportioned
 from ledger.costing.exchanging import Exchange
-from ledger.directory.currency import EXPONENTS
-from ledger.directory.decimals import plain_text
 from ledger.directory.quotations import Quotations
 from ledger.query.questions import BadQuestion, Book, suggestion
+from ledger.schema.currency import EXPONENTS
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import exchange_pb2
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ledger.billing.margin import DIMENSIONS, NO_PRODUCT, Dimension, Entry, MarginRow, margins
-from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
 from ledger.query.allocated import Asked
 from ledger.query.exchanged import asked_currency, exchange_of, rate_rows
 from ledger.query.questions import BadQuestion, Book
 from ledger.query.sides import SHEET, Sides, turned_entries
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import costing_pb2, query_pb2
 
 _BILLED = "billed"

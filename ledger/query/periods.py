@@ -7,10 +7,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ledger.billing.closes import Close, closes
+from ledger.billing.closes import CLOSE_KINDS, Close, closes
 from ledger.billing.period import Period, named_period
-from ledger.directory.decimals import plain_text, portion, total
-from ledger.directory.moments import known_zone
 from ledger.directory.standing import catalog_of
 from ledger.journal.journal import Journal
 from ledger.journal.view import View
@@ -18,6 +16,8 @@ from ledger.metering.answer import usage
 from ledger.metering.gate import Inspection, Obstacle, SourceHole
 from ledger.metering.usage import Usage
 from ledger.query.questions import BadQuestion, Book, suggestion
+from ledger.schema.decimals import plain_text, portion, total
+from ledger.schema.moments import known_zone
 from meterbook.ledger.v1 import period_pb2
 from meterbook.wire import instants
 
@@ -27,7 +27,7 @@ _PERIODS_NAMED = 5
 def answer_periods(journal: Journal, request: period_pb2.PeriodsRequest) -> period_pb2.PeriodsResponse:
     """Every close, oldest first. Raises BadQuestion, JournalError."""
     view = Book.at(journal, request.as_of).view
-    found = closes(view.acts().to_pylist())
+    found = closes(view.acts(kinds=CLOSE_KINDS).to_pylist())
     return period_pb2.PeriodsResponse(as_of=view.position, closes=[close_of(each) for each in found])
 
 
@@ -35,7 +35,7 @@ def answer_period(journal: Journal, request: period_pb2.PeriodRequest) -> period
     """What a closed period came to at its close, and comes to now. Raises BadQuestion, JournalError."""
     period, _ = period_of(request.period, request.zone)
     view = Book.at(journal, request.as_of).view
-    every = closes(view.acts().to_pylist())
+    every = closes(view.acts(kinds=CLOSE_KINDS).to_pylist())
     standing = [each for each in every if each.period == period]
     if not standing:
         raise BadQuestion(f"period: {request.period} is {period} and is not closed; {_closed(every)}")

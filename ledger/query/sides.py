@@ -24,7 +24,8 @@ from ledger.costing.serving import Served
 from ledger.costing.targets import is_own
 from ledger.metering.usage import Usage
 from ledger.query.allocated import Asked
-from ledger.query.money import Pieces
+from ledger.query.desks import Desks
+from ledger.query.pieces import Pieces
 from ledger.query.questions import Book
 from meterbook.ledger.v1 import query_pb2
 
@@ -62,12 +63,15 @@ class Sides:
         subscribed = {each.tenant for each in book.catalog.subscriptions().values()}
         asked = subscribed.intersection(chosen) if chosen else subscribed
         found = cls(book, chosen, tenancies(book.catalog, asked, at_us), nobodys(at_us), Pieces(book, chosen))
+        desks = Desks(book, chosen, found.pieces)
         for tenancy in found.tenancies.values():
             for terms in tenancy.terms:
-                charged = {charge.meter for charge in terms.plan.charges}
-                rows = [row for row in found.pieces.of_tenant(terms.tenant, terms.billed) if row.meter in charged]
-                behind = _observed(rows, terms.billed.start_us).values()
-                found.revenue += [(each, tenancy.day) for each in revenues(found.pieces.invoice(terms), behind)]
+                billed = terms.cycle.period
+                charged = frozenset().union(*(part.plan.meters for part in terms.parts))
+                rows = [row for row in found.pieces.of_tenant(terms.tenant, billed) if row.meter in charged]
+                behind = _observed(rows, billed.start_us).values()
+                due = desks.desk(terms.account).due(terms.cycle)
+                found.revenue += [(each, tenancy.day) for each in revenues(due, behind)]
         return found
 
     def tenancy(self, tenant: str) -> Tenancy:

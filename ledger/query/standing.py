@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from decimal import Decimal
 
-from ledger.directory.decimals import plain_text, portion
 from ledger.directory.documents import KINDS
 from ledger.journal.journal import Journal
 from ledger.journal.view import View
@@ -15,6 +14,7 @@ from ledger.metering.holes import Hole, holes
 from ledger.metering.observation import Accounts, Observation
 from ledger.query.questions import BadQuestion, Book, suggestion
 from ledger.query.scope import sources_of
+from ledger.schema.decimals import plain_text, portion
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 

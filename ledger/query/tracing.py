@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from ledger.directory.decimals import plain_text
 from ledger.journal.journal import Journal
 from ledger.journal.quantity import to_decimal
 from ledger.journal.view import View
@@ -17,6 +16,7 @@ from ledger.proof.hashes import leaves_at
 from ledger.query.event import amendment_of
 from ledger.query.questions import BadQuestion, Book, instant, suggestion
 from ledger.query.scope import own_parts
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 

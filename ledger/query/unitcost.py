@@ -18,13 +18,13 @@ from ledger.costing.exchanging import Exchange
 from ledger.costing.serving import meters_gone_by
 from ledger.costing.taking import rules_of
 from ledger.costing.unitcost import Borne, Measured, borne, change_percent, measured, shown_unit_cost, unit_cost
-from ledger.directory.decimals import plain_text
 from ledger.directory.meter import Meter
 from ledger.journal.journal import Journal
 from ledger.metering.answer import TooLarge, usage
 from ledger.query.allocated import Asked
 from ledger.query.exchanged import asked_currency, exchange_of, rate_rows
 from ledger.query.questions import BadQuestion, Book, suggestion
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import costing_pb2
 from meterbook.wire import instants
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from ledger.directory.calendar import TOTAL, WINDOWS
-from ledger.directory.decimals import plain_text
-from ledger.directory.moments import known_zone
 from ledger.journal.journal import Journal
 from ledger.metering.answer import TooLarge, UnfitWindow, UnknownMeter, usage
 from ledger.metering.usage import Usage
 from ledger.query.questions import BadQuestion, Book, suggestion
+from ledger.schema.calendar import TOTAL, WINDOWS
+from ledger.schema.decimals import plain_text
+from ledger.schema.moments import known_zone
 from meterbook.ledger.v1 import query_pb2
 from meterbook.wire import instants
 

@@ -1,46 +1,38 @@
-"""Rounding to coins, once, so that the parts still sum to the whole.
+"""Rounding to coins: once for each line, half-even, from an amount that is exact.
 
-A single amount is rounded half-even to the currency's minor unit. Several lines of one charge cannot each be
-rounded alone: eighty-one lines of 0.004 would become nothing where 0.32 is owed. So the exact sum is rounded,
-and the lines share it by largest remainder: each gets its amount rounded down, and the coins that are then
-still owed go one each to the lines that were cut most, the earlier line first where two were cut alike.
-
-What follows, and the tests prove: the rounded lines sum to the rounded sum; every line is less than one coin
-from its exact amount; a line that is exact to begin with is not touched, so a line of zero stays zero.
+An amount is a Decimal where it is made of prices and quantities, and a Fraction where it is for a part of a billing period: ten days of a month of
+thirty-one are no decimal number. Either is rounded from what it exactly is, so nothing is ever rounded twice. What is given back is rounded as
+what was charged: the two halves of a line that is taken back are nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, Inexact
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, FloatOperation, InvalidOperation, Overflow
+from fractions import Fraction
+from typing import TypeAlias
 
-from ledger.directory.currency import minor_unit
-from ledger.directory.decimals import exact, total
+from ledger.schema.currency import minor_unit
+
+#: An exact amount of money.
+Amount: TypeAlias = Decimal | Fraction
+
+# Rounding is the one thing that is meant to lose digits; anything else that goes wrong still raises.
+_ROUNDING = Context(prec=100, traps=[InvalidOperation, DivisionByZero, Overflow, FloatOperation])
 
 
-def round_amount(amount: Decimal, currency: str) -> Decimal:
+def round_exact(amount: Amount, currency: str) -> Decimal:
     """The amount in whole coins, half-even. Raises KeyError for a currency that cannot be paid in."""
-    return _rounded(amount, minor_unit(currency), ROUND_HALF_EVEN)
-
-
-def round_lines(amounts: Sequence[Decimal], currency: str) -> tuple[Decimal, ...]:
-    """The amounts in whole coins, in the same order, summing to ``round_amount`` of their exact sum."""
     coin = minor_unit(currency)
-    floors = [_rounded(amount, coin, ROUND_FLOOR) for amount in amounts]
-    with exact():
-        owed = _rounded(total(amounts), coin, ROUND_HALF_EVEN) - total(floors)
-        remainders = [amount - floor for amount, floor in zip(amounts, floors, strict=True)]
-        most_cut_first = sorted(range(len(amounts)), key=lambda index: (-remainders[index], index))
-        # Each remainder is below one coin, so there are never more coins owed than lines that were cut.
-        for index in most_cut_first[: int(owed.scaleb(-coin.adjusted()))]:
-            floors[index] += coin
-    return tuple(floors)
-
-
-def _rounded(amount: Decimal, coin: Decimal, rounding: str) -> Decimal:
-    with exact() as context:
-        # Rounding is the one thing that is meant to lose digits here; anything else that goes wrong still raises.
-        context.traps[Inexact] = False
-        rounded = amount.quantize(coin, rounding=rounding)
+    if isinstance(amount, Fraction):
+        rounded = Decimal(round(amount / Fraction(coin))).scaleb(coin.adjusted(), context=_ROUNDING)
+    else:
+        rounded = amount.quantize(coin, ROUND_HALF_EVEN, context=_ROUNDING)
     # A small negative amount rounds to -0, which prints as "-0.00".
-    return rounded if rounded else abs(rounded)
+    return rounded if rounded else rounded.copy_abs()
+
+
+def round_digits(amount: Amount, digits: int) -> Decimal:
+    """The amount with so many digits after the point, half-even: to be shown, never to be computed with."""
+    if isinstance(amount, Decimal):
+        return amount.quantize(Decimal((0, (1,), -digits)), ROUND_HALF_EVEN, context=_ROUNDING)
+    return Decimal(round(amount * 10**digits)).scaleb(-digits, context=_ROUNDING)

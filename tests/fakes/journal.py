@@ -15,13 +15,13 @@ import pyarrow as pa
 
 from ledger.directory.documents import Document
 from ledger.directory.manifest import parse_manifests
-from ledger.directory.spec import canonical
 from ledger.journal.derive import TABLES, derive, initial_state
 from ledger.journal.errors import Overtaken
 from ledger.journal.fence import admit
 from ledger.journal.record import DEFINITIONS_CHAIN, NO_HEAD, Draft, Head, Kind, Record, follow
 from ledger.journal.remembered import Remembered
 from ledger.journal.view import View
+from ledger.schema.spec import canonical
 from meterbook.intake.v1 import intake_pb2
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.proof.leaf import agent_chain

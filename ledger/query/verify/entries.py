@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ledger.directory.decimals import plain_text
 from ledger.journal.quantity import to_decimal
 from ledger.journal.view import View
 from ledger.metering.booking import MeterVersion, booked, difference, meter_versions
 from ledger.metering.measure import Measured, measure
 from ledger.query.questions import Book
+from ledger.schema.decimals import plain_text
 from meterbook.wire import instants
 
 

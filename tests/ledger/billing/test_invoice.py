@@ -13,11 +13,11 @@ from ledger.billing.invoice import draft
 from ledger.billing.terms import NotSubscribed, Terms, terms_of
 from ledger.directory.applying import plan_changes
 from ledger.directory.catalog import Catalog
-from ledger.directory.decimals import total
 from ledger.directory.manifest import parse_manifests
 from ledger.directory.versions import DefinitionRow
 from ledger.metering.usage import Usage
 from ledger.rating.rounding import round_amount
+from ledger.schema.decimals import total
 from meterbook.wire import instants
 
 BOOK = """\

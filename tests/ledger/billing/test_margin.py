@@ -12,7 +12,7 @@ from ledger.billing.invoice import Invoice, InvoiceLine
 from ledger.billing.margin import DIMENSIONS, Dimension, Entry, Observed, margins, product_of, revenues
 from ledger.billing.period import Period
 from ledger.costing.serving import Basis
-from ledger.directory.decimals import total
+from ledger.schema.decimals import total
 
 
 def entry(tenant: str, amount: str, currency: str = "EUR", plan: str = "p", product: str = "") -> Entry:

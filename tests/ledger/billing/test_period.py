@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.billing.period import Period, billing_period, named_period
-from ledger.directory.moments import zone_names
+from ledger.schema.moments import zone_names
 from meterbook.wire import instants
 
 ZONES = st.sampled_from(sorted(zone_names())).map(ZoneInfo)

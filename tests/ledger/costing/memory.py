@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from ledger.costing.bills import Bill, bills
 from ledger.directory.catalog import Catalog
-from ledger.directory.decimals import total
 from ledger.directory.manifest import parse_manifests
 from ledger.directory.versions import Definition
 from ledger.journal.derive import TABLES
 from ledger.journal.view import View
+from ledger.schema.decimals import total
 from meterbook.wire.instants import DAY_US, HOUR_US
 from tests.ledger.batches import MONTH, bill, charge, table
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from ledger.costing.allocating import allocate
 from ledger.costing.reconciling import tenant_costs, totals
 from ledger.costing.shares import WHOLE
-from ledger.directory.decimals import plain_text
+from ledger.schema.decimals import plain_text
 from tests.ledger.costing.memory import Book, catalog, hourly, meters, rule, tenants
 
 #: Cores and GiB of a node, its cost per hour, and what a core and a GiB cost in relation to each other.

@@ -14,13 +14,13 @@ import pytest
 from ledger.costing.drivers import Asked, usage_of
 from ledger.costing.inventory import owners
 from ledger.directory.catalog import Catalog
-from ledger.directory.spec import canonical
 from ledger.directory.standing import catalog_of
 from ledger.journal.journal import Journal
 from ledger.journal.record import DEFINITIONS_CHAIN, Kind
 from ledger.journal.view import View
 from ledger.metering.answer import usage
 from ledger.metering.booking import Booker
+from ledger.schema.spec import canonical
 from meterbook.ledger.v1 import journal_pb2
 from meterbook.wire.instants import HOUR_US
 from tests.ledger.batches import MONTH, Sender, append, content, event, extend, opened, series

@@ -17,7 +17,7 @@ from ledger.costing.allocating import allocate
 from ledger.costing.estimating import Estimate, estimate
 from ledger.costing.reconciling import tenant_costs, totals
 from ledger.directory.catalog import Catalog
-from ledger.directory.decimals import plain_text
+from ledger.schema.decimals import plain_text
 from meterbook.wire import instants
 from meterbook.wire.instants import DAY_US, HOUR_US
 from tests.ledger.batches import MONTH

@@ -18,10 +18,10 @@ from ledger.costing.allocating import allocate
 from ledger.costing.bills import bills
 from ledger.costing.ratios import ratios
 from ledger.costing.reconciling import tenant_costs, unallocated
-from ledger.directory.decimals import total
 from ledger.directory.standing import catalog_of
 from ledger.journal.view import View
 from ledger.metering.booking import Booker
+from ledger.schema.decimals import total
 from meterbook.wire.instants import HOUR_US
 from tests.fakes.journal import MemoryJournal, memory_journal
 from tests.ledger.batches import MONTH, content, coverage, event

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.costing.pricesheet import CostLine, costs, merged, totals, unpriced
-from ledger.directory.decimals import exact, total
 from ledger.directory.pricesheet import PriceSheet
 from ledger.metering.usage import Usage
+from ledger.schema.decimals import exact, total
 
 QUANTITIES = st.decimals(min_value=-(10**28), max_value=10**28, places=9)
 PRICES = st.decimals(min_value=0, max_value=10**19, places=18)

@@ -10,8 +10,8 @@ from ledger.directory.allocation import METHODS, Allocation
 from ledger.directory.applying import plan_changes
 from ledger.directory.catalog import Catalog
 from ledger.directory.manifest import parse_manifests
-from ledger.directory.spec import canonical
 from ledger.directory.versions import Definition
+from ledger.schema.spec import canonical
 
 BASE = """
 {kind: meter, name: cpu, spec: {source: {event: cpu}, aggregation: sum, unit: h}}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from ledger.directory.expression import DEPTH_MAX, NAME_LENGTH_MAX, WORDS_MAX, ExpressionText, parse
-from ledger.directory.numerals import NoValue
+from ledger.schema.numerals import NoValue
 
 PROPERTIES = {"a": "3", "b": "-0.25", "c.d": "1e2", "zero": "0", "two words": "7", "value": "1000", "tick`": "5"}
 OWN = Fraction(11, 2)

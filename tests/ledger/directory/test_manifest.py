@@ -11,9 +11,9 @@ from ledger.directory.manifest import parse_manifests
 from ledger.directory.meter import Meter
 from ledger.directory.plan import Plan
 from ledger.directory.pricesheet import PriceSheet
-from ledger.directory.spec import canonical
 from ledger.directory.subscription import Subscription
 from ledger.directory.tenant import Tenant
+from ledger.schema.spec import canonical
 from meterbook.wire import instants
 
 GOOD = """\

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
 from ledger.directory.matching import Alternatives, Matcher, Matchers, holds, names_read
-from ledger.directory.spec import Spec, canonical
+from ledger.schema.spec import Spec, canonical
 
 
 class Choice(Spec):

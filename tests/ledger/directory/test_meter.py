@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ledger.directory.meter import Meter
-from ledger.directory.spec import canonical
+from ledger.schema.spec import canonical
 
 
 def meter(**more: Any) -> Meter:

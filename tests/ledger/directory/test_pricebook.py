@@ -10,7 +10,7 @@ from ledger.directory.applying import plan_changes
 from ledger.directory.catalog import Catalog
 from ledger.directory.manifest import parse_manifests
 from ledger.directory.pricebook import PriceBook
-from ledger.directory.spec import canonical
+from ledger.schema.spec import canonical
 
 BASE = """
 {kind: meter, name: cores, spec: {source: {event: c}, aggregation: sum, unit: core-seconds, group_by: [node, type]}}

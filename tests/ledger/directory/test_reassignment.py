@@ -9,8 +9,8 @@ from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document
 from ledger.directory.manifest import parse_manifests
 from ledger.directory.reassignment import Reassignment
-from ledger.directory.spec import canonical
 from ledger.directory.versions import DefinitionRow
+from ledger.schema.spec import canonical
 
 TENANTS = "kind: tenant\nname: acme\nspec: {}\n---\nkind: tenant\nname: blue\nspec: {}\n"
 MARCH, APRIL = "2026-03-01", "2026-04-01"

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ledger.directory.calendar import OWN, TOTAL
+from ledger.schema.calendar import OWN, TOTAL
 from meterbook.wire import instants
 from meterbook.wire.sections import STALE, STATUSES
 from meterbook.wire.series import Series, canonical_json

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ledger.directory.moments import local_midnight_us, zone_names
 from ledger.metering.windows import Unit, Windows
+from ledger.schema.moments import local_midnight_us, zone_names
 from meterbook.wire import instants
 from meterbook.wire.instants import DAY_US, HOUR_US, parse
 

@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 import pytest
 
-from ledger.directory.decimals import plain_text
 from ledger.directory.standing import catalog_of
 from ledger.journal.errors import Overtaken
 from ledger.journal.rebuild import rebuild_tables
@@ -20,6 +19,7 @@ from ledger.journal.view import View
 from ledger.metering.answer import usage as metered
 from ledger.metering.booking import Booker
 from ledger.query.amending import Amender
+from ledger.schema.decimals import plain_text
 from meterbook.ledger.v1 import admin_pb2, query_pb2
 from meterbook.wire import instants
 from meterbook.wire.instants import DAY_US, HOUR_US

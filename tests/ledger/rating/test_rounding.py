@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.directory.currency import minor_unit
-from ledger.directory.decimals import total
 from ledger.rating.rounding import round_amount, round_lines
+from ledger.schema.currency import minor_unit
+from ledger.schema.decimals import total
 
 CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD", "CLF"])
 AMOUNTS = st.lists(

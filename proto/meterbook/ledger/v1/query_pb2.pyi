@@ -1315,13 +1315,21 @@ class InvoiceLine(google.protobuf.message.Message):
     UNIT_FIELD_NUMBER: builtins.int
     UNIT_PRICE_FIELD_NUMBER: builtins.int
     AMOUNT_FIELD_NUMBER: builtins.int
+    ROLE_FIELD_NUMBER: builtins.int
+    PRODUCT_FIELD_NUMBER: builtins.int
+    PRICE_FIELD_NUMBER: builtins.int
     description: builtins.str
     meter: builtins.str
     """Empty for a flat fee."""
     quantity: builtins.str
     unit: builtins.str
     unit_price: builtins.str
+    """Empty where the pieces of the line have several prices; the document has each."""
     amount: builtins.str
+    role: builtins.str
+    """"charge", "discount", "minimum", "maximum", "commitment", "overage", "draw-down" or "credit"."""
+    product: builtins.str
+    price: builtins.str
     def __init__(
         self,
         *,
@@ -1331,8 +1339,11 @@ class InvoiceLine(google.protobuf.message.Message):
         unit: builtins.str = ...,
         unit_price: builtins.str = ...,
         amount: builtins.str = ...,
+        role: builtins.str = ...,
+        product: builtins.str = ...,
+        price: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["amount", b"amount", "description", b"description", "meter", b"meter", "quantity", b"quantity", "unit", b"unit", "unit_price", b"unit_price"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amount", b"amount", "description", b"description", "meter", b"meter", "price", b"price", "product", b"product", "quantity", b"quantity", "role", b"role", "unit", b"unit", "unit_price", b"unit_price"]) -> None: ...
 
 global___InvoiceLine = InvoiceLine
 
@@ -1373,6 +1384,7 @@ class InvoiceDraft(google.protobuf.message.Message):
     LINES_FIELD_NUMBER: builtins.int
     TOTAL_FIELD_NUMBER: builtins.int
     COVERAGE_FIELD_NUMBER: builtins.int
+    DOCUMENT_FIELD_NUMBER: builtins.int
     tenant: builtins.str
     subscription: builtins.str
     plan: builtins.str
@@ -1381,6 +1393,8 @@ class InvoiceDraft(google.protobuf.message.Message):
     total: builtins.str
     coverage: builtins.str
     """Coverage of the usage behind the lines, 0 to 1; empty where nothing is expected."""
+    document: builtins.str
+    """The invoice as it would be finalized: canonical JSON, every line with its pieces."""
     @property
     def period(self) -> global___Range:
         """Billing period, start inclusive and end exclusive."""
@@ -1404,9 +1418,10 @@ class InvoiceDraft(google.protobuf.message.Message):
         lines: collections.abc.Iterable[global___InvoiceLine] | None = ...,
         total: builtins.str = ...,
         coverage: builtins.str = ...,
+        document: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["billed", b"billed", "period", b"period"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["billed", b"billed", "coverage", b"coverage", "currency", b"currency", "lines", b"lines", "period", b"period", "plan", b"plan", "plan_version", b"plan_version", "subscription", b"subscription", "tenant", b"tenant", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["billed", b"billed", "coverage", b"coverage", "currency", b"currency", "document", b"document", "lines", b"lines", "period", b"period", "plan", b"plan", "plan_version", b"plan_version", "subscription", b"subscription", "tenant", b"tenant", "total", b"total"]) -> None: ...
 
 global___InvoiceDraft = InvoiceDraft
 

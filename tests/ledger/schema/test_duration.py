@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.directory.duration import duration_s, parse_duration
+from ledger.schema.duration import duration_s, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,11 @@ purpose: nothing can be rounded to a unit that does not exist, so nothing can be
 
 from __future__ import annotations
 
+import difflib
 from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _TWO_DIGITS = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
@@ -39,3 +43,15 @@ def minor_unit(currency: str) -> Decimal:
     Raises KeyError for a code that is not in the table.
     """
     return Decimal((0, (1,), -EXPONENTS[currency]))
+
+
+def _active(code: str) -> str:
+    if code not in EXPONENTS:
+        near = difflib.get_close_matches(code.upper(), EXPONENTS, n=1, cutoff=0.8)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{code!r} is not an active ISO 4217 currency code that can be paid in{hint}")
+    return code
+
+
+#: A field of a definition that holds the code of a currency.
+Currency = Annotated[str, AfterValidator(_active)]

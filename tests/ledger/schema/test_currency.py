@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.directory import currency
+from ledger.schema import currency
 
 
 def test_every_code_is_three_capital_letters_and_stands_once() -> None:

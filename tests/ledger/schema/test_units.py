@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.directory import units
-from ledger.directory.units import Unit, factor, parse
+from ledger.schema import units
+from ledger.schema.units import Unit, factor, parse
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.directory.numerals import NUMBER_LENGTH_MAX, NoValue, number, number_text
+from ledger.schema.numerals import NUMBER_LENGTH_MAX, NoValue, number, number_text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

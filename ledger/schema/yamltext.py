@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from ledger.directory.spec import Path
+from ledger.schema.spec import Path
 
 DEPTH_MAX = 32
 

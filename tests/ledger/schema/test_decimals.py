@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.directory.decimals import exact, parse_plain, plain_text, portion, total
+from ledger.schema.decimals import exact, parse_plain, plain_text, portion, total
 
 FITTING = st.decimals(min_value=0, max_value=10**20 - 1, places=18)
 

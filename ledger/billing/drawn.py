@@ -1,0 +1,130 @@
+"""What a price is given of one part of a cycle: usage of a meter, what was held, or the time itself, with the share of a whole period that it is for.
+
+What goes by time is cut where it changed: ten seats until the tenth and twelve from then on are two pieces, each with its share. Usage is not: its
+quantity is of the part already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ledger.billing.cycles import Account, Cycle, Part
+from ledger.billing.period import Period
+from ledger.directory.price import Price
+from ledger.directory.tenant import Tenant
+from ledger.metering.usage import Usage
+from ledger.rating.model import Model, Piece, Used
+from ledger.schema.decimals import total
+from ledger.schema.moments import instant_of
+
+if TYPE_CHECKING:
+    from ledger.billing.charging import Known
+
+_NONE = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a model is given, and of what it is. ``quantity`` is what there was, ``included`` the part of it that costs nothing."""
+
+    used: Used
+    period: Period
+    share: Fraction
+    quantity: Decimal
+    unit: str = ""
+    included: Decimal = _NONE
+    observed_us: int = 0
+    expected_us: int = 0
+    estimated: Decimal = _NONE
+    #: The share of a whole billing period that an allowance is for; what is held is included whole at every moment.
+    allowed: Fraction = Fraction(1)
+
+
+def drawn(account: Account, cycle: Cycle, part: Part, known: Known, price: Price, model: Model) -> list[Drawn]:
+    """What a price is given, in order of time. Raises ValueError where a meter has several units, CostUnknown."""
+    if price.meter is not None:
+        return [_metered(part, known, price, model)]
+    if model.of == "cost":
+        cost = known.cost(part.period.start_us, part.period.end_us, part.plan.currency)
+        return [Drawn(Used(cost), part.period, Fraction(1), cost, part.plan.currency)]
+    return list(_in_force(account, cycle, part, price, model))
+
+
+def _metered(part: Part, known: Known, price: Price, model: Model) -> Drawn:
+    used = known.used(part.period.start_us, part.period.end_us)
+    assert price.meter is not None
+    rows = (
+        [row for row in used.get(price.meter, ()) if _is_wanted(row, price)]
+        if price.where
+        else used.get(price.meter, ())
+    )
+    units = {row.unit for row in rows}
+    if len(units) > 1:
+        raise ValueError(
+            f"usage of meter {price.meter!r} has several units, {', '.join(sorted(units))}, and cannot be added up"
+        )
+    quantity = total(row.quantity for row in rows)
+    return Drawn(
+        Used(
+            quantity,
+            tuple(Piece(json.loads(row.dimensions), row.quantity) for row in rows) if model.by_dimensions else (),
+            {meter: total(row.quantity for row in used.get(meter, ())) for meter in model.meters()},
+        ),
+        part.period,
+        Fraction(1),
+        quantity,
+        next(iter(units), ""),
+        observed_us=sum(row.observed_us for row in rows),
+        expected_us=sum(row.expected_us for row in rows),
+        estimated=total(row.estimated for row in rows),
+        allowed=part.share,
+    )
+
+
+def _is_wanted(row: Usage, price: Price) -> bool:
+    dimensions = json.loads(row.dimensions)
+    return all(dimensions.get(name) in values for name, values in price.where.items())
+
+
+def _in_force(account: Account, cycle: Cycle, part: Part, price: Price, model: Model) -> Iterator[Drawn]:
+    """What was held, or the time, in pieces in which nothing about it changed."""
+    tenants = account.catalog.versions("tenant", account.tenant)
+    held = [
+        (instant_of(each.since, account.zone), each.quantity)
+        for each in account.subscription.holdings
+        if each.name == price.quantity
+    ]
+    cuts = {part.period.start_us, part.period.end_us}
+    if price.times == "recurring":
+        cuts.update(since_us for since_us, _ in held if part.period.holds(since_us))
+        if model.by_attributes:
+            cuts.update(each.effective_from_us for each in tenants if part.period.holds(each.effective_from_us))
+    edges = sorted(cuts)
+    for number, (start_us, end_us) in enumerate(pairwise(edges)):
+        is_first = number == 0 and part.share == 1
+        share = account.share(cycle, part.plan, start_us, end_us, is_first=is_first)
+        share = Fraction(1) if price.times == "once" else share
+        quantity = _held_at(held, start_us) if price.quantity is not None else Decimal(1)
+        if share:
+            used = Used(quantity, (), {}, _attributes(account, start_us))
+            yield Drawn(used, Period(start_us, end_us), share, quantity, price.quantity or "")
+
+
+def _held_at(held: Sequence[tuple[int, Decimal]], at_us: int) -> Decimal:
+    # Of several that begin at one instant the one that is written last counts.
+    found = max(
+        ((since_us, place, quantity) for place, (since_us, quantity) in enumerate(held) if since_us <= at_us),
+        default=None,
+    )
+    return _NONE if found is None else found[2]
+
+
+def _attributes(account: Account, at_us: int) -> dict[str, str]:
+    found = account.catalog.get("tenant", account.tenant, at_us)
+    return dict(found.spec.attributes) if found is not None and isinstance(found.spec, Tenant) else {}

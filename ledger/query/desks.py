@@ -1,0 +1,70 @@
+"""What drafts are made of, read from one book: usage by tenant, finalized invoices, credits, cost.
+
+Everything is read once for all tenants that are asked for, because thousands of drafts are made of one book: usage by range, invoices and credits at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+
+from ledger.billing.cycles import Account
+from ledger.billing.document import invoice_of
+from ledger.billing.drafting import Desk
+from ledger.billing.invoice import Finalized
+from ledger.billing.period import Period
+from ledger.billing.settling import Grant
+from ledger.directory.credit import Credit
+from ledger.metering.usage import Usage
+from ledger.query.pieces import Pieces
+from ledger.query.questions import Book
+
+
+class Desks:
+    """The desks of some tenants (empty for all) of one book."""
+
+    def __init__(self, book: Book, tenants: Collection[str], pieces: Pieces | None = None) -> None:
+        self.pieces = pieces or Pieces(book, tenants)
+        self._book = book
+        self._past: dict[str, list[Finalized]] = {}
+        for row in book.view.invoices(tenants=tenants).to_pylist():
+            finalized = Finalized(row["id"], row["position"], invoice_of(row["document"]))
+            self._past.setdefault(row["tenant"], []).append(finalized)
+        self._grants: dict[str, list[Grant]] = {}
+        for name in book.catalog.names("credit"):
+            credit = book.catalog.versions("credit", name)[-1].spec
+            if isinstance(credit, Credit):
+                self._grants.setdefault(credit.tenant, []).append(Grant(name, credit))
+
+    def desk(self, account: Account) -> Desk:
+        """All that drafts of one subscription are made of."""
+        return Desk(
+            account,
+            TenantBook(self._book, self.pieces, account.tenant),
+            self.past(account.tenant),
+            self._grants.get(account.tenant, ()),
+            self._book.view.position,
+        )
+
+    def past(self, tenant: str) -> Sequence[Finalized]:
+        """The finalized invoices of a tenant, oldest first."""
+        return self._past.get(tenant, ())
+
+
+class TenantBook:
+    """What the book knows of one tenant."""
+
+    def __init__(self, book: Book, pieces: Pieces, tenant: str) -> None:
+        self._book, self._pieces, self._tenant = book, pieces, tenant
+
+    def used(self, start_us: int, end_us: int) -> Mapping[str, Sequence[Usage]]:
+        """Usage by meter."""
+        return self._pieces.by_meter(self._tenant, Period(start_us, end_us))
+
+    def cost(self, start_us: int, end_us: int, currency: str) -> Decimal:
+        """What serving the tenant cost. Raises CostUnknown."""
+        raise NotImplementedError
+
+    def moved(self, start_us: int, end_us: int, since: int) -> bool:
+        """Whether entries of the range, or any definition, were written after ``since``."""
+        return self._pieces.moved(self._tenant, start_us, end_us, since)
