@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ledger.directory.feature import Features, references_of
 from ledger.directory.price import Bounded, Price
 from ledger.rating.models.flat import Flat
 from ledger.rating.models.graduated import Graduated
@@ -99,7 +100,7 @@ class Plan(Bounded, Spec):
     """What a customer pays for a billing period."""
 
     # A period could not be tiled, nor a subscription's invoices be added up, if one of these changed on some date.
-    settled: ClassVar[tuple[str, ...]] = ("interval", "anchor")
+    settled: ClassVar[tuple[str, ...]] = ("currency", "interval", "anchor")
 
     currency: Currency = Field(description="ISO 4217 alphabetic code of every price and amount.")
     interval: Literal["day", "week", "month", "quarter", "year"] = Field(
@@ -107,11 +108,14 @@ class Plan(Bounded, Spec):
     )
     anchor: Literal["calendar", "start"] = Field(
         default="calendar",
-        description="Whether billing periods begin as the calendar's do, the default, or on the day on which the subscription began.",
+        description="Whether billing periods begin as the calendar's do, the default, or on the day on which the subscription began, or moved "
+        "here from a plan with other periods.",
     )
     proration: Literal["day", "second", "none"] = Field(
         default="none",
-        description="How what goes by time is charged for a part of a billing period: by days, by seconds, or whole, the default.",
+        description="How what goes by time is charged for a part of a billing period: by days, where a change within a day counts from the "
+        "beginning of that day on; by seconds; or, the default, whole: what held first is charged for all of the billing period that is not charged "
+        "yet, and what changes within it counts from the next one on.",
     )
     products: Annotated[tuple[Product, ...], AfterValidator(_apart)] = Field(
         default=(), description="Products in the order in which the invoice shows them; none by default."
@@ -122,6 +126,9 @@ class Plan(Bounded, Spec):
     )
     charges: Annotated[tuple[Charge, ...], AfterValidator(_one_per_meter)] = Field(
         default=(), description="Short form: graduated tiers per meter, in the order of the invoice; none by default."
+    )
+    features: Features = Field(
+        default=(), description="What customers of the plan may use, and up to how much; nothing by default."
     )
 
     @model_validator(mode="after")
@@ -155,7 +162,7 @@ class Plan(Bounded, Spec):
         return frozenset(meter for _, price in self.prices() for meter in price.meters())
 
     def references(self) -> tuple[Reference, ...]:
-        """Every meter that a price goes by."""
+        """Every meter that a price goes by, or that a feature is measured by."""
         short = [Reference("meter", charge.meter, ("charges", at, "meter")) for at, charge in enumerate(self.charges)]
         full = [
             reference
@@ -163,4 +170,4 @@ class Plan(Bounded, Spec):
             for place, price in enumerate(product.prices)
             for reference in price.references(("products", number, "prices", place))
         ]
-        return (*short, *full)
+        return (*short, *full, *references_of(self.features))

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from ledger.directory.agreement import Commitment, Override
+from ledger.directory.feature import FeatureOverride
 from ledger.schema.decimals import PlainDecimal
 from ledger.schema.moments import Moment, instant_of
 from ledger.schema.spec import Name, Part, Reference, Spec
@@ -88,6 +89,9 @@ class Subscription(Spec):
     )
     commitments: Annotated[tuple[Commitment, ...], AfterValidator(_one_of_a_kind)] = Field(
         default=(), description="What the customer undertook to spend; nothing by default."
+    )
+    features: tuple[FeatureOverride, ...] = Field(
+        default=(), description="Features with other limits than the plan's, or besides them; none by default."
     )
 
     @model_validator(mode="after")
