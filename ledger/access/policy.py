@@ -18,6 +18,7 @@ from meterbook.wire.series import SHARED, UNASSIGNED, UNRESOLVED
 _INTAKE, _QUERY = "/meterbook.intake.v1.Intake/", "/meterbook.ledger.v1.Query/"
 _ADMIN, _ACCESS = "/meterbook.ledger.v1.Admin/", "/meterbook.ledger.v1.Access/"
 _PROOF, _COSTING = "/meterbook.ledger.v1.Proof/", "/meterbook.ledger.v1.Costing/"
+_INVOICING = "/meterbook.ledger.v1.Invoicing/"
 #: Services of gRPC itself: whoever asks is told of health, and whoever is known, what can be called.
 _OPEN, _KNOWN = "/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/"
 
@@ -88,6 +89,15 @@ RULES: Mapping[str, Rule] = {
     f"{_QUERY}DeadLetters": _rule(*_SEES_ALL),
     f"{_QUERY}Definitions": _rule(*_SEES_ALL),
     f"{_QUERY}Verify": _rule(*_SEES_ALL),
+    f"{_INVOICING}Finalize": _rule(*_SEES_ALL),
+    f"{_INVOICING}Correct": _rule(*_SEES_ALL),
+    f"{_INVOICING}Invoices": _rule(
+        "viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset(asked.tenants))
+    ),
+    # Whose an invoice is the answer finds out: one of another tenant is not there.
+    f"{_INVOICING}FinalInvoice": _rule("viewer", *_SEES_ALL),
+    f"{_INVOICING}VerifyInvoice": _rule("viewer", *_SEES_ALL),
+    f"{_INVOICING}ExplainLine": _rule("viewer", *_SEES_ALL),
     f"{_COSTING}Reconcile": _rule(*_SEES_ALL),
     f"{_COSTING}Allocation": _rule(*_SEES_ALL),
     f"{_COSTING}ExplainCost": _rule(*_SEES_ALL),

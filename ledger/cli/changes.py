@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -31,7 +32,7 @@ _SUFFIXES = (".yaml", ".yml")
 def apply(paths: tuple[Path, ...], author: str | None, dry_run: bool, as_json: bool) -> None:
     """Write definitions from YAML files: all of them or, where one is wrong, none."""
     request = admin_pb2.ApplyRequest(
-        manifests=[_manifest(file) for path in paths for file in _files(path)],
+        manifests=manifests(paths),
         author=author or user(),
         dry_run=dry_run,
     )
@@ -56,6 +57,11 @@ def book(as_json: bool) -> None:
         print_json(response)
         return
     click.echo(f"{response.entries} entries booked; the book stands at position {response.position}")
+
+
+def manifests(paths: Iterable[Path]) -> list[admin_pb2.Manifest]:
+    """The definitions in files, and in all files of directories, as they travel; a file that cannot be read ends the command."""
+    return [_manifest(file) for path in paths for file in _files(path)]
 
 
 def _files(path: Path) -> list[Path]:

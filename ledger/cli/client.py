@@ -19,6 +19,7 @@ from meterbook.asking import Asker, asker, asks
 from meterbook.ledger.v1.access_pb2_grpc import AccessStub
 from meterbook.ledger.v1.admin_pb2_grpc import AdminStub
 from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
+from meterbook.ledger.v1.invoicing_pb2_grpc import InvoicingStub
 from meterbook.ledger.v1.proof_pb2_grpc import ProofStub
 from meterbook.ledger.v1.query_pb2_grpc import QueryStub
 
@@ -53,6 +54,7 @@ class Stubs:
     access: AccessStub
     proof: ProofStub
     costing: CostingStub
+    invoicing: InvoicingStub
 
 
 def asks_ledger(function: Function) -> Function:
@@ -84,7 +86,12 @@ def connected(doing: str) -> Iterator[Stubs]:
             channel = grpc.intercept_channel(channel, _Deadline(timeout_s))
         try:
             yield Stubs(
-                QueryStub(channel), AdminStub(channel), AccessStub(channel), ProofStub(channel), CostingStub(channel)
+                QueryStub(channel),
+                AdminStub(channel),
+                AccessStub(channel),
+                ProofStub(channel),
+                CostingStub(channel),
+                InvoicingStub(channel),
             )
         except grpc.RpcError as error:
             raise click.ClickException(_sentence(error, asking, timeout_s)) from error

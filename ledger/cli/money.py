@@ -133,31 +133,3 @@ def _sides(row: query_pb2.MarginRow) -> list[str]:
         percent(row.revenue_coverage),
         percent(row.cost_coverage),
     ]
-
-
-@click.command()
-@click.argument("tenant")
-@_AT
-@as_of_option
-@as_json_option
-@asks_ledger
-def invoice(tenant: str, at: str, as_of: int | None, as_json: bool) -> None:
-    """Draft the invoice of TENANT for a billing period."""
-    with connected("drafting") as stubs:
-        response = stubs.query.Invoice(query_pb2.InvoiceRequest(as_of=as_of or 0, tenant=tenant, at=at))
-    if as_json:
-        print_json(response)
-        return
-    for draft in response.invoices:
-        click.echo(
-            f"Draft invoice for {shown(draft.tenant)}: {shown(draft.plan)} (version {draft.plan_version}), "
-            f"{draft.billed.start} to {draft.billed.end}"
-        )
-        rows = [[line.description, line.quantity, line.unit, line.unit_price, line.amount] for line in draft.lines]
-        rows.append(["total", "", "", "", f"{draft.total} {draft.currency}"])
-        print_table(
-            ["line", "quantity", "unit", "unit price", "amount"],
-            rows,
-            right=["quantity", "unit price", "amount"],
-            note=f"coverage {percent(draft.coverage)}; as of position {response.as_of}",
-        )

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from ledger.billing.cycles import Account
 from ledger.billing.document import invoice_of
 from ledger.billing.drafting import Desk
-from ledger.billing.invoice import Finalized
+from ledger.billing.invoice import Entries, Finalized
 from ledger.billing.period import Period
 from ledger.billing.settling import Grant
 from ledger.directory.credit import Credit
 from ledger.metering.usage import Usage
+from ledger.query.costs import Costs
 from ledger.query.pieces import Pieces
 from ledger.query.questions import Book
 
@@ -25,11 +27,13 @@ class Desks:
 
     def __init__(self, book: Book, tenants: Collection[str], pieces: Pieces | None = None) -> None:
         self.pieces = pieces or Pieces(book, tenants)
-        self._book = book
+        self._book, self._costs = book, Costs(book)
         self._past: dict[str, list[Finalized]] = {}
+        self._rows: dict[str, Mapping[str, Any]] = {}
         for row in book.view.invoices(tenants=tenants).to_pylist():
             finalized = Finalized(row["id"], row["position"], invoice_of(row["document"]))
             self._past.setdefault(row["tenant"], []).append(finalized)
+            self._rows[row["id"]] = row
         self._grants: dict[str, list[Grant]] = {}
         for name in book.catalog.names("credit"):
             credit = book.catalog.versions("credit", name)[-1].spec
@@ -40,11 +44,15 @@ class Desks:
         """All that drafts of one subscription are made of."""
         return Desk(
             account,
-            TenantBook(self._book, self.pieces, account.tenant),
+            TenantBook(self.pieces, self._costs, account.tenant),
             self.past(account.tenant),
             self._grants.get(account.tenant, ()),
             self._book.view.position,
         )
+
+    def row(self, id: str) -> Mapping[str, Any]:
+        """A finalized invoice as the journal has it."""
+        return self._rows[id]
 
     def past(self, tenant: str) -> Sequence[Finalized]:
         """The finalized invoices of a tenant, oldest first."""
@@ -54,8 +62,8 @@ class Desks:
 class TenantBook:
     """What the book knows of one tenant."""
 
-    def __init__(self, book: Book, pieces: Pieces, tenant: str) -> None:
-        self._book, self._pieces, self._tenant = book, pieces, tenant
+    def __init__(self, pieces: Pieces, costs: Costs, tenant: str) -> None:
+        self._pieces, self._costs, self._tenant = pieces, costs, tenant
 
     def used(self, start_us: int, end_us: int) -> Mapping[str, Sequence[Usage]]:
         """Usage by meter."""
@@ -63,7 +71,11 @@ class TenantBook:
 
     def cost(self, start_us: int, end_us: int, currency: str) -> Decimal:
         """What serving the tenant cost. Raises CostUnknown."""
-        raise NotImplementedError
+        return self._costs.of(self._tenant, start_us, end_us, currency)
+
+    def entries(self, start_us: int, end_us: int) -> Mapping[str, Entries]:
+        """The entries behind that, by meter."""
+        return self._pieces.entries(self._tenant, Period(start_us, end_us))
 
     def moved(self, start_us: int, end_us: int, since: int) -> bool:
         """Whether entries of the range, or any definition, were written after ``since``."""

@@ -27,12 +27,14 @@ from ledger.proof.proofs import Proofs
 from ledger.proof.signer import Signer
 from ledger.proof.witnessing import Witnessing
 from ledger.query.closing import PeriodCloser
+from ledger.query.finalizing import Finalizer
 from ledger.server.access_service import AccessService
 from ledger.server.archiving import Archiving
 from ledger.server.authentication import Authentication
 from ledger.server.config import LedgerConfig
 from ledger.server.costing_service import CostingService
 from ledger.server.intake_service import IntakeService
+from ledger.server.invoicing_service import InvoicingService
 from ledger.server.proof_service import ProofService
 from ledger.server.query_service import AdminService, QueryService
 from ledger.server.selfmetrics import SelfMetrics
@@ -48,6 +50,8 @@ from meterbook.ledger.v1 import (
     admin_pb2_grpc,
     costing_pb2,
     costing_pb2_grpc,
+    invoicing_pb2,
+    invoicing_pb2_grpc,
     proof_pb2,
     proof_pb2_grpc,
     query_pb2,
@@ -78,6 +82,7 @@ _CURRENT_S = 2.0
 _SERVICES = (
     intake_pb2.DESCRIPTOR.services_by_name["Intake"].full_name,
     query_pb2.DESCRIPTOR.services_by_name["Query"].full_name,
+    invoicing_pb2.DESCRIPTOR.services_by_name["Invoicing"].full_name,
     costing_pb2.DESCRIPTOR.services_by_name["Costing"].full_name,
     admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name,
     access_pb2.DESCRIPTOR.services_by_name["Access"].full_name,
@@ -167,7 +172,11 @@ class LedgerProcess:
         intake_pb2_grpc.add_IntakeServicer_to_server(self._intake, server)
         query_pb2_grpc.add_QueryServicer_to_server(QueryService(self._journal, self._turns), server)
         costing_pb2_grpc.add_CostingServicer_to_server(CostingService(self._journal, self._turns), server)
-        closer = PeriodCloser(self._journal, self._booker, self._config.metering.lateness_us)
+        lateness_us = self._config.metering.lateness_us
+        finalizer = Finalizer(self._journal, self._booker, lateness_us)
+        invoicing = InvoicingService(self._journal, self._turns, finalizer)
+        invoicing_pb2_grpc.add_InvoicingServicer_to_server(invoicing, server)
+        closer = PeriodCloser(self._journal, self._booker, lateness_us)
         admin_pb2_grpc.add_AdminServicer_to_server(AdminService(self._journal, self._booker, closer), server)
         access_pb2_grpc.add_AccessServicer_to_server(AccessService(Issuer(self._acts, self._register)), server)
         proofs = Proofs(self._journal, self._checkpoints)

@@ -70,7 +70,7 @@ async def or_status(context: Any, answer: Awaitable[Response]) -> Response:
         raise AssertionError("abort does not return") from error
 
 
-def _seen() -> frozenset[str] | None:
+def seen() -> frozenset[str] | None:
     """The tenants whose rows the caller may see; None for all."""
     return tenants_of(current_session().caller)
 
@@ -87,7 +87,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
     async def Usage(self, request: query_pb2.UsageRequest, context: Any) -> query_pb2.UsageResponse:
         """Metered quantities."""
-        return await self._answer(context, usage.answer_usage, request, _seen())
+        return await self._answer(context, usage.answer_usage, request, seen())
 
     async def TryMeter(self, request: query_pb2.TryMeterRequest, context: Any) -> query_pb2.TryMeterResponse:
         """What a meter would give."""
@@ -95,7 +95,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
     async def Trace(self, request: query_pb2.TraceRequest, context: Any) -> query_pb2.TraceResponse:
         """What a quantity is made of."""
-        return await self._answer(context, tracing.answer_trace, request, _seen())
+        return await self._answer(context, tracing.answer_trace, request, seen())
 
     async def Corrections(self, request: query_pb2.CorrectionsRequest, context: Any) -> query_pb2.CorrectionsResponse:
         """What was corrected, and why."""
@@ -139,7 +139,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
     async def Coverage(self, request: query_pb2.CoverageRequest, context: Any) -> query_pb2.CoverageResponse:
         """Observed and expected time."""
-        return await self._answer(context, standing.answer_coverage, request, _seen())
+        return await self._answer(context, standing.answer_coverage, request, seen())
 
     async def DeadLetters(self, request: query_pb2.DeadLettersRequest, context: Any) -> query_pb2.DeadLettersResponse:
         """What could not be used."""
