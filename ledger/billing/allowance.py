@@ -1,7 +1,8 @@
 """What is included: a quantity of each billing period that costs nothing, and what of it is carried on.
 
 What was carried over is used first, the oldest first, so that as little as possible is lost. What is then left of the period's own is carried on
-for as many billing periods as the plan says, and no more than it says in all: what is over is cut from the oldest.
+for as many billing periods as the plan says, and no more than it says in all: what is over is cut from the oldest. A billing period that is paused
+counts like any other, but uses nothing up. One in which the plan has no such price ends what was carried, for good.
 """
 
 from __future__ import annotations
@@ -61,7 +62,12 @@ def take(given: Drawn, included: Included, carried: Carried, cycle_us: int) -> t
             taken += drawn
             left.append(replace(lot, quantity=lot.quantity - drawn))
         used = replace(given.used, quantity=given.used.quantity - taken, pieces=_less(given.used.pieces, taken))
-    return replace(given, used=used, included=taken), Carried(_capped(left, included))
+    return replace(given, used=used, included=taken), Carried(tuple(left))
+
+
+def kept(carried: Carried, included: Included) -> Carried:
+    """What of it is carried on at the end of a cycle."""
+    return Carried(_capped([lot for lot in carried.lots if lot.cycles_left and lot.quantity], included))
 
 
 def _portion(quantity: Decimal, share: Fraction) -> Decimal:

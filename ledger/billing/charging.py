@@ -2,9 +2,13 @@
 
 Nothing here asks what was invoiced before. The same book gives the same lines, so the difference of two of them is what a correction is worth.
 
-The way of one price through a part of a cycle: what is charged (usage of the part, or what was held in it, cut where that changed) ->
+The way of one price of a plan through a cycle: what is charged (usage, or what was held, cut where that changed) ->
 less what is included -> the model's lines -> in proportion to time, where it goes by time -> rounded, once -> discounts, the price's first, then its
 product's, then those of the whole plan -> up to the minimum or down to the maximum of the price. Products and plan are bounded last.
+
+All that one plan is charged in a cycle is taken together, also where a pause cuts it apart: its tiers, allowances, discounts, minimums and maximums are for
+the billing period. Two plans in one cycle, before and after a move, are charged each for itself. Minimums, and discounts of an amount, are in proportion to time. So are
+maximums, but not without proration, where they are whole for each plan: a cap of nothing would give away what was used.
 
 A discount is taken off exact amounts and then rounded like any line; it never takes more than what is there. A minimum or a maximum is set against lines
 as they are invoiced, so that the sum on paper is the minimum.
@@ -18,8 +22,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, Protocol
 
-from ledger.billing.allowance import Carried, take
-from ledger.billing.cycles import Account, Cycle, Part
+from ledger.billing.allowance import Carried, kept, take
+from ledger.billing.cycles import Account, Cycle, Part, Stretch, stretches
 from ledger.billing.drawn import Drawn, drawn
 from ledger.billing.period import Period
 from ledger.directory.agreement import Override
@@ -99,21 +103,32 @@ def charge(
     """
     lines: list[Line] = []
     left: dict[str, Carried] = {}
-    notes: list[str] = []
-    for part in account.parts(cycle):
-        if part.free:
-            notes += [] if is_advance else _unbilled(part, known)
-            continue
-        found = _Charging(account, cycle, part, known, {**carried, **left}, is_advance=is_advance)
+    parts = account.parts(cycle)
+    for stretch in stretches(parts):
+        found = _Charging(account, cycle, stretch, known, {**carried, **left}, is_advance=is_advance)
         lines += found.lines()
         left.update(found.left)
-    return Charged(tuple(lines), left, tuple(notes))
+    notes = [] if is_advance else [note for part in parts if part.free for note in _unbilled(part, known)]
+    return Charged(tuple(lines), _carried_on(parts, carried, left), tuple(notes))
+
+
+def _carried_on(
+    parts: Sequence[Part], carried: Mapping[str, Carried], left: Mapping[str, Carried]
+) -> Mapping[str, Carried]:
+    """What is left of the allowances of the plans that held in a cycle, whether they were charged or paused."""
+    found: dict[str, Carried] = {}
+    for part in parts:
+        for _, price in part.plan.prices():
+            lots = left.get(price.name, carried.get(price.name))
+            if price.meter is not None and price.included is not None and lots is not None:
+                found[price.name] = kept(lots, price.included)
+    return {name: lots for name, lots in found.items() if lots.lots}
 
 
 def _unbilled(part: Part, known: Known) -> list[str]:
     used = known.used(part.period.start_us, part.period.end_us)
     return [
-        f"{part.free}, {part.period}: {sum((row.quantity for row in used[meter]), Decimal(0)):f} of {meter!r} is not charged"
+        f"{part.free}, {part.period}: {total(row.quantity for row in used[meter]):f} of {meter!r} is not charged"
         for meter in sorted(part.plan.meters)
         if any(row.quantity for row in used.get(meter, ()))
     ]
@@ -121,41 +136,47 @@ def _unbilled(part: Part, known: Known) -> list[str]:
 
 @dataclass
 class _Charging:
-    """The lines of one part of a cycle."""
+    """The lines of one plan in a cycle."""
 
     account: Account
     cycle: Cycle
-    part: Part
+    stretch: Stretch
     known: Known
     carried: Mapping[str, Carried]
     is_advance: bool
 
     def __post_init__(self) -> None:
         self.left: dict[str, Carried] = {}
-        self.currency = self.part.plan.currency
-        at_us = self.part.period.start_us
+        self.plan = self.stretch.plan
+        self.currency = self.plan.currency
+        at_us = self.stretch.period.start_us
         self.overrides = [
             each for each in self.account.subscription.overrides if self.account.holds(each.since, each.until, at_us)
         ]
-        first_us = self.account.first_charged(self.part.plan_name)
-        self.is_first = first_us is not None and self.part.period.holds(first_us)
+        first_us = self.account.first_charged(self.stretch.plan_name)
+        self.is_first = first_us is not None and self.stretch.period.holds(first_us)
 
     def lines(self) -> list[Line]:
         """Every line, in the order of the plan."""
         found: list[Line] = []
-        for product in self.part.plan.offer:
+        for product in self.plan.offer:
             of_product: list[Line] = []
             for price in product.prices:
                 if (self.is_advance and price.billed != "advance") or (price.times == "once" and not self.is_first):
                     continue
                 lines = self._price(product.name, price)
-                of_product += self._bounded(lines, price, product.name, price.name, price.shown)
-            of_product += self._discounts(of_product, product.name, "", self._of(product=product.name))
-            found += (
-                of_product if self.is_advance else self._bounded(of_product, product, product.name, "", product.shown)
-            )
-        found += self._discounts(found, "", "", self._of())
-        return found if self.is_advance else self._bounded(found, self.part.plan, "", "", "")
+                of_product += self._bounded(lines, price, self._share(price), product.name, price.name, price.shown)
+            share = self.stretch.share
+            of_product += self._discounts(of_product, share, product.name, "", self._of(product=product.name))
+            if not self.is_advance:
+                of_product = self._bounded(of_product, product, share, product.name, "", product.shown)
+            found += of_product
+        found += self._discounts(found, self.stretch.share, "", "", self._of())
+        return found if self.is_advance else self._bounded(found, self.plan, self.stretch.share, "", "", "")
+
+    def _share(self, price: Price) -> Fraction:
+        """The share of a whole billing period that amounts of a price are for."""
+        return Fraction(1) if price.times == "once" else self.stretch.share
 
     def _of(self, *, product: str | None = None, price: str | None = None) -> list[Override]:
         return [each for each in self.overrides if (each.product, each.price) == (product, price)]
@@ -163,17 +184,15 @@ class _Charging:
     def _price(self, product: str, price: Price) -> list[Line]:
         overrides = self._of(price=price.name)
         model: Model = next((each.charge for each in overrides if each.charge is not None), price.charge)
-        lines = [self._line(product, price, model, each) for each in self._drawn(price, model)]
-        return [
-            *(line for line in lines if line is not None),
-            *self._discounts([line for line in lines if line is not None], product, price.name, overrides),
-        ]
+        made = [self._line(product, price, model, each) for each in self._drawn(price, model)]
+        lines = [line for line in made if line is not None]
+        return [*lines, *self._discounts(lines, self._share(price), product, price.name, overrides)]
 
     def _drawn(self, price: Price, model: Model) -> list[Drawn]:
-        found = drawn(self.account, self.cycle, self.part, self.known, price, model)
+        found = drawn(self.account, self.cycle, self.stretch, self.known, price, model)
         if price.included is None:
             return found
-        carried = self.carried.get(price.name, Carried())
+        carried = self.carried.get(price.name, Carried()) if price.meter is not None else Carried()
         given: list[Drawn] = []
         for each in found:
             each, left = take(each, price.included, carried, self.cycle.period.start_us)
@@ -184,7 +203,8 @@ class _Charging:
 
     def _line(self, product: str, price: Price, model: Model, given: Drawn) -> Line | None:
         details = model.rate(given.used)
-        if not details and not given.quantity and not given.expected_us:
+        is_counted = price.meter is not None or price.quantity is not None
+        if not details and not (is_counted and (given.quantity or given.expected_us)):
             return None
         whole = total(each.amount for each in details)
         amount: Amount = whole if given.share == 1 else Fraction(whole) * given.share
@@ -208,23 +228,25 @@ class _Charging:
             estimated=given.estimated,
         )
 
-    def _discounts(self, lines: Sequence[Line], product: str, price: str, overrides: Iterable[Override]) -> list[Line]:
+    def _discounts(
+        self, lines: Sequence[Line], share: Fraction, product: str, price: str, overrides: Iterable[Override]
+    ) -> list[Line]:
         found: list[Line] = []
         for each in overrides:
             if each.charge is not None:
                 continue
             exact_left = sum((Fraction(line.exact) for line in (*lines, *found)), Fraction(0))
             left = total(line.amount for line in (*lines, *found))
-            off = min(self._off(each, lines, exact_left), exact_left)
+            off = min(self._off(each, lines, share, exact_left), exact_left)
             amount = min(round_exact(off, self.currency), left)
             if amount > 0:
                 found.append(self._made("discount", product, price, each.name, each.name, amount.copy_negate(), -off))
         return found
 
-    def _off(self, override: Override, lines: Sequence[Line], left: Fraction) -> Fraction:
+    def _off(self, override: Override, lines: Sequence[Line], share: Fraction, left: Fraction) -> Fraction:
         """What an override takes off, exact."""
         if override.amount is not None:
-            return Fraction(override.amount) * self.part.share
+            return Fraction(override.amount) * share
         if override.percent is not None and override.tier is None:
             return left * Fraction(override.percent) / 100
         # What is taken off per unit or per tier is taken off the pieces that the model made, in proportion to time as they were.
@@ -237,15 +259,17 @@ class _Charging:
                     off += taken * Fraction(line.exact) / Fraction(whole) if whole else 0
         return off
 
-    def _bounded(self, lines: list[Line], bounds: Bounded, product: str, price: str, title: str) -> list[Line]:
+    def _bounded(
+        self, lines: list[Line], bounds: Bounded, share: Fraction, product: str, price: str, title: str
+    ) -> list[Line]:
         """The lines, and one that raises their sum to the minimum or lowers it to the maximum."""
         charged = total(line.amount for line in lines)
         of_roles: tuple[tuple[Role, Decimal | None], ...] = (("minimum", bounds.minimum), ("maximum", bounds.maximum))
         for role, bound in of_roles:
             if bound is None:
                 continue
-            limit_exact = bound if self.part.share == 1 else Fraction(bound) * self.part.share
-            limit = round_exact(limit_exact, self.currency)
+            is_whole = share == 1 or (role == "maximum" and self.plan.proration == "none")
+            limit = round_exact(bound if is_whole else Fraction(bound) * share, self.currency)
             if (charged < limit) if role == "minimum" else (charged > limit):
                 with exact():
                     missing = limit - charged
@@ -255,11 +279,14 @@ class _Charging:
     def _made(
         self, role: Role, product: str, price: str, name: str, title: str, amount: Decimal, exact_amount: Amount
     ) -> Line:
-        return Line(role, product, price, name, title, self.part.period, amount, exact_amount)
+        return Line(role, product, price, name, title, self.stretch.period, amount, exact_amount)
 
 
 def _off_piece(override: Override, piece: RatedLine) -> Fraction:
     if override.percent is not None:
         return Fraction(piece.amount) * Fraction(override.percent) / 100
     assert override.per_unit is not None
-    return min(Fraction(piece.quantity) * Fraction(override.per_unit), Fraction(piece.amount))
+    if piece.unit_price is None:
+        return min(Fraction(piece.quantity) * Fraction(override.per_unit), Fraction(piece.amount))
+    # What a tier is charged once is no price of a unit.
+    return Fraction(piece.quantity) * min(Fraction(override.per_unit), Fraction(piece.unit_price))

@@ -6,12 +6,15 @@ periods: the whole one, by which fees are prorated, and what of it the subscript
 subscription, and the parts of a cycle tile it, because both are cut out of one line by instants.
 
 Periods that begin with the subscription are counted from its first day and never from the period before: one of 31 January ends on
-28 February, and the next one on 31 March, at the customer's own time of day.
+28 February, and the next one on 31 March, at the customer's own time of day. A move to a plan with another length, or another beginning, cuts
+the period there; periods that begin with the subscription are then counted from the move.
+
+A version of a plan holds for a billing period if it holds at the first moment of the plan in it: no price changes within one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -25,7 +28,7 @@ from ledger.directory.plan import Plan
 from ledger.directory.subscription import Subscription
 from ledger.metering.windows import Windows
 from ledger.schema.calendar import Unit
-from ledger.schema.moments import instant_of
+from ledger.schema.moments import instant_of, local_midnight_us
 from meterbook.wire import instants
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -61,6 +64,53 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """The parts of a cycle in which one plan is charged, in order: what is paused between them splits no tier, allowance or minimum."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def plan_name(self) -> str:
+        """The name of the plan."""
+        return self.parts[0].plan_name
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, the same in all parts."""
+        return self.parts[0].plan
+
+    @property
+    def period(self) -> Period:
+        """From the beginning of the first part to the end of the last."""
+        return Period(self.parts[0].period.start_us, self.parts[-1].period.end_us)
+
+    @cached_property
+    def share(self) -> Fraction:
+        """What is charged in all parts together of what a whole billing period costs."""
+        return sum((part.share for part in self.parts), Fraction(0))
+
+    @cached_property
+    def periods(self) -> tuple[Period, ...]:
+        """The times of the parts; those that touch are one."""
+        found: list[Period] = []
+        for part in self.parts:
+            if found and found[-1].end_us == part.period.start_us:
+                found[-1] = Period(found[-1].start_us, part.period.end_us)
+            else:
+                found.append(part.period)
+        return tuple(found)
+
+
+def stretches(parts: Sequence[Part]) -> tuple[Stretch, ...]:
+    """What is charged of the parts of a cycle, by plan, in the order in which the plans are charged first."""
+    found: dict[str, list[Part]] = {}
+    for part in parts:
+        if not part.free:
+            found.setdefault(part.plan_name, []).append(part)
+    return tuple(Stretch(tuple(each)) for each in found.values())
+
+
+@dataclass(frozen=True)
 class _Leg:
     """A time in which billing periods have one length and one beginning."""
 
@@ -73,7 +123,7 @@ class _Leg:
         """The whole period that holds an instant."""
         if self.anchor == "calendar":
             return Period(*Windows(self.interval, zone.key).bounds(at_us))
-        first = instants.to_datetime(self.start_us).astimezone(zone).replace(tzinfo=None)
+        first = instants.to_datetime(self.start_us).astimezone(zone).replace(tzinfo=None, fold=0)
         local = instants.to_datetime(at_us).astimezone(zone).replace(tzinfo=None)
         if self.interval in _DAYS:
             number = (local - first).days // _DAYS[self.interval]
@@ -88,6 +138,9 @@ class _Leg:
         return Period(self._boundary(number, first, zone), self._boundary(number + 1, first, zone))
 
     def _boundary(self, number: int, first: datetime, zone: ZoneInfo) -> int:
+        if number == 0:
+            # What its clock shows may have happened twice, and the first of the two is not when this began.
+            return self.start_us
         if self.interval in _DAYS:
             local = first + timedelta(days=number * _DAYS[self.interval])
         else:
@@ -144,30 +197,37 @@ class Account:
         cuts.update(moment for moment in self._cuts if period.holds(moment))
         edges = sorted(cuts)
         parts: list[Part] = []
+        plans: dict[str, tuple[int, Plan]] = {}
+        left = Fraction(1)
         for start_us, end_us in pairwise(edges):
             name, version, plan = self._plan_at(start_us)
+            version, plan = plans.setdefault(name, (version, plan))
             free = self._free_at(start_us)
-            is_first = not free and all(part.free for part in parts)
-            share = self.share(cycle, plan, start_us, end_us, is_first=is_first)
-            parts.append(Part(Period(start_us, end_us), name, version, plan, Fraction(0) if free else share, free))
+            share = Fraction(0)
+            if not free:
+                share = left if plan.proration == "none" else self.share(cycle, plan, start_us, end_us)
+            left -= min(share, left)
+            parts.append(Part(Period(start_us, end_us), name, version, plan, share, free))
         return tuple(parts)
 
-    def share(self, cycle: Cycle, plan: Plan, start_us: int, end_us: int, *, is_first: bool) -> Fraction:
-        """What [start, end) is of the whole billing period, as the plan prorates.
+    def share(self, cycle: Cycle, plan: Plan, start_us: int, end_us: int) -> Fraction:
+        """What [start, end) is of the whole billing period, by the plan's seconds or else by days.
 
-        By days a day belongs to whoever has its beginning; a subscription that starts within a day is charged for it. Without proration
-        the first part that is charged is charged whole, and the others not at all.
+        By days, what changes within a day counts from the beginning of that day on: whoever starts in it is charged for it, and whoever
+        ends in it is not.
         """
         whole = cycle.whole
-        if plan.proration == "none":
-            return Fraction(1 if is_first else 0)
         if plan.proration == "second":
             return Fraction(end_us - start_us, whole.end_us - whole.start_us)
-        days = [self._date(each) for each in (whole.start_us, start_us, end_us, whole.end_us)]
+        days = [self._day(each) for each in (whole.start_us, start_us, end_us, whole.end_us)]
         return Fraction(days[2] - days[1], days[3] - days[0])
 
-    def _date(self, at_us: int) -> int:
-        return instants.to_datetime(at_us).astimezone(self.zone).toordinal()
+    def _day(self, at_us: int) -> int:
+        """The number of the day that holds an instant. Where clocks that went back show the evening before once more, the day has begun."""
+        day = instants.to_datetime(at_us).astimezone(self.zone).date()
+        after = day + timedelta(days=1)
+        has_begun = local_midnight_us(after.year, after.month, after.day, self.zone) <= at_us
+        return after.toordinal() if has_begun else day.toordinal()
 
     def holds(self, since: str | None, until: str | None, at_us: int) -> bool:
         """Whether what holds from a moment to a moment (None: always) holds at an instant."""
@@ -177,9 +237,13 @@ class Account:
 
     @cached_property
     def _plans(self) -> tuple[tuple[int, str], ...]:
-        """Since when which plan, in order."""
-        moves = [(instant_of(move.since, self.zone), move.plan) for move in self.subscription.moves]
-        return ((self.bounds[0], self.subscription.plan), *moves)
+        """Since when which plan, in order; of those that begin at one instant the last one counts."""
+        found = {self.bounds[0]: self.subscription.plan}
+        for move in self.subscription.moves:
+            since_us = max(instant_of(move.since, self.zone), self.bounds[0])
+            if self.bounds[1] is None or since_us < self.bounds[1]:
+                found[since_us] = move.plan
+        return tuple(sorted(found.items()))
 
     def _plan_at(self, at_us: int) -> tuple[str, int, Plan]:
         name = next(plan for since_us, plan in reversed(self._plans) if since_us <= at_us)
@@ -192,8 +256,6 @@ class Account:
     def _legs(self) -> tuple[_Leg, ...]:
         legs: list[_Leg] = []
         for since_us, _ in self._plans:
-            if self.bounds[1] is not None and since_us >= self.bounds[1]:
-                break
             _, _, plan = self._plan_at(since_us)
             if legs and (legs[-1].interval, legs[-1].anchor) == (plan.interval, plan.anchor):
                 continue

@@ -1,20 +1,20 @@
-"""What a price is given of one part of a cycle: usage of a meter, what was held, or the time itself, with the share of a whole period that it is for.
+"""What a price is given of one plan in a cycle: usage of a meter, what was held, or the time itself, with the share of a whole period that it is for.
 
 What goes by time is cut where it changed: ten seats until the tenth and twelve from then on are two pieces, each with its share. Usage is not: its
-quantity is of the part already.
+quantity is of the time already, and what a pause cuts apart is added up.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ledger.billing.cycles import Account, Cycle, Part
+from ledger.billing.cycles import Account, Cycle, Part, Stretch
 from ledger.billing.period import Period
 from ledger.directory.price import Price
 from ledger.directory.tenant import Tenant
@@ -46,24 +46,26 @@ class Drawn:
     allowed: Fraction = Fraction(1)
 
 
-def drawn(account: Account, cycle: Cycle, part: Part, known: Known, price: Price, model: Model) -> list[Drawn]:
+def drawn(account: Account, cycle: Cycle, stretch: Stretch, known: Known, price: Price, model: Model) -> list[Drawn]:
     """What a price is given, in order of time. Raises ValueError where a meter has several units, CostUnknown."""
     if price.meter is not None:
-        return [_metered(part, known, price, model)]
+        return [_metered(stretch, known, price, model)]
     if model.of == "cost":
-        cost = known.cost(part.period.start_us, part.period.end_us, part.plan.currency)
-        return [Drawn(Used(cost), part.period, Fraction(1), cost, part.plan.currency)]
-    return list(_in_force(account, cycle, part, price, model))
+        currency = stretch.plan.currency
+        cost = total(known.cost(each.start_us, each.end_us, currency) for each in stretch.periods)
+        return [Drawn(Used(cost), stretch.period, Fraction(1), cost, currency)]
+    if price.times == "once":
+        return [_first(account, stretch, price)]
+    return _joined([each for part in stretch.parts for each in _in_force(account, cycle, part, price, model)])
 
 
-def _metered(part: Part, known: Known, price: Price, model: Model) -> Drawn:
-    used = known.used(part.period.start_us, part.period.end_us)
+def _metered(stretch: Stretch, known: Known, price: Price, model: Model) -> Drawn:
+    used: dict[str, list[Usage]] = {}
+    for period in stretch.periods:
+        for meter, found in known.used(period.start_us, period.end_us).items():
+            used.setdefault(meter, []).extend(found)
     assert price.meter is not None
-    rows = (
-        [row for row in used.get(price.meter, ()) if _is_wanted(row, price)]
-        if price.where
-        else used.get(price.meter, ())
-    )
+    rows = [row for row in used.get(price.meter, ()) if not price.where or _is_wanted(row, price)]
     units = {row.unit for row in rows}
     if len(units) > 1:
         raise ValueError(
@@ -76,14 +78,14 @@ def _metered(part: Part, known: Known, price: Price, model: Model) -> Drawn:
             tuple(Piece(json.loads(row.dimensions), row.quantity) for row in rows) if model.by_dimensions else (),
             {meter: total(row.quantity for row in used.get(meter, ())) for meter in model.meters()},
         ),
-        part.period,
+        stretch.period,
         Fraction(1),
         quantity,
         next(iter(units), ""),
         observed_us=sum(row.observed_us for row in rows),
         expected_us=sum(row.expected_us for row in rows),
         estimated=total(row.estimated for row in rows),
-        allowed=part.share,
+        allowed=stretch.share,
     )
 
 
@@ -92,28 +94,46 @@ def _is_wanted(row: Usage, price: Price) -> bool:
     return all(dimensions.get(name) in values for name, values in price.where.items())
 
 
+def _first(account: Account, stretch: Stretch, price: Price) -> Drawn:
+    """What is charged once: whole, whatever part of a billing period it falls into."""
+    attributes = _attributes(account, stretch.period.start_us)
+    return Drawn(Used(Decimal(1), (), {}, attributes), stretch.period, Fraction(1), Decimal(1), price.quantity or "")
+
+
 def _in_force(account: Account, cycle: Cycle, part: Part, price: Price, model: Model) -> Iterator[Drawn]:
     """What was held, or the time, in pieces in which nothing about it changed."""
-    tenants = account.catalog.versions("tenant", account.tenant)
     held = [
         (instant_of(each.since, account.zone), each.quantity)
         for each in account.subscription.holdings
         if each.name == price.quantity
     ]
     cuts = {part.period.start_us, part.period.end_us}
-    if price.times == "recurring":
-        cuts.update(since_us for since_us, _ in held if part.period.holds(since_us))
-        if model.by_attributes:
-            cuts.update(each.effective_from_us for each in tenants if part.period.holds(each.effective_from_us))
-    edges = sorted(cuts)
-    for number, (start_us, end_us) in enumerate(pairwise(edges)):
-        is_first = number == 0 and part.share == 1
-        share = account.share(cycle, part.plan, start_us, end_us, is_first=is_first)
-        share = Fraction(1) if price.times == "once" else share
+    cuts.update(since_us for since_us, _ in held if part.period.holds(since_us))
+    if model.by_attributes:
+        tenants = account.catalog.versions("tenant", account.tenant)
+        cuts.update(each.effective_from_us for each in tenants if part.period.holds(each.effective_from_us))
+    for start_us, end_us in pairwise(sorted(cuts)):
+        if part.plan.proration == "none":
+            share = part.share if start_us == part.period.start_us else Fraction(0)
+        else:
+            share = account.share(cycle, part.plan, start_us, end_us)
         quantity = _held_at(held, start_us) if price.quantity is not None else Decimal(1)
-        if share:
-            used = Used(quantity, (), {}, _attributes(account, start_us))
-            yield Drawn(used, Period(start_us, end_us), share, quantity, price.quantity or "")
+        attributes = _attributes(account, start_us) if model.by_attributes else {}
+        used = Used(quantity, (), {}, attributes)
+        yield Drawn(used, Period(start_us, end_us), share, quantity, price.quantity or "")
+
+
+def _joined(pieces: Sequence[Drawn]) -> list[Drawn]:
+    """The pieces for which anything is charged; those that follow each other and differ in nothing are one, and rounded as one."""
+    found: list[Drawn] = []
+    for each in pieces:
+        last = found[-1] if found else None
+        if last is not None and last.used == each.used and last.period.end_us == each.period.start_us:
+            period = Period(last.period.start_us, each.period.end_us)
+            found[-1] = replace(last, period=period, share=last.share + each.share)
+        else:
+            found.append(each)
+    return [each for each in found if each.share]
 
 
 def _held_at(held: Sequence[tuple[int, Decimal]], at_us: int) -> Decimal:

@@ -3,13 +3,17 @@
 A commitment that is paid in advance is charged when it begins and then draws down what its products charge; one that is paid in arrears counts
 what they charge, and what is missing when it ends is charged then. What goes beyond a commitment while it holds may cost more.
 
+What a commitment counts is charged for billing periods that it holds in, on whatever invoice: a correction that comes later counts for the time that it
+corrects, and one that takes something back gives back first what was beyond the commitment, then what the commitment paid. Nothing that was invoiced before a
+commitment was written down is counted by it afterwards.
+
 Credits are drawn last, of what is still to be paid: by priority, then what expires first, then by name. What each still has is its amount less what
 the tenant's finalized invoices drew, so nothing is kept beside the invoices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -20,6 +24,7 @@ from ledger.billing.invoice import Finalized, InvoiceLine
 from ledger.directory.agreement import Commitment
 from ledger.directory.credit import Credit
 from ledger.rating.rounding import round_exact
+from ledger.schema.currency import minor_unit
 from ledger.schema.decimals import exact, total
 from ledger.schema.moments import instant_of
 
@@ -56,6 +61,10 @@ def _order(grant: Grant, account: Account) -> tuple[int, float, str]:
     return grant.credit.priority, float("inf") if until is None else instant_of(until, account.zone), grant.name
 
 
+#: What is charged, by product and by the beginning of the cycle that it is for.
+_Place = tuple[str, int]
+
+
 class _Settling:
     """What is made so far, and what of each product's charges is still to be paid."""
 
@@ -64,41 +73,42 @@ class _Settling:
     ) -> None:
         self._account, self._cycle, self._currency, self._past = account, cycle, currency, past
         self.made: list[InvoiceLine] = []
-        self._open: dict[str, Decimal] = {}
+        self._open: dict[_Place, Decimal] = {}
         #: What commitments themselves are charged: credits may pay for it, and other commitments do not count it.
         self._besides = _NONE
         for each in lines:
+            place = each.line.product, each.cycle_us
             with exact():
-                self._open[each.line.product] = self._open.get(each.line.product, _NONE) + each.amount
+                self._open[place] = self._open.get(place, _NONE) + each.amount
 
     def commitment(self, commitment: Commitment) -> None:
         """Charge, draw down or count one commitment."""
-        zone, period = self._account.zone, self._cycle.period
-        start_us = self._account.bounds[0] if commitment.since is None else instant_of(commitment.since, zone)
-        until_us = self._account.bounds[1] if commitment.until is None else instant_of(commitment.until, zone)
-        start_us = max(start_us, self._account.bounds[0])
-        if start_us >= period.end_us or (until_us is not None and until_us <= period.start_us):
+        counts = self._counting(commitment)
+        if not any(counts(place) for place in self._open) and not self._is_in(commitment, self._cycle.period.start_us):
             return
-        is_advance = commitment.billed == "advance"
-        if is_advance and not self._has("commitment", commitment.name):
-            self._add("commitment", commitment.name, round_exact(commitment.amount, self._currency))
-        charged = max(self._payable(commitment.products), _NONE)
+        name, is_advance = commitment.name, commitment.billed == "advance"
+        committed = self._coins(commitment.amount)
+        if is_advance and not self._has("commitment", name):
+            self._add("commitment", name, committed)
+        spent, over = self._quantity("draw-down", name), self._quantity("overage", name)
         with exact():
-            remaining = commitment.amount - self._spent(commitment.name)
-            counted = min(max(remaining, _NONE), charged)
-            beyond = charged - counted
+            reached = spent + over + self._payable(counts)
+            covered = min(max(reached, _NONE), committed)
+            counted, beyond = covered - spent, max(reached - committed, _NONE) - over
         if counted:
-            self._add("draw-down", commitment.name, counted.copy_negate() if is_advance else _NONE, counted)
+            self._add("draw-down", name, counted.copy_negate() if is_advance else _NONE, counted)
             if is_advance:
-                self._pay(commitment.products, counted)
-        if beyond and commitment.overage_percent:
-            more = round_exact(Fraction(beyond) * Fraction(commitment.overage_percent) / 100, self._currency)
-            self._add("overage", commitment.name, more, beyond)
-        if not is_advance and until_us is not None and until_us <= period.end_us:
+                self._pay(counts, counted)
+        if beyond:
+            more = round_exact(Fraction(over + beyond) * Fraction(commitment.overage_percent) / 100, self._currency)
             with exact():
-                missing = round_exact(remaining - counted, self._currency)
-            if missing > 0:
-                self._add("commitment", commitment.name, missing)
+                self._add("overage", name, more - self._amount("overage", name), beyond)
+        until_us = self._times(commitment)[1]
+        if not is_advance and until_us is not None and until_us <= self._cycle.period.end_us:
+            with exact():
+                missing = committed - covered - self._amount("commitment", name)
+            if missing:
+                self._add("commitment", name, missing)
 
     def credit(self, grant: Grant) -> None:
         """Draw one credit, as far as it goes."""
@@ -107,15 +117,42 @@ class _Settling:
         is_gone = credit.until is not None and instant_of(credit.until, zone) <= period.start_us
         if credit.currency != self._currency or is_late or is_gone:
             return
+
+        def pays(place: _Place) -> bool:
+            return not credit.products or place[0] in credit.products
+
         with exact():
-            every = self._payable(()) + self._besides
-            payable = min(self._payable(credit.products), every) if credit.products else every
-            drawn = -total(each.amount for each in self._lines("credit", grant.name))
-            counted = min(credit.amount - drawn, payable)
-        counted = round_exact(counted, self._currency)
+            every = self._payable(lambda _: True) + self._besides
+            payable = min(self._payable(pays), every) if credit.products else every
+            counted = min(self._coins(credit.amount) + self._amount("credit", grant.name), payable)
         if counted > 0:
             self._add("credit", grant.name, counted.copy_negate())
-            self._pay(credit.products, counted)
+            self._pay(pays, counted)
+
+    def _times(self, commitment: Commitment) -> tuple[int, int | None]:
+        """Start and end of a commitment; it ends with the subscription, also where that ends before it was to."""
+        start_us, end_us = self._account.bounds
+        if commitment.since is not None:
+            start_us = max(start_us, instant_of(commitment.since, self._account.zone))
+        if commitment.until is not None:
+            until_us = instant_of(commitment.until, self._account.zone)
+            end_us = until_us if end_us is None else min(until_us, end_us)
+        return start_us, end_us
+
+    def _is_in(self, commitment: Commitment, cycle_us: int) -> bool:
+        """Whether a commitment holds at any moment of the cycle that begins, or began before it was changed, at ``cycle_us``."""
+        start_us, until_us = self._times(commitment)
+        cycle = self._account.cycle_at(cycle_us)
+        end_us = cycle_us + 1 if cycle is None else cycle.period.end_us
+        return start_us < end_us and (until_us is None or until_us > cycle_us)
+
+    def _counting(self, commitment: Commitment) -> Callable[[_Place], bool]:
+        cycles = {cycle_us: self._is_in(commitment, cycle_us) for _, cycle_us in self._open}
+
+        def counts(place: _Place) -> bool:
+            return cycles[place[1]] and (not commitment.products or place[0] in commitment.products)
+
+        return counts
 
     def _lines(self, role: Role, name: str) -> Iterator[InvoiceLine]:
         for each in self._past:
@@ -125,19 +162,27 @@ class _Settling:
     def _has(self, role: Role, name: str) -> bool:
         return next(self._lines(role, name), None) is not None
 
-    def _spent(self, name: str) -> Decimal:
-        return total(each.line.quantity or _NONE for each in self._lines("draw-down", name))
+    def _quantity(self, role: Role, name: str) -> Decimal:
+        return total(each.line.quantity or _NONE for each in self._lines(role, name))
 
-    def _payable(self, products: Sequence[str]) -> Decimal:
-        return total(amount for product, amount in self._open.items() if not products or product in products)
+    def _amount(self, role: Role, name: str) -> Decimal:
+        return total(each.amount for each in self._lines(role, name))
 
-    def _pay(self, products: Sequence[str], amount: Decimal) -> None:
-        """Take what is paid off the products that it is for, in their order."""
+    def _coins(self, amount: Decimal) -> Decimal:
+        """What of an amount can be paid: a part of a coin cannot."""
         with exact():
-            for product, still in self._open.items():
-                if still > 0 and (not products or product in products):
+            return amount // minor_unit(self._currency) * minor_unit(self._currency)
+
+    def _payable(self, wanted: Callable[[_Place], bool]) -> Decimal:
+        return total(amount for place, amount in self._open.items() if wanted(place))
+
+    def _pay(self, wanted: Callable[[_Place], bool], amount: Decimal) -> None:
+        """Take what is paid off what it is for, in order; what is given back, less than 0, is added to the first."""
+        with exact():
+            for place, still in self._open.items():
+                if wanted(place) and (still > 0 or amount < 0):
                     paid = min(still, amount)
-                    self._open[product] = still - paid
+                    self._open[place] = still - paid
                     amount -= paid
             self._besides -= amount
 

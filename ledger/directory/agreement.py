@@ -3,19 +3,21 @@
 They stand on the subscription and name what they change, so the plan stays one for all: who changes it changes it for
 everybody, and what was promised goes on to hold. Each says who approved it, because somebody will ask.
 
-One holds for a part of a billing period if it holds at the first moment of the part: no tier and no minimum is ever split by it.
+One holds for a billing period if it holds at the first moment of it at which the plan is charged: no tier and no minimum is ever split by it.
+Of several discounts each is taken off what those before it left, and those of a price come before those of its product and of the plan.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ledger.rating.models import AnyModel
 from ledger.schema.decimals import PlainDecimal, plain_text
-from ledger.schema.moments import Moment
+from ledger.schema.moments import Moment, instant_of
 from ledger.schema.spec import Name, Part
 
 _HUNDRED = Decimal(100)
@@ -46,6 +48,16 @@ class TimeBoxed(Part):
     )
     until: Moment | None = Field(default=None, description="Until when, exclusive, like since; for ever by default.")
 
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> TimeBoxed:
+        since, until = self.since, self.until
+        # A date and a time can only be compared where the zone is known; what ends before it begins never holds.
+        if since is not None and until is not None and ("T" in since) == ("T" in until):
+            utc = ZoneInfo("UTC")
+            if instant_of(until, utc) <= instant_of(since, utc):
+                raise ValueError(f"until {until!r} is not after since {since!r}")
+        return self
+
 
 class Override(TimeBoxed):
     """Other terms for a price, a product, or all that the plan charges."""
@@ -61,7 +73,8 @@ class Override(TimeBoxed):
     )
     percent: Percent | None = Field(default=None, description="Taken off the amount, in percent of it.")
     amount: Positive | None = Field(
-        default=None, description="Taken off the amount of a billing period, in the currency, down to 0 at most."
+        default=None,
+        description="Taken off the amount of a billing period, in proportion to time as the plan prorates, in the currency, down to 0 at most.",
     )
     per_unit: Positive | None = Field(
         default=None, description="Taken off the price of each unit, in the currency, down to 0 at most."
@@ -85,8 +98,9 @@ class Override(TimeBoxed):
 class Commitment(TimeBoxed):
     """An amount that the customer undertook to spend while it holds.
 
-    ``billed: advance``: it is charged when it begins, and then draws down what is charged. ``billed: arrears``: what
-    was not spent is charged with the invoice of the billing period in which it ends.
+    ``billed: advance``: it is charged with the invoice of the billing period in which it begins, and then draws down what is
+    charged. ``billed: arrears``: what was not spent is charged with the invoice of the billing period in which it ends. It counts what is charged for
+    every billing period in which it holds at any moment, and ends with the subscription at the latest. It holds for whole coins.
     """
 
     name: Name = Field(description="Name of the commitment, one of a kind on the subscription; the invoice shows it.")

@@ -6,7 +6,8 @@ effective date has the same canonical text. Anything else becomes a new version,
 The documents are checked together with what stands already, because they may refer to each other in any order.
 What is checked is the state after the apply: every name that is referred to exists; a subscription's plan has a
 price from the subscription's first moment on; what must be the same for all dates of a name is; and no tenant
-has two subscriptions at one time, since both would be charged for the same usage; allocation rules go in no circle (``pools``);
+has two subscriptions at one time, since both would be charged for the same usage; what a subscription says agrees with its plans
+(``promises``); allocation rules go in no circle (``pools``);
 and of two currencies there is one exchange rate at a time (``quotations``).
 """
 
@@ -22,6 +23,7 @@ from ledger.directory.documents import Document, Fault
 from ledger.directory.driverunits import unit_faults
 from ledger.directory.pools import allocation_faults
 from ledger.directory.pricedmeters import price_book_faults
+from ledger.directory.promises import subscription_faults
 from ledger.directory.quotations import quotation_faults
 from ledger.directory.reassignment import Reassignment
 from ledger.directory.subscription import Subscription
@@ -56,6 +58,7 @@ def plan_changes(catalog: Catalog, documents: Sequence[Document]) -> Application
                 _settled,
                 _ends,
                 _overlaps,
+                subscription_faults,
                 allocation_faults,
                 unit_faults,
                 price_book_faults,

@@ -1,7 +1,8 @@
 """Credits: amounts that a customer need not pay, granted once and drawn down by invoices.
 
 Of several that could be drawn, the one with the lowest priority goes first, then the one that expires first, then
-by name. What is left when a credit expires is lost; what an invoice drew is never given back to it.
+by name. It is drawn by the invoice of every billing period in which it holds at any moment, in whole coins. What is left when a credit expires is lost;
+what an invoice drew is never given back to it.
 """
 
 from __future__ import annotations

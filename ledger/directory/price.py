@@ -5,7 +5,8 @@ says which it needs, and how an amount is made of it. Then, in this order: what 
 the model sees it, and the amount is raised to the minimum or cut at the maximum.
 
 Whatever goes by time (fees, quantities in force, allowances, minimum and maximum) is for a whole billing period, and is
-prorated where only a part of one is charged. Tiers are not: they are ranges of what was used.
+prorated where only a part of one is charged. Tiers are not: they are ranges of what was used. Nor are maximums of plans without
+proration: what is not charged whole would be given away.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Included(Part):
         default=0,
         ge=0,
         le=_ROLLOVER_MAX,
-        description="In how many later billing periods what was left can still be used, the oldest first; 0 by default.",
+        description="In how many later billing periods, paused ones too, what was left can still be used, the oldest first; it ends with the first that has "
+        "no such price; 0 by default.",
     )
     rollover_maximum: PlainDecimal | None = Field(
         default=None, description="Most that is carried over, all periods together; null, the default, for no limit."
@@ -90,7 +92,8 @@ class Price(Bounded):
         description="When: after the billing period, the default, or before it, with what changes in it made up afterwards.",
     )
     times: Literal["recurring", "once"] = Field(
-        default="recurring", description="Every billing period, the default, or in the first alone."
+        default="recurring",
+        description="Every billing period, the default, or once, whole: in the first in which the subscription has the plan and anything is charged.",
     )
     included: Included | None = Field(default=None, description="What costs nothing; none by default.")
 

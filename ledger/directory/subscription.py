@@ -75,7 +75,8 @@ class Subscription(Spec):
         default=None, description="Last moment, exclusive, like start; null, the default, for no end."
     )
     trial_until: Moment | None = Field(
-        default=None, description="Nothing is charged before this moment, like start; no trial by default."
+        default=None,
+        description="Nothing is charged before this moment, like start and after it; what is charged once is charged then; no trial by default.",
     )
     moves: tuple[Move, ...] = Field(default=(), description="Later changes of plan, in order; none by default.")
     pauses: tuple[Pause, ...] = Field(
@@ -96,14 +97,21 @@ class Subscription(Spec):
 
     @model_validator(mode="after")
     def _in_order(self) -> Subscription:
-        _rises([("start", self.start), *([("end", self.end)] if self.end else [])])
-        moves = [(f"moves[{at}].since", move.since) for at, move in enumerate(self.moves)]
-        _rises([("start", self.start), *moves, *([("end", self.end)] if self.end else [])])
-        _rises([each for at, pause in enumerate(self.pauses) for each in _ends(at, pause)])
         open_ended = [at for at, pause in enumerate(self.pauses[:-1]) if pause.until is None]
         if open_ended:
             raise ValueError(f"pauses[{open_ended[0]}] has no end, but only the last one may have none")
+        for message in self.disorder(None):
+            raise ValueError(message)
         return self
+
+    def disorder(self, zone: ZoneInfo | None) -> Iterator[str]:
+        """What says that something comes after what it comes before; without a zone dates and times are not compared with each other."""
+        start, end = ("start", self.start), [("end", self.end)] if self.end else []
+        moves = [(f"moves[{at}].since", move.since) for at, move in enumerate(self.moves)]
+        trial = [("trial_until", self.trial_until)] if self.trial_until else []
+        pauses = [each for at, pause in enumerate(self.pauses) for each in _ends(at, pause)]
+        for moments in ([start, *end], [start, *moves, *end], [start, *trial], pauses):
+            yield from _falls(moments, zone)
 
     def bounds(self, zone: ZoneInfo) -> tuple[int, int | None]:
         """Start, inclusive, and end, exclusive, in microseconds; the end is None where there is none."""
@@ -119,7 +127,18 @@ class Subscription(Spec):
             Reference("tenant", self.tenant, ("tenant",)),
             Reference("plan", self.plan, ("plan",), from_moment=self.start),
             *moved,
+            *(
+                Reference("meter", meter, ("overrides", at, "charge"))
+                for at, override in enumerate(self.overrides)
+                if override.charge is not None
+                for meter in override.charge.meters()
+            ),
         )
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The names of its plans, in order."""
+        return (self.plan, *(move.plan for move in self.moves))
 
 
 def _ends(at: int, pause: Pause) -> Iterator[tuple[str, str]]:
@@ -128,9 +147,10 @@ def _ends(at: int, pause: Pause) -> Iterator[tuple[str, str]]:
         yield f"pauses[{at}].until", pause.until
 
 
-def _rises(moments: Sequence[tuple[str, str]]) -> None:
+def _falls(moments: Sequence[tuple[str, str]], zone: ZoneInfo | None) -> Iterator[str]:
     utc = ZoneInfo("UTC")
     for (name, earlier), (other, later) in pairwise(moments):
-        # A date and a time can only be compared where the zone is known; what is never in force is never billed.
-        if ("T" in earlier) == ("T" in later) and instant_of(later, utc) <= instant_of(earlier, utc):
-            raise ValueError(f"{other} {later!r} is not after {name} {earlier!r}")
+        # A date and a time can only be compared where the zone is known.
+        is_known = zone is not None or ("T" in earlier) == ("T" in later)
+        if is_known and instant_of(later, zone or utc) <= instant_of(earlier, zone or utc):
+            yield f"{other} {later!r} is not after {name} {earlier!r}"
