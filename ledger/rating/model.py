@@ -4,7 +4,7 @@ A model is a strict part of a plan's document, so what it needs to know is writt
 used. Its :meth:`Model.rate` gets what was used and gives lines with exact amounts: nothing is rounded here, no time is looked at and
 nothing is read. What holds for every model, and is tested for all of them: nothing used costs nothing, or what the
 model says is owed at least; the quantities of the lines add up to the quantity that was used, where the model divides it; a quantity
-below zero costs nothing, since a total can only get there by corrections that take back more than the period held: what they take back was
+below zero costs what zero does, since a total can only get there by corrections that take back more than the period held: what they take back was
 charged, if at all, in another period, and is given back there.
 
 By what a model goes (``of``) decides what else the price must say:
@@ -54,7 +54,7 @@ class Used:
 class RatedLine:
     """A piece of what was used, at one price. ``amount`` is exact and not yet rounded.
 
-    ``unit_price`` is None where the amount is not a quantity x a price. ``tier`` counts from 1, 0 where there are no tiers. ``label`` says
+    ``unit_price`` is None where the amount is not a quantity x a price; what a tier charges once is in the amount besides. ``tier`` counts from 1, 0 where there are no tiers. ``label`` says
     which piece it is, where the model does not say it by a tier.
     """
 
@@ -72,10 +72,14 @@ class Unpriced(Exception):
     """
 
     def __init__(self, dimensions: Mapping[str, str], quantity: Decimal) -> None:
-        shown = ", ".join(f"{name}={value!r}" for name, value in sorted(dimensions.items())) or "no dimensions"
-        super().__init__(f"there is no price for the {plain_text(quantity)} used with {shown}")
+        # Its arguments are those of the exception, too, so that it can be handed from one process to another.
+        super().__init__(dimensions, quantity)
         self.dimensions = dimensions
         self.quantity = quantity
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in sorted(self.dimensions.items())) or "no dimensions"
+        return f"there is no price for the {plain_text(self.quantity)} used with {shown}"
 
 
 class Model(Part):

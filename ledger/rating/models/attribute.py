@@ -32,6 +32,7 @@ class Attribute(Model):
     """An amount for a billing period, by an attribute of the tenant."""
 
     of: ClassVar[Basis] = "nothing"
+    by_attributes: ClassVar[bool] = True
 
     model: Literal["attribute"] = Field(description="An amount for a billing period, by an attribute of the tenant.")
     attribute: Name = Field(description="Attribute of the tenant that the amount goes by.")

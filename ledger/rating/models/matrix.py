@@ -35,7 +35,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from itertools import combinations
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -96,6 +96,14 @@ def _part(values: _Values, names: frozenset[str]) -> _Values:
     return frozenset(pair for pair in values if pair[0] in names)
 
 
+def _added_up(pieces: Iterable[Piece]) -> Mapping[_Values, Decimal]:
+    """The quantity of each set of dimensions: several pieces may have the same, such as an hour's use and what was taken back of it later."""
+    found: dict[_Values, list[Decimal]] = defaultdict(list)
+    for piece in pieces:
+        found[frozenset(piece.dimensions.items())].append(piece.quantity)
+    return {values: total(quantities) for values, quantities in found.items()}
+
+
 def _unambiguous(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
     known: dict[_Values, Cell] = {}
     for cell in cells:
@@ -112,6 +120,8 @@ def _unambiguous(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
 
 class Matrix(Model):
     """Unit prices by the values of dimensions."""
+
+    by_dimensions: ClassVar[bool] = True
 
     model: Literal["matrix"] = Field(description="Unit prices by the values of dimensions.")
     cells: Annotated[tuple[Cell, ...], Field(min_length=1), AfterValidator(_unambiguous)] = Field(
@@ -142,8 +152,11 @@ class Matrix(Model):
         if whole != used.quantity:
             raise ValueError(f"the pieces add up to {plain_text(whole)}, and not to {plain_text(used.quantity)}")
         held: dict[int, list[Decimal]] = defaultdict(list)
-        for piece in pieces:
-            held[self._place(piece)].append(piece.quantity)
+        for values, quantity in _added_up(pieces).items():
+            place = self._place(values)
+            if place == len(self.cells) and self.otherwise is None and quantity > 0:
+                raise Unpriced(dict(sorted(values)), quantity)
+            held[place].append(quantity)
         quantities = {place: total(held[place]) for place in sorted(held)}
         with exact():
             return tuple(
@@ -152,16 +165,13 @@ class Matrix(Model):
                 if quantity > 0
             )
 
-    def _place(self, piece: Piece) -> int:
-        """The place of the cell that holds for the piece; one beyond the last where none does."""
-        values = frozenset(piece.dimensions.items())
+    def _place(self, values: _Values) -> int:
+        """The place of the cell that holds for the dimensions; one beyond the last where none does."""
         for names, places in self._places:
             # The first that is found is the most specific: of any two that hold there is one that names what both name.
             place = places.get(_part(values, names))
             if place is not None:
                 return place
-        if self.otherwise is None and piece.quantity > 0:
-            raise Unpriced(piece.dimensions, piece.quantity)
         return len(self.cells)
 
     def _price(self, place: int) -> Decimal:

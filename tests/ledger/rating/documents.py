@@ -42,7 +42,9 @@ def tiers(**fields: SearchStrategy[Any]) -> SearchStrategy[list[dict[str, Any]]]
     """Tiers with these fields besides their ends."""
     one = st.fixed_dictionaries(fields)
     return _ENDS.flatmap(
-        lambda ends: st.tuples(*(one.map(lambda tier, end=end: {"up_to": end, **tier}) for end in [*ends, None])).map(list)
+        lambda ends: st.tuples(*(one.map(lambda tier, end=end: {"up_to": end, **tier}) for end in [*ends, None])).map(
+            list
+        )
     )
 
 
@@ -58,14 +60,20 @@ def settled(wheres: list[dict[str, str]]) -> list[dict[str, str]]:
     while waiting:
         where = waiting.pop(0)
         if where not in found:
-            waiting += [where | other for other in found if all(where.get(key, value) == value for key, value in other.items())]
+            waiting += [
+                where | other for other in found if all(where.get(key, value) == value for key, value in other.items())
+            ]
             found.append(where)
     return found
 
 
 def _cells() -> SearchStrategy[list[dict[str, Any]]]:
     wheres = st.lists(_WHERE, min_size=1, max_size=5).map(settled)
-    return wheres.flatmap(lambda each: st.tuples(*(st.fixed_dictionaries({"where": st.just(w), "unit_price": TEXT}) for w in each)).map(list))
+    return wheres.flatmap(
+        lambda each: st.tuples(*(st.fixed_dictionaries({"where": st.just(w), "unit_price": TEXT}) for w in each)).map(
+            list
+        )
+    )
 
 
 def _document(name: str, **fields: SearchStrategy[Any]) -> SearchStrategy[dict[str, Any]]:

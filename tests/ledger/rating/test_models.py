@@ -32,7 +32,9 @@ RISING = [name for name in OF_USE if name != "volume"]
 #: Two parts cost what the whole does.
 LINEAR = ["per_unit", "matrix", "dynamic", "cost_plus"]
 #: What a model owes at least where nothing was used; all others owe nothing.
-AT_LEAST: dict[type[Model], Callable[[Any], Decimal]] = {Burstable: lambda burstable: burstable.committed * burstable.unit_price}
+AT_LEAST: dict[type[Model], Callable[[Any], Decimal]] = {
+    Burstable: lambda burstable: burstable.committed * burstable.unit_price
+}
 
 ANY_MODEL: TypeAdapter[Model] = TypeAdapter(AnyModel)
 
@@ -53,7 +55,7 @@ def test_every_model_is_registered_once_under_the_name_of_its_module() -> None:
 
 
 def test_every_model_has_documents_here() -> None:
-    assert NAMES == modules()
+    assert modules() == NAMES
 
 
 @pytest.mark.parametrize("name", modules())
@@ -120,6 +122,20 @@ def test_less_than_nothing_costs_what_nothing_does(name: str, data: st.DataObjec
     assert one.rate(changed(use, Decimal.copy_negate)) == one.rate(changed(use, lambda _: Decimal(0)))
 
 
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data(), use=USES)
+def test_it_says_by_what_it_goes(name: str, data: st.DataObject, use: Used) -> None:
+    """Whoever asks a model gives it dimensions, attributes and other meters only where it says that it goes by them."""
+    one = drawn(data, name)
+    asked = Used(
+        use.quantity,
+        use.pieces if one.by_dimensions else (),
+        {meter: use.others[meter] for meter in one.meters()},
+        use.attributes if one.by_attributes else {},
+    )
+    assert one.rate(asked) == one.rate(use)
+
+
 @pytest.mark.parametrize("name", DIVIDING)
 @given(data=st.data(), use=USES)
 def test_the_lines_add_up_to_what_was_used(name: str, data: st.DataObject, use: Used) -> None:
@@ -178,7 +194,16 @@ def test_the_longest_numbers_that_can_be_written_fit(name: str, data: st.DataObj
             return {name: lengthened(value, name) for name, value in part.items()}
         if isinstance(part, list):
             return [lengthened(value) for value in part]
-        is_length = key in ("unit_price", "overage_price", "amount", "percent", "fixed", "markup_percent", "otherwise", "minimum")
+        is_length = key in (
+            "unit_price",
+            "overage_price",
+            "amount",
+            "percent",
+            "fixed",
+            "markup_percent",
+            "otherwise",
+            "minimum",
+        )
         return longest if is_length and part is not None else part
 
     try:

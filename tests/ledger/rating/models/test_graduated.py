@@ -62,5 +62,8 @@ def test_boundaries(quantity: str, expected: list[tuple[str, str, str, int]]) ->
 
 @pytest.mark.parametrize(("quantity", "amount"), [("0", "0"), ("10", "30"), ("10.1", "45.1"), ("20", "55")])
 def test_a_tier_charges_its_amount_once_when_it_is_reached(quantity: str, amount: str) -> None:
-    reached = (Tier.model_validate({"up_to": 10, "unit_price": 2, "amount": 10}), Tier.model_validate({"unit_price": 1, "amount": 15}))
+    reached = (
+        Tier.model_validate({"up_to": 10, "unit_price": 2, "amount": 10}),
+        Tier.model_validate({"unit_price": 1, "amount": 15}),
+    )
     assert total(line.amount for line in rate(Decimal(quantity), reached)) == Decimal(amount)
