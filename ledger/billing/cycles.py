@@ -217,9 +217,10 @@ class Account:
         ends in it is not.
         """
         whole = cycle.whole
-        if plan.proration == "second":
-            return Fraction(end_us - start_us, whole.end_us - whole.start_us)
         days = [self._day(each) for each in (whole.start_us, start_us, end_us, whole.end_us)]
+        # A period of a day that begins where clocks go back over midnight may hold no beginning of a day.
+        if plan.proration == "second" or days[0] == days[3]:
+            return Fraction(end_us - start_us, whole.end_us - whole.start_us)
         return Fraction(days[2] - days[1], days[3] - days[0])
 
     def _day(self, at_us: int) -> int:

@@ -71,7 +71,7 @@ def test_created_unchanged_changed() -> None:
 
 
 def test_each_effective_date_has_its_own_newest_version() -> None:
-    later = PLAN.replace("name: p", "name: p\neffective_from: 2026-07-01").replace("EUR", "USD")
+    later = PLAN.replace("name: p", "name: p\neffective_from: 2026-07-01").replace("unit_price: 1}", "unit_price: 2}")
     catalog, both = applied(EMPTY, METER, PLAN, later)
     assert outcomes(both) == [("m", 1, "created"), ("p", 1, "created"), ("p", 2, "changed")]
     assert outcomes(applied(catalog, later, PLAN)[1]) == [("p", 2, "unchanged"), ("p", 1, "unchanged")]

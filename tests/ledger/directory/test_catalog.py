@@ -47,8 +47,8 @@ def test_between_two_changes_one_answer_holds(rows, start_us, end_us) -> None:
     catalog = Catalog.of(rows)
     edges = [start_us, *catalog.changes("tenant", start_us, end_us), end_us]
     for lower, upper in pairwise(edges):
-        answers = {catalog.in_force("tenant", at_us) for at_us in range(lower, upper)}
-        assert len(answers) <= 1
+        answers = [catalog.in_force("tenant", at_us) for at_us in range(lower, upper)]
+        assert all(answer == answers[0] for answer in answers)
 
 
 def test_in_force_is_sorted_by_name_and_typed() -> None:
