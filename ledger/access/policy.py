@@ -17,6 +17,7 @@ from meterbook.wire.series import SHARED, UNASSIGNED, UNRESOLVED
 
 _INTAKE, _QUERY = "/meterbook.intake.v1.Intake/", "/meterbook.ledger.v1.Query/"
 _ADMIN, _ACCESS = "/meterbook.ledger.v1.Admin/", "/meterbook.ledger.v1.Access/"
+_ENTITLEMENTS = "/meterbook.ledger.v1.Entitlements/"
 _PROOF, _COSTING = "/meterbook.ledger.v1.Proof/", "/meterbook.ledger.v1.Costing/"
 _INVOICING = "/meterbook.ledger.v1.Invoicing/"
 #: Services of gRPC itself: whoever asks is told of health, and whoever is known, what can be called.
@@ -104,6 +105,16 @@ RULES: Mapping[str, Rule] = {
     f"{_COSTING}ExportAllocation": _rule(*_SEES_ALL),
     f"{_COSTING}Estimate": _rule(*_SEES_ALL),
     f"{_COSTING}UnitCost": _rule(*_SEES_ALL),
+    f"{_ENTITLEMENTS}Check": _rule(
+        "viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset([asked.tenant]))
+    ),
+    f"{_ENTITLEMENTS}List": _rule(
+        "viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset([asked.tenant]))
+    ),
+    f"{_ENTITLEMENTS}Notifications": _rule(
+        "viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset(asked.tenants))
+    ),
+    f"{_ENTITLEMENTS}Replay": _rule(*_SEES_ALL),
     f"{_ADMIN}Apply": _rule(*_SEES_ALL),
     f"{_ADMIN}Book": _rule(*_SEES_ALL),
     f"{_ADMIN}AmendEvent": _rule(*_SEES_ALL),

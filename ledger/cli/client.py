@@ -19,6 +19,7 @@ from meterbook.asking import Asker, asker, asks
 from meterbook.ledger.v1.access_pb2_grpc import AccessStub
 from meterbook.ledger.v1.admin_pb2_grpc import AdminStub
 from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
+from meterbook.ledger.v1.entitlement_pb2_grpc import EntitlementsStub
 from meterbook.ledger.v1.invoicing_pb2_grpc import InvoicingStub
 from meterbook.ledger.v1.proof_pb2_grpc import ProofStub
 from meterbook.ledger.v1.query_pb2_grpc import QueryStub
@@ -55,6 +56,7 @@ class Stubs:
     proof: ProofStub
     costing: CostingStub
     invoicing: InvoicingStub
+    entitlements: EntitlementsStub
 
 
 def asks_ledger(function: Function) -> Function:
@@ -92,6 +94,7 @@ def connected(doing: str) -> Iterator[Stubs]:
                 ProofStub(channel),
                 CostingStub(channel),
                 InvoicingStub(channel),
+                EntitlementsStub(channel),
             )
         except grpc.RpcError as error:
             raise click.ClickException(_sentence(error, asking, timeout_s)) from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -104,6 +106,80 @@ class Queries(BaseModel):
     waiting_max: int = Field(default=100, ge=0, le=10_000, description="Questions that wait; more are turned away.")
 
 
+class Webhook(BaseModel):
+    """Somebody who is told of what happens, by signed messages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(
+        repr=False, max_length=2_000, description="Where messages are posted; https, or http on this machine alone."
+    )
+    name: str = Field(
+        default="",
+        max_length=100,
+        description="What the book and the log call it; by default the host and a number that follows from the URL.",
+    )
+    secret_file: Path = Field(
+        description="File with the secrets that sign, whsec_ and base64, one a line: all sign, so that they can be exchanged. It is "
+        "read for every message."
+    )
+    events: tuple[Literal["threshold.reached"], ...] = Field(
+        default=("threshold.reached",), description="What it is told of; by default all that there is."
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities that its certificate is signed by; the usual ones by default.",
+    )
+    timeout_s: float = Field(default=15.0, gt=0, le=300, description="Seconds that an answer may take.")
+    give_up_s: float = Field(
+        default=259_200.0,
+        ge=0,
+        le=2_592_000,
+        description="Seconds, three days by default, after which a message that never arrived is given up.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_name(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(url := value.get("url"), str) and not value.get("name"):
+            number = hashlib.sha256(url.encode()).hexdigest()[:8]
+            return {**value, "name": f"{urlsplit(url).hostname}-{number}"}
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _goes_to_nobody_else(cls, value: str) -> str:
+        # What is wrong is told without the URL: it may be as secret as a password.
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ValueError("the URL does not begin with https:// and a host")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("the URL goes to another machine in plain text: give an https one")
+        if parts.username is not None or parts.fragment:
+            raise ValueError("the URL has a user or a fragment: leave them out, messages are signed")
+        return value
+
+
+class Entitlements(BaseModel):
+    """How what tenants may use is kept current, and who is told when they come near their limits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    refresh_s: float = Field(
+        default=1.0, ge=0.1, le=60, description="Seconds between two looks at what was used, at least."
+    )
+    webhooks: tuple[Webhook, ...] = Field(default=(), description="Who is told; nobody by default.")
+
+    @field_validator("webhooks")
+    @classmethod
+    def _apart(cls, value: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
+        names = [each.name for each in value]
+        twice = sorted({each for each in names if names.count(each) > 1})
+        if twice:
+            raise ValueError(f"webhook {twice[0]!r} is there twice: give each a name of its own")
+        return value
+
+
 class Proof(BaseModel):
     """What the ledger signs, so that it cannot change what it accepted without being found out."""
 
@@ -165,6 +241,9 @@ class LedgerConfig(BaseModel):
     metering: Metering = Field(default=Metering(), description="When windows are booked.")
     queries: Queries = Field(default=Queries(), description="How much questions may take.")
     proof: Proof = Field(default=Proof(), description="What the ledger signs.")
+    entitlements: Entitlements = Field(
+        default=Entitlements(), description="What tenants may use, and who is told of it."
+    )
 
     @field_validator("store", mode="before")
     @classmethod

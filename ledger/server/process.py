@@ -33,8 +33,12 @@ from ledger.server.archiving import Archiving
 from ledger.server.authentication import Authentication
 from ledger.server.config import LedgerConfig
 from ledger.server.costing_service import CostingService
+from ledger.server.delivering import Deliverer
+from ledger.server.entitlement_service import EntitlementService
+from ledger.server.entitling import Entitling
 from ledger.server.intake_service import IntakeService
 from ledger.server.invoicing_service import InvoicingService
+from ledger.server.leadership import Leadership
 from ledger.server.proof_service import ProofService
 from ledger.server.query_service import AdminService, QueryService
 from ledger.server.selfmetrics import SelfMetrics
@@ -50,6 +54,8 @@ from meterbook.ledger.v1 import (
     admin_pb2_grpc,
     costing_pb2,
     costing_pb2_grpc,
+    entitlement_pb2,
+    entitlement_pb2_grpc,
     invoicing_pb2,
     invoicing_pb2_grpc,
     proof_pb2,
@@ -84,6 +90,7 @@ _SERVICES = (
     query_pb2.DESCRIPTOR.services_by_name["Query"].full_name,
     invoicing_pb2.DESCRIPTOR.services_by_name["Invoicing"].full_name,
     costing_pb2.DESCRIPTOR.services_by_name["Costing"].full_name,
+    entitlement_pb2.DESCRIPTOR.services_by_name["Entitlements"].full_name,
     admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name,
     access_pb2.DESCRIPTOR.services_by_name["Access"].full_name,
     proof_pb2.DESCRIPTOR.services_by_name["Proof"].full_name,
@@ -131,11 +138,21 @@ class LedgerProcess:
             opened.push_async_callback(asyncio.to_thread, self._intake.close)
             self._turns = Turns(config.queries, self._metrics)
             opened.push_async_callback(self._turns.close)
+            self._leadership = Leadership(self._journal.leases)
+            opened.push_async_callback(asyncio.to_thread, self._resign)
+            self._entitling = Entitling(
+                self._journal, config.entitlements, self._leadership, self._metrics, config.queries.timeout_s
+            )
+            opened.push_async_callback(self._entitling.close)
+            self._deliverers = self._delivering()
             self._server = self._grpc_server()
             await self._server.start()
             # From here on stop() closes; whatever failed before closes what was opened so far.
             self._opened = opened.pop_all()
         door.start()
+        self._entitling.start()
+        for deliverer in self._deliverers:
+            deliverer.start()
         self._booking = asyncio.create_task(self._book_closed_windows())
         self._watching = asyncio.create_task(self._stay_current())
         archiving = Archiving(self._journal, self._checkpoints, config.retention, self._metrics)
@@ -147,6 +164,8 @@ class LedgerProcess:
         for task in (self._booking, self._watching, self._archiving):
             task.cancel()
         await self._server.stop(_GRACE_S)
+        for deliverer in self._deliverers:
+            await asyncio.to_thread(deliverer.stop)
         await self._opened.aclose()
 
     def _measuring(self) -> Measuring:
@@ -176,6 +195,10 @@ class LedgerProcess:
         finalizer = Finalizer(self._journal, self._booker, lateness_us)
         invoicing = InvoicingService(self._journal, self._turns, finalizer)
         invoicing_pb2_grpc.add_InvoicingServicer_to_server(invoicing, server)
+        webhooks = [each.name for each in self._config.entitlements.webhooks]
+        entitlement_pb2_grpc.add_EntitlementsServicer_to_server(
+            EntitlementService(self._journal, self._turns, self._entitling, webhooks), server
+        )
         closer = PeriodCloser(self._journal, self._booker, lateness_us)
         admin_pb2_grpc.add_AdminServicer_to_server(AdminService(self._journal, self._booker, closer), server)
         access_pb2_grpc.add_AccessServicer_to_server(AccessService(Issuer(self._acts, self._register)), server)
@@ -189,6 +212,24 @@ class LedgerProcess:
             *(serving.set(name, health_pb2.HealthCheckResponse.SERVING) for name in ("", *_SERVICES))
         )
         return server
+
+    def _delivering(self) -> list[Deliverer]:
+        def attempted(webhook: str, result: str) -> None:
+            self._metrics.webhook_attempts.labels(webhook, result).inc()
+
+        try:
+            return [
+                Deliverer(self._journal, each, self._leadership, attempted)
+                for each in self._config.entitlements.webhooks
+            ]
+        except OSError as error:
+            raise CannotServe(f"entitlements.webhooks: a ca_file cannot be used ({error.strerror or error})") from error
+
+    def _resign(self) -> None:
+        try:
+            self._leadership.resign()
+        except JournalError as error:
+            logger.warning("another replica notifies only once the lease has ended: %s", error)
 
     def _signing(self) -> Signer:
         proof = self._config.proof

@@ -29,6 +29,9 @@ class SelfMetrics:
         self.questions_stopped = self._counter("questions_stopped", "Questions without an answer, by reason.", "reason")
         self.questions_running = self._gauge("questions_running", "Questions that are worked on.")
         self.questions_waiting = self._gauge("questions_waiting", "Questions that wait for others.")
+        self.notices = self._counter("notices", "Thresholds that were reached, and written down.")
+        self.entitlement_failures = self._counter("entitlement_failures", "Looks at what was used that failed.")
+        self.webhook_attempts = self._counter("webhook_attempts", "Attempts to deliver.", "webhook", "result")
         self.streams = Gauge("meterbook_ledger_streams", "Streams open.", registry=self.registry)
         self._gauge(
             "store_warnings", "Promises that the store's services do not keep; the log of the start names them."

@@ -28,6 +28,7 @@ _COMMANDS = {
     "coverage": ("ledger.cli.standing", "coverage", "Show how much of the time each source was observed."),
     "dead-letters": ("ledger.cli.standing", "dead_letters", "List what could not be used, and why."),
     "definitions": ("ledger.cli.standing", "definitions", "List the definitions."),
+    "entitlement": ("ledger.cli.entitlement", "entitlement", "Ask what a tenant may use, and who was notified."),
     "event": ("ledger.cli.event", "event", "Show one event, or amend it."),
     "invoice": ("ledger.cli.invoice", "invoice", "Draft, finalize and prove invoices."),
     "keys": ("ledger.cli.proof", "keys", "List or rotate the keys that the ledger signs with."),
