@@ -20,6 +20,7 @@ _ADMIN, _ACCESS = "/meterbook.ledger.v1.Admin/", "/meterbook.ledger.v1.Access/"
 _ENTITLEMENTS = "/meterbook.ledger.v1.Entitlements/"
 _PROOF, _COSTING = "/meterbook.ledger.v1.Proof/", "/meterbook.ledger.v1.Costing/"
 _INVOICING = "/meterbook.ledger.v1.Invoicing/"
+_PLANNING = "/meterbook.ledger.v1.Planning/"
 #: Services of gRPC itself: whoever asks is told of health, and whoever is known, what can be called.
 _OPEN, _KNOWN = "/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/"
 
@@ -105,6 +106,9 @@ RULES: Mapping[str, Rule] = {
     f"{_COSTING}ExportAllocation": _rule(*_SEES_ALL),
     f"{_COSTING}Estimate": _rule(*_SEES_ALL),
     f"{_COSTING}UnitCost": _rule(*_SEES_ALL),
+    # Not for tenants: what a plan says that was not applied, and who is on it, is told to whoever may apply it.
+    f"{_PLANNING}Diff": _rule(*_SEES_ALL),
+    f"{_PLANNING}Simulate": _rule(*_SEES_ALL),
     f"{_ENTITLEMENTS}Check": _rule(
         "viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset([asked.tenant]))
     ),

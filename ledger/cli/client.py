@@ -21,6 +21,7 @@ from meterbook.ledger.v1.admin_pb2_grpc import AdminStub
 from meterbook.ledger.v1.costing_pb2_grpc import CostingStub
 from meterbook.ledger.v1.entitlement_pb2_grpc import EntitlementsStub
 from meterbook.ledger.v1.invoicing_pb2_grpc import InvoicingStub
+from meterbook.ledger.v1.planning_pb2_grpc import PlanningStub
 from meterbook.ledger.v1.proof_pb2_grpc import ProofStub
 from meterbook.ledger.v1.query_pb2_grpc import QueryStub
 
@@ -57,6 +58,7 @@ class Stubs:
     costing: CostingStub
     invoicing: InvoicingStub
     entitlements: EntitlementsStub
+    planning: PlanningStub
 
 
 def asks_ledger(function: Function) -> Function:
@@ -95,6 +97,7 @@ def connected(doing: str) -> Iterator[Stubs]:
                 CostingStub(channel),
                 InvoicingStub(channel),
                 EntitlementsStub(channel),
+                PlanningStub(channel),
             )
         except grpc.RpcError as error:
             raise click.ClickException(_sentence(error, asking, timeout_s)) from error

@@ -32,14 +32,14 @@ class Applier:
             raise BadQuestion("author: say who applies")
         manifest = parse_manifests((each.name, each.text) for each in request.manifests)
         if manifest.faults:
-            raise _bad(manifest.faults)
+            raise refused(manifest.faults)
         return until_first(lambda: self._apply_once(manifest.documents, request.author, request.dry_run))
 
     def _apply_once(self, documents: Sequence[Document], author: str, dry_run: bool) -> admin_pb2.ApplyResponse:
         book = Book.at(self._journal, 0)
         found = plan_changes(book.catalog, documents)
         if found.faults:
-            raise _bad(found.faults)
+            raise refused(found.faults)
         position = book.view.position
         if found.versions and not dry_run:
             record = journal_pb2.DefinitionsRecord(
@@ -54,7 +54,8 @@ class Applier:
         return admin_pb2.ApplyResponse(position=position, changes=changes)
 
 
-def _bad(faults: Sequence[Fault]) -> BadQuestion:
+def refused(faults: Sequence[Fault]) -> BadQuestion:
+    """The error that tells of faults, each with its place, the first so many of them."""
     shown = [str(fault) for fault in faults[:_FAULTS_SHOWN]]
     left = len(faults) - len(shown)
     return BadQuestion("\n".join([*shown, *([f"and {left} more"] if left else [])]))

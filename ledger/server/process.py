@@ -39,6 +39,7 @@ from ledger.server.entitling import Entitling
 from ledger.server.intake_service import IntakeService
 from ledger.server.invoicing_service import InvoicingService
 from ledger.server.leadership import Leadership
+from ledger.server.planning_service import PlanningService
 from ledger.server.proof_service import ProofService
 from ledger.server.query_service import AdminService, QueryService
 from ledger.server.selfmetrics import SelfMetrics
@@ -58,6 +59,8 @@ from meterbook.ledger.v1 import (
     entitlement_pb2_grpc,
     invoicing_pb2,
     invoicing_pb2_grpc,
+    planning_pb2,
+    planning_pb2_grpc,
     proof_pb2,
     proof_pb2_grpc,
     query_pb2,
@@ -90,6 +93,7 @@ _SERVICES = (
     query_pb2.DESCRIPTOR.services_by_name["Query"].full_name,
     invoicing_pb2.DESCRIPTOR.services_by_name["Invoicing"].full_name,
     costing_pb2.DESCRIPTOR.services_by_name["Costing"].full_name,
+    planning_pb2.DESCRIPTOR.services_by_name["Planning"].full_name,
     entitlement_pb2.DESCRIPTOR.services_by_name["Entitlements"].full_name,
     admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name,
     access_pb2.DESCRIPTOR.services_by_name["Access"].full_name,
@@ -191,6 +195,7 @@ class LedgerProcess:
         intake_pb2_grpc.add_IntakeServicer_to_server(self._intake, server)
         query_pb2_grpc.add_QueryServicer_to_server(QueryService(self._journal, self._turns), server)
         costing_pb2_grpc.add_CostingServicer_to_server(CostingService(self._journal, self._turns), server)
+        planning_pb2_grpc.add_PlanningServicer_to_server(PlanningService(self._journal, self._turns), server)
         lateness_us = self._config.metering.lateness_us
         finalizer = Finalizer(self._journal, self._booker, lateness_us)
         invoicing = InvoicingService(self._journal, self._turns, finalizer)

@@ -42,6 +42,8 @@ ALL_TENANTS = OWN | {
     "ExportAllocation",
     "Estimate",
     "UnitCost",
+    "Diff",
+    "Simulate",
     "TryMeter",
     "Corrections",
     "Event",
