@@ -136,7 +136,7 @@ proto: $(STAMP) ## Generate the code of the wire from proto/
 
 lock: $(STAMP) ## Choose the newest versions that pyproject.toml allows (needs the network)
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate --extra agent --extra kubernetes --extra ledger --extra distributed --extra aws --extra spark --group dev pyproject.toml \
+		--no-emit-index-url --no-annotate --extra agent --extra kubernetes --extra ledger --extra distributed --extra aws --extra pdf --extra spark --group dev pyproject.toml \
 		-o requirements.lock >/dev/null
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --group pyproject.toml:fuzz -o requirements-fuzz.lock >/dev/null

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from ledger.billing.allowance import Carried, Lot
 from ledger.billing.charging import Line
 from ledger.billing.invoice import Invoice, InvoiceLine
+from ledger.billing.parties import Paper, Party
 from ledger.billing.period import Period
 from ledger.rating.model import RatedLine
 from ledger.rating.rounding import Amount, round_digits
@@ -47,6 +49,9 @@ def document_of(invoice: Invoice) -> str:
         "coverage": "" if invoice.coverage is None else plain_text(invoice.coverage),
         "carried": {price: [_lot(lot) for lot in each.lots] for price, each in invoice.carried.items()},
         "notes": list(invoice.notes),
+        "seller": asdict(invoice.seller),
+        "customer": asdict(invoice.customer),
+        "paper": asdict(invoice.paper),
     }
     return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -69,6 +74,9 @@ def invoice_of(document: str) -> Invoice:
             lines=tuple(_line_of(each) for each in told["lines"]),
             carried={price: Carried(tuple(_lot_of(lot) for lot in lots)) for price, lots in told["carried"].items()},
             notes=tuple(told["notes"]),
+            seller=_party_of(told["seller"]),
+            customer=_party_of(told["customer"]),
+            paper=_paper_of(told["paper"]),
         )
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise UnreadableInvoice(f"the document cannot be read: {error!r}") from error
@@ -80,6 +88,21 @@ def _period(period: Period) -> dict[str, str]:
 
 def _period_of(told: Mapping[str, str]) -> Period:
     return Period(instants.parse(told["start"]), instants.parse(told["end"]))
+
+
+def _party_of(told: Mapping[str, Any]) -> Party:
+    return Party(told["title"], tuple(told["address"]), told["tax_id"], told["email"])
+
+
+def _paper_of(told: Mapping[str, Any]) -> Paper:
+    return Paper(
+        timezone=told["timezone"],
+        language=told["language"],
+        payment_days=told["payment_days"],
+        payment_details=tuple(told["payment_details"]),
+        footer=tuple(told["footer"]),
+        accent=told["accent"],
+    )
 
 
 def _exact(amount: Amount) -> str:

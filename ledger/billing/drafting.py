@@ -20,6 +20,7 @@ from ledger.billing.allowance import Carried
 from ledger.billing.charging import Charged, Known, Line, charge
 from ledger.billing.cycles import Account, Cycle
 from ledger.billing.invoice import Finalized, Invoice, InvoiceLine
+from ledger.billing.parties import parties_at
 from ledger.billing.settling import Grant, settled
 from ledger.schema.decimals import exact, total
 
@@ -102,6 +103,7 @@ class Desk:
 
     def _invoice(self, cycle: Cycle, lines: tuple[InvoiceLine, ...], charged: Charged) -> Invoice:
         part = self.account.parts(cycle)[0]
+        seller, customer, paper = parties_at(self.account, cycle.period.end_us)
         return Invoice(
             as_of=self.as_of,
             tenant=self.account.tenant,
@@ -114,6 +116,9 @@ class Desk:
             lines=lines,
             carried=charged.carried,
             notes=charged.notes,
+            seller=seller,
+            customer=customer,
+            paper=paper,
         )
 
     def _corrected(self, present: Cycle | None, own: Sequence[Finalized]) -> Iterator[InvoiceLine]:
@@ -141,6 +146,7 @@ def opening(desk: Desk) -> Invoice | None:
     ahead = charge(desk.account, first, desk.book, {}, is_advance=True)
     lines = list(_less_invoiced(first, ahead.lines, desk._own(desk.past)))
     part = desk.account.parts(first)[0]
+    seller, customer, paper = parties_at(desk.account, first.period.start_us)
     return Invoice(
         desk.as_of,
         desk.account.tenant,
@@ -152,6 +158,9 @@ def opening(desk: Desk) -> Invoice | None:
         part.plan.currency,
         tuple(lines),
         {},
+        seller=seller,
+        customer=customer,
+        paper=paper,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from ledger.billing.allowance import Carried
 from ledger.billing.charging import Line
+from ledger.billing.parties import Paper, Party
 from ledger.billing.period import Period
 from ledger.schema.decimals import portion, total
 
@@ -55,6 +56,9 @@ class Invoice:
     lines: tuple[InvoiceLine, ...]
     carried: Mapping[str, Carried]
     notes: tuple[str, ...] = ()
+    seller: Party = Party()
+    customer: Party = Party()
+    paper: Paper = Paper()
 
     @property
     def total(self) -> Decimal:

@@ -16,6 +16,7 @@ from ledger.directory.plan import Plan
 from ledger.directory.pricebook import PriceBook
 from ledger.directory.pricesheet import PriceSheet
 from ledger.directory.reassignment import Reassignment
+from ledger.directory.seller import Seller
 from ledger.directory.subscription import Subscription
 from ledger.directory.tenant import Tenant
 from ledger.schema.spec import Path, Spec
@@ -29,6 +30,7 @@ KINDS: Mapping[str, type[Spec]] = {
     "price-book": PriceBook,
     "price-sheet": PriceSheet,
     "reassignment": Reassignment,
+    "seller": Seller,
     "subscription": Subscription,
     "tenant": Tenant,
 }
