@@ -126,8 +126,18 @@ class MemoryJournal:
             future.set_result(outcome)
         return future
 
+    @property
+    def end(self) -> int:
+        return len(self.records)
+
+    def refresh(self) -> int:
+        return self.end
+
     def head(self, chain: str, view: View | None = None) -> Head:
-        return self._heads.get(chain, NO_HEAD)
+        head = self._heads.get(chain, NO_HEAD)
+        if view is not None and head.position > view.position:
+            raise Overtaken(f"{chain}: record {head.sequence} is newer than the book that was read; read it again")
+        return head
 
     def extend(self, kind: Kind, chain: str, head: Head, payload: bytes) -> Head:
         draft = follow(kind, chain, head, payload)

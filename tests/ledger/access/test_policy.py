@@ -15,7 +15,7 @@ from ledger.access.caller import ANONYMOUS, Caller
 from ledger.access.grants import ALL, Patterns
 from ledger.access.policy import ENROL, RULES, STREAM, Denied, Subject, allow, is_open, subject_of, tenants_of
 from meterbook.intake.v1 import intake_pb2
-from meterbook.ledger.v1 import query_pb2
+from meterbook.ledger.v1 import entitlement_pb2, query_pb2
 
 CALLERS = {
     "admin": Caller("admin", "ada", credential_id="a"),
@@ -26,6 +26,8 @@ CALLERS = {
     "anonymous": ANONYMOUS,
 }
 OWN = {"Usage", "Trace", "Invoice", "Coverage", "Checkpoint", "Leaf", "Consistency", "Keys"}
+# What the service Entitlements tells; credentials, too, have a List, and that one is for admins.
+OWN |= {"Check", "List", "Notifications"}
 ALL_TENANTS = OWN | {
     "Cost",
     "Margin",
@@ -48,6 +50,7 @@ ALL_TENANTS = OWN | {
     "Corrections",
     "Event",
     "AmendEvent",
+    "Replay",
     "Apply",
     "Book",
     "ClosePeriod",
@@ -163,6 +166,23 @@ def test_a_viewer_asks_for_its_own_tenants_only() -> None:
         assert not may(viewer, trace, subject_of(trace, query_pb2.TraceRequest(tenant=other)))
     for other_tenant in ("corp", "", "acme "):
         assert not may(viewer, invoice, subject_of(invoice, query_pb2.InvoiceRequest(tenant=other_tenant)))
+
+
+def test_a_viewer_lists_entitlements_of_its_own_and_no_credentials() -> None:
+    check, listed, told = (f"/meterbook.ledger.v1.Entitlements/{each}" for each in ("Check", "List", "Notifications"))
+    viewer = CALLERS["viewer"]
+    allow(viewer, check, subject_of(check, entitlement_pb2.CheckEntitlementRequest(tenant="acme")))
+    allow(viewer, listed, subject_of(listed, entitlement_pb2.ListEntitlementsRequest(tenant="bcorp")))
+    allow(viewer, told, subject_of(told, entitlement_pb2.NotificationsRequest()))
+    for other in ("corp", "", "*", "@shared"):
+        assert not may(
+            viewer, check, subject_of(check, entitlement_pb2.CheckEntitlementRequest(tenant=other, feature="api"))
+        )
+        assert not may(viewer, listed, subject_of(listed, entitlement_pb2.ListEntitlementsRequest(tenant=other)))
+        assert not may(viewer, told, subject_of(told, entitlement_pb2.NotificationsRequest(tenants=["acme", other])))
+    assert not may(viewer, "/meterbook.ledger.v1.Access/List") and not may(
+        CALLERS["operator"], "/meterbook.ledger.v1.Access/List"
+    )
 
 
 def test_which_rows_a_caller_sees() -> None:

@@ -68,7 +68,7 @@ def test_every_service_tells_of_its_methods_and_their_messages(client: Reflected
     services = set(client.database.get_services())
     assert {
         QUERY, "meterbook.ledger.v1.Admin", "meterbook.ledger.v1.Access", "meterbook.ledger.v1.Proof",
-        "meterbook.intake.v1.Intake", "grpc.health.v1.Health",
+        "meterbook.ledger.v1.Entitlements", "meterbook.intake.v1.Intake", "grpc.health.v1.Health",
     } <= services  # fmt: skip
     for name in services:
         methods = client._pool.FindServiceByName(name).methods
