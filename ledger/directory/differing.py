@@ -114,11 +114,12 @@ def _counted(product: Product) -> str:
 
 
 def _only(part: BaseModel, fields: Sequence[str]) -> dict[str, Any]:
-    return {name: value for name, value in _dumped(part).items() if name in fields}
+    dumped = _dumped(part)
+    return {name: dumped[name] for name in fields}
 
 
 def _dumped(part: BaseModel) -> dict[str, Any]:
-    """What is written of it: a default is not told as if somebody had changed it."""
+    """What it says, every default spelt out, as it stands in a document."""
     dumped: dict[str, Any] = part.model_dump(mode="json")
     return dumped
 

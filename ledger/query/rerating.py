@@ -132,9 +132,9 @@ def _span(period: str, zone: ZoneInfo) -> Period:
 
 def _cycles(account: Account, span: Period) -> Iterator[Cycle]:
     """The billing periods that begin in a span. Raises NoPrice."""
-    start_us, end_us = account.bounds
-    cycle = account.cycle_at(max(span.start_us, start_us))
-    while cycle is not None and cycle.period.start_us < span.end_us and (end_us is None or end_us > start_us):
+    cycle = account.cycle_at(max(span.start_us, account.bounds[0]))
+    while cycle is not None and cycle.period.start_us < span.end_us:
         if cycle.period.start_us >= span.start_us:
             yield cycle
-        cycle = account.after(cycle)
+        # To look for one behind the last costs as much as the last itself.
+        cycle = account.after(cycle) if cycle.period.end_us < span.end_us else None
