@@ -238,7 +238,8 @@ class _Charging:
             exact_left = sum((Fraction(line.exact) for line in (*lines, *found)), Fraction(0))
             left = total(line.amount for line in (*lines, *found))
             off = min(self._off(each, lines, share, exact_left), exact_left)
-            amount = min(round_exact(off, self.currency), left)
+            # Who is let off everything pays nothing, however the lines were rounded.
+            amount = left if off == exact_left else min(round_exact(off, self.currency), left)
             if amount > 0:
                 found.append(self._made("discount", product, price, each.name, each.name, amount.copy_negate(), -off))
         return found

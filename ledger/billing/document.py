@@ -14,7 +14,7 @@ from typing import Any
 
 from ledger.billing.allowance import Carried, Lot
 from ledger.billing.charging import Line
-from ledger.billing.invoice import Invoice, InvoiceLine
+from ledger.billing.invoice import Entries, Invoice, InvoiceLine
 from ledger.billing.parties import Paper, Party
 from ledger.billing.period import Period
 from ledger.rating.model import RatedLine
@@ -36,6 +36,7 @@ def document_of(invoice: Invoice) -> str:
     told = {
         "format": FORMAT,
         "kind": invoice.kind,
+        "basis": invoice.basis,
         "as_of": invoice.as_of,
         "tenant": invoice.tenant,
         "subscription": invoice.subscription,
@@ -77,6 +78,7 @@ def invoice_of(document: str) -> Invoice:
             seller=_party_of(told["seller"]),
             customer=_party_of(told["customer"]),
             paper=_paper_of(told["paper"]),
+            basis=told["basis"],
         )
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise UnreadableInvoice(f"the document cannot be read: {error!r}") from error
@@ -134,6 +136,7 @@ def _line(each: InvoiceLine) -> dict[str, Any]:
         "invoiced": str(each.invoiced),
         "amount": str(each.amount),
         "corrects": each.corrects,
+        "entries": None if each.entries is None else _entries(each.entries),
     }
 
 
@@ -158,7 +161,12 @@ def _line_of(told: Mapping[str, Any]) -> InvoiceLine:
         estimated=Decimal(told["estimated"]),
     )
     cycle_us = instants.parse(told["cycle"])
-    return InvoiceLine(line, cycle_us, Decimal(told["amount"]), Decimal(told["invoiced"]), told["corrects"])
+    entries = None if told["entries"] is None else Entries(**told["entries"])
+    return InvoiceLine(line, cycle_us, Decimal(told["amount"]), Decimal(told["invoiced"]), told["corrects"], entries)
+
+
+def _entries(entries: Entries) -> dict[str, int]:
+    return {"count": entries.count, "first": entries.first, "last": entries.last}
 
 
 def _detail(piece: RatedLine) -> dict[str, Any]:

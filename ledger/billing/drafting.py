@@ -5,23 +5,29 @@ advance for the next one. What was billed in advance is taken back by the invoic
 meanwhile are made up for. And for every cycle that was finalized before it is asked once more what it should have been: late usage, an amended event, a corrected price or a
 back-dated change of plan become lines that name the period and the invoice that they correct. What is finalized is never changed.
 
+Billing periods are told by their beginning. Where a back-dated change moved it, what was invoiced for the old one is taken back, and what begins elsewhere now has
+an invoice of its own to come. Allowances that are carried on are followed from the first cycle as the book has it now, so late usage that would have used one up is charged where
+it was used for something else since.
+
 Cycles that should have been invoiced before and were not are drafted on the way where anything is carried from one cycle to the next, so the draft of a
 cycle says what it will be once those before it have been finalized as they stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
 
 from ledger.billing.allowance import Carried
 from ledger.billing.charging import Charged, Known, Line, charge
 from ledger.billing.cycles import Account, Cycle
-from ledger.billing.invoice import Finalized, Invoice, InvoiceLine
+from ledger.billing.invoice import Entries, Finalized, Invoice, InvoiceLine
 from ledger.billing.parties import parties_at
 from ledger.billing.settling import Grant, settled
+from ledger.directory.plan import Plan
+from ledger.directory.price import Price
 from ledger.schema.decimals import exact, total
 
 Key = tuple[str, str, str, str]
@@ -33,6 +39,23 @@ class Book(Known, Protocol):
 
     def moved(self, start_us: int, end_us: int, since: int) -> bool:
         """Whether what is known of the range may be another than it was at position ``since``; True where that is not known."""
+
+    def entries(self, start_us: int, end_us: int) -> Mapping[str, Entries]:
+        """The entries of the hours that begin in the range, by meter."""
+
+
+@dataclass
+class _Given:
+    """What each cycle is given of allowances, by its beginning, and the first cycle of which it is another now than when it was invoiced."""
+
+    carried: dict[int, Mapping[str, Carried]] = field(default_factory=dict)
+    moved_us: int | None = None
+
+    def of(self, cycle: Cycle) -> Mapping[str, Carried]:
+        return self.carried.get(cycle.period.start_us, {})
+
+    def is_same(self, start_us: int) -> bool:
+        return self.moved_us is None or start_us <= self.moved_us
 
 
 @dataclass(frozen=True)
@@ -47,36 +70,67 @@ class Desk:
 
     def draft(self, cycle: Cycle) -> Invoice:
         """The invoice of a cycle. Raises NoPrice, CostUnknown, Unpriced, ValueError for usage of several units."""
-        return self._made(cycle, [*self.past, *self._virtual(cycle, self.past)], is_corrected=True)
+        given = self._given(cycle.period.start_us)
+        return self._made(cycle, [*self.past, *self._virtual(cycle, given)], given, is_corrected=True)
 
     def due(self, cycle: Cycle) -> Invoice:
         """What a cycle is charged by itself, whatever was invoiced, promised or granted."""
-        before = [*self._own(self.past), *self._virtual(cycle, self.past)]
-        earlier = [each for each in before if each.invoice.billed.start_us < cycle.period.start_us]
-        charged = charge(self.account, cycle, self.book, _carried(earlier))
+        charged = charge(self.account, cycle, self.book, self._given(cycle.period.start_us).of(cycle))
         lines = tuple(InvoiceLine(line, cycle.period.start_us, line.amount) for line in charged.lines)
         return self._invoice(cycle, lines, charged)
 
     def corrections(self) -> Invoice | None:
         """What the finalized invoices should have been besides what they are, as an invoice of its own; None where that is nothing."""
         own = self._own(self.past)
-        if not own:
+        closed = _closed(own)
+        if not closed:
             return None
-        lines = list(self._corrected(None, own))
-        return replace(own[-1].invoice, as_of=self.as_of, lines=tuple(lines), notes=()) if lines else None
+        of = max((each.invoice for each in closed.values()), key=lambda each: each.billed.start_us)
+        lines = list(self._corrected(None, own, self._given(of.billed.start_us)))
+        if not lines:
+            return None
+        lines += settled(self.account, Cycle(of.period, of.billed), lines, self.past, self.grants, of.currency)
+        return replace(of, as_of=self.as_of, lines=self._with_entries(lines), notes=(), basis="correction")
 
-    def _virtual(self, cycle: Cycle, past: Sequence[Finalized]) -> list[Finalized]:
+    def _given(self, last_us: int) -> _Given:
+        """What each cycle up to the one at ``last_us``, and all that were finalized, are given of what was carried on, as the book has it now."""
+        given, carried = _Given(), dict[str, Carried]()
+        if not carries(self.account):
+            return given
+        closed, each = _closed(self._own(self.past)), self.account.cycle_at(self.account.bounds[0])
+        last_us = max([last_us, *closed])
+        while each is not None and each.period.start_us <= last_us:
+            given.carried[each.period.start_us] = carried
+            if each.period.end_us > last_us:
+                break
+            last = closed.get(each.period.start_us)
+            if given.moved_us is None and last is not None and self._is_as_it_was(each, last, last.invoice.as_of):
+                left = last.invoice.carried
+            else:
+                # What follows from another beginning is another, too.
+                given.moved_us = each.period.start_us if given.moved_us is None else given.moved_us
+                left = charge(self.account, each, self.book, carried).carried
+            carried = {price: lots.into_next() for price, lots in left.items()}
+            each = self.account.after(each)
+        return given
+
+    def _is_as_it_was(self, cycle: Cycle, closed: Finalized, since: int) -> bool:
+        return cycle.period == closed.invoice.billed and not self.book.moved(
+            cycle.period.start_us, cycle.period.end_us, since
+        )
+
+    def _virtual(self, cycle: Cycle, given: _Given) -> list[Finalized]:
         """Drafts of the cycles before this one that nobody finalized."""
         made: list[Finalized] = []
         for each in self._left_out(cycle):
-            made.append(Finalized("", 0, self._made(each, [*past, *made], is_corrected=False)))
+            made.append(Finalized("", 0, self._made(each, [*self.past, *made], given, is_corrected=False)))
         return made
 
     def _left_out(self, cycle: Cycle) -> list[Cycle]:
         """The cycles before this one that nobody finalized, where they matter to it, in order."""
         if not remembers(self.account):
             return []
-        done = {each.invoice.billed.start_us for each in self._own(self.past)}
+        done = _closed(self._own(self.past))
         found: list[Cycle] = []
         before = self.account.before(cycle)
         while before is not None and before.period.start_us not in done:
@@ -87,16 +141,17 @@ class Desk:
     def _own(self, past: Sequence[Finalized]) -> list[Finalized]:
         return [each for each in past if each.invoice.subscription == self.account.name]
 
-    def _made(self, cycle: Cycle, past: Sequence[Finalized], *, is_corrected: bool) -> Invoice:
+    def _made(self, cycle: Cycle, past: Sequence[Finalized], given: _Given, *, is_corrected: bool) -> Invoice:
         own = self._own(past)
-        charged = charge(self.account, cycle, self.book, _carried(own))
+        charged = charge(self.account, cycle, self.book, given.of(cycle))
         lines = list(_less_invoiced(cycle, charged.lines, own))
         after = self.account.after(cycle)
-        if after is not None and _has_advance(self.account, after):
+        # What has an invoice of its own is not billed in advance any more.
+        if after is not None and after.period.start_us not in _closed(own) and _has_advance(self.account, after):
             ahead = charge(self.account, after, self.book, {}, is_advance=True)
             lines += _less_invoiced(after, ahead.lines, own)
         if is_corrected:
-            lines += self._corrected(cycle, own)
+            lines += self._corrected(cycle, own, given)
         currency = self.account.parts(cycle)[0].plan.currency
         lines += settled(self.account, cycle, lines, past, self.grants, currency)
         return self._invoice(cycle, tuple(lines), charged)
@@ -113,7 +168,7 @@ class Desk:
             period=cycle.whole,
             billed=cycle.period,
             currency=part.plan.currency,
-            lines=lines,
+            lines=self._with_entries(lines),
             carried=charged.carried,
             notes=charged.notes,
             seller=seller,
@@ -121,21 +176,43 @@ class Desk:
             paper=paper,
         )
 
-    def _corrected(self, present: Cycle | None, own: Sequence[Finalized]) -> Iterator[InvoiceLine]:
-        """What the cycles that were finalized before should have been, less what they were."""
-        seen: set[int] = set()
-        for place, each in enumerate(own):
-            start_us, end_us = each.invoice.billed.start_us, each.invoice.billed.end_us
-            if not each.id or start_us in seen or (present is not None and start_us == present.period.start_us):
-                continue
-            seen.add(start_us)
-            newest = max(other.invoice.as_of for other in own)
-            if not self.book.moved(start_us, end_us, newest):
+    def _with_entries(self, lines: Sequence[InvoiceLine]) -> tuple[InvoiceLine, ...]:
+        """The lines, those of a meter with the entries that they stand on."""
+        return tuple(
+            each
+            if not each.line.meter or each.line.role != "charge"
+            else replace(
+                each,
+                entries=self.book.entries(each.line.period.start_us, each.line.period.end_us).get(each.line.meter),
+            )
+            for each in lines
+        )
+
+    def _corrected(self, present: Cycle | None, own: Sequence[Finalized], given: _Given) -> Iterator[InvoiceLine]:
+        """What the cycles that were invoiced before should have been, less what they were."""
+        closed = _closed(own)
+        if not closed:
+            return
+        newest = max(each.invoice.as_of for each in own if each.id)
+        ends = [each.invoice.billed.end_us for each in closed.values()]
+        # What ends later is not due yet: where it was invoiced as something shorter, that is taken back until it is.
+        horizon_us = max(ends) if present is None else max(*ends, present.period.start_us)
+        for start_us, identity in _billed(own).items():
+            if present is not None and start_us == present.period.start_us:
                 continue
             cycle = self.account.cycle_at(start_us)
-            carried = _carried(own[:place])
-            lines = charge(self.account, cycle, self.book, carried).lines if cycle is not None else ()
-            yield from _differences(each, lines, own)
+            if cycle is not None and cycle.period.start_us != start_us:
+                cycle = None
+            if cycle is not None and start_us not in closed:
+                # So far it was only billed in advance: its own invoice makes up for that.
+                continue
+            if cycle is not None and given.is_same(start_us) and self._is_as_it_was(cycle, closed[start_us], newest):
+                continue
+            is_due = cycle is not None and cycle.period.end_us <= horizon_us
+            lines = (
+                charge(self.account, cycle, self.book, given.of(cycle)).lines if cycle is not None and is_due else ()
+            )
+            yield from _differences(start_us, identity, lines, own)
 
 
 def opening(desk: Desk) -> Invoice | None:
@@ -145,6 +222,8 @@ def opening(desk: Desk) -> Invoice | None:
         return None
     ahead = charge(desk.account, first, desk.book, {}, is_advance=True)
     lines = list(_less_invoiced(first, ahead.lines, desk._own(desk.past)))
+    if not lines:
+        return None
     part = desk.account.parts(first)[0]
     seller, customer, paper = parties_at(desk.account, first.period.start_us)
     return Invoice(
@@ -161,27 +240,49 @@ def opening(desk: Desk) -> Invoice | None:
         seller=seller,
         customer=customer,
         paper=paper,
+        basis="opening",
     )
 
 
 def remembers(account: Account) -> bool:
-    """Whether what a cycle is charged depends on the cycles before it."""
-    plans = [account.subscription.plan, *(move.plan for move in account.subscription.moves)]
-    versions = [version.spec for name in plans for version in account.catalog.versions("plan", name)]
-    prices = [price for plan in versions for _, price in plan.prices()]  # type: ignore[attr-defined]
-    return bool(account.subscription.commitments) or any(
-        price.billed == "advance" or (price.included is not None and price.included.rollover_periods)
-        for price in prices
-    )
+    """Whether the invoice of a cycle depends on those of the cycles before it."""
+    return bool(account.subscription.commitments) or any(price.billed == "advance" for price in _prices(account))
+
+
+def carries(account: Account) -> bool:
+    """Whether anything of an allowance is carried from one cycle to the next."""
+    return any(price.included is not None and price.included.rollover_periods for price in _prices(account))
+
+
+def _prices(account: Account) -> Iterator[Price]:
+    plans = {account.subscription.plan, *(move.plan for move in account.subscription.moves)}
+    for name in sorted(plans):
+        for version in account.catalog.versions("plan", name):
+            if isinstance(version.spec, Plan):
+                yield from (price for _, price in version.spec.prices())
 
 
 def _has_advance(account: Account, cycle: Cycle) -> bool:
     return any(price.billed == "advance" for part in account.parts(cycle) for _, price in part.plan.prices())
 
 
-def _carried(own: Sequence[Finalized]) -> Mapping[str, Carried]:
-    """What the last invoice left of the allowances, as the next cycle can use it."""
-    return {price: carried.into_next() for price, carried in own[-1].invoice.carried.items()} if own else {}
+def _closed(own: Iterable[Finalized]) -> dict[int, Finalized]:
+    """The last invoice of each cycle that was finalized, by the beginning of the cycle."""
+    return {each.invoice.billed.start_us: each for each in own if each.id and each.invoice.basis == "cycle"}
+
+
+def _billed(own: Iterable[Finalized]) -> dict[int, str]:
+    """The beginnings of the cycles of which anything was invoiced, in order of time, each with the id of the first invoice with it."""
+    found: dict[int, str] = {}
+    for each in own:
+        if each.id:
+            if each.invoice.basis == "cycle":
+                # What a cycle should have been is told of its own invoice, also where some of it was billed before.
+                found[each.invoice.billed.start_us] = each.id
+            for line in each.invoice.lines:
+                if line.line.role in _DUE_ROLES:
+                    found.setdefault(line.cycle_us, each.id)
+    return dict(sorted(found.items()))
 
 
 def _invoiced(own: Sequence[Finalized], cycle_us: int) -> dict[Key, list[InvoiceLine]]:
@@ -204,7 +305,7 @@ def _less_invoiced(cycle: Cycle, lines: Sequence[Line], own: Sequence[Finalized]
         due.setdefault(line.key, []).append(line)
     for key, found in due.items():
         invoiced = total(each.amount for each in before.get(key, ()))
-        if total(line.amount for line in found) == invoiced:
+        if key in before and total(line.amount for line in found) == invoiced:
             continue
         yield from (InvoiceLine(line, cycle.period.start_us, line.amount) for line in found)
         if invoiced:
@@ -218,9 +319,8 @@ def _taken_back(like: Line, cycle_us: int, invoiced: Decimal) -> InvoiceLine:
     return InvoiceLine(bare, cycle_us, back, invoiced)
 
 
-def _differences(of: Finalized, lines: Sequence[Line], own: Sequence[Finalized]) -> Iterator[InvoiceLine]:
+def _differences(start_us: int, id: str, lines: Sequence[Line], own: Sequence[Finalized]) -> Iterator[InvoiceLine]:
     """A line for each thing of an earlier cycle that is another now than it was invoiced."""
-    start_us = of.invoice.billed.start_us
     before = _invoiced(own, start_us)
     due: dict[Key, list[Line]] = {key: [] for key in before}
     for line in lines:
@@ -233,4 +333,4 @@ def _differences(of: Finalized, lines: Sequence[Line], own: Sequence[Finalized])
         if not amount:
             continue
         like = found[-1] if found else was[-1].line
-        yield InvoiceLine(replace(like, amount=amount, exact=amount), start_us, amount, invoiced, of.id)
+        yield InvoiceLine(replace(like, amount=amount, exact=amount), start_us, amount, invoiced, id)

@@ -21,13 +21,24 @@ from ledger.billing.period import Period
 from ledger.schema.decimals import portion, total
 
 Kind = Literal["invoice", "credit-note"]
+#: What an invoice is made of: a cycle, what is billed before the first one, or what earlier invoices should have been.
+Basis = Literal["cycle", "opening", "correction"]
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The entries of the book that a line's meter has in its period: how many, and the first and last position."""
+
+    count: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
 class InvoiceLine:
     """A line of an invoice, for the cycle that begins at ``cycle_us``.
 
-    ``amount`` is what is to be paid by this line. Where ``invoiced`` is not zero, the line takes back what earlier invoices charged of the
+    ``amount`` is what is to be paid by this line. ``entries`` are None where no meter is charged. Where ``invoiced`` is not zero, the line takes back what earlier invoices charged of the
     same. ``corrects`` is the id of the invoice that the line corrects, "" for none.
     """
 
@@ -36,6 +47,7 @@ class InvoiceLine:
     amount: Decimal
     invoiced: Decimal = Decimal(0)
     corrects: str = ""
+    entries: Entries | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ class Invoice:
     seller: Party = Party()
     customer: Party = Party()
     paper: Paper = Paper()
+    basis: Basis = "cycle"
 
     @property
     def total(self) -> Decimal:

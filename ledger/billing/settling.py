@@ -103,8 +103,8 @@ class _Settling:
             more = round_exact(Fraction(over + beyond) * Fraction(commitment.overage_percent) / 100, self._currency)
             with exact():
                 self._add("overage", name, more - self._amount("overage", name), beyond)
-        until_us = self._times(commitment)[1]
-        if not is_advance and until_us is not None and until_us <= self._cycle.period.end_us:
+        # What was missing is settled again with every change that comes after it.
+        if not is_advance and (self._is_over(commitment) or self._has("commitment", name)):
             with exact():
                 missing = committed - covered - self._amount("commitment", name)
             if missing:
@@ -129,22 +129,19 @@ class _Settling:
             self._add("credit", grant.name, counted.copy_negate())
             self._pay(pays, counted)
 
-    def _times(self, commitment: Commitment) -> tuple[int, int | None]:
-        """Start and end of a commitment; it ends with the subscription, also where that ends before it was to."""
-        start_us, end_us = self._account.bounds
-        if commitment.since is not None:
-            start_us = max(start_us, instant_of(commitment.since, self._account.zone))
-        if commitment.until is not None:
-            until_us = instant_of(commitment.until, self._account.zone)
-            end_us = until_us if end_us is None else min(until_us, end_us)
-        return start_us, end_us
+    def _is_over(self, commitment: Commitment) -> bool:
+        """Whether a commitment ends in this cycle or ended before it; it ends with the subscription at the latest."""
+        ends = [] if commitment.until is None else [instant_of(commitment.until, self._account.zone)]
+        ends += [] if self._account.bounds[1] is None else [self._account.bounds[1]]
+        return bool(ends) and min(ends) <= self._cycle.period.end_us
 
     def _is_in(self, commitment: Commitment, cycle_us: int) -> bool:
         """Whether a commitment holds at any moment of the cycle that begins, or began before it was changed, at ``cycle_us``."""
-        start_us, until_us = self._times(commitment)
-        cycle = self._account.cycle_at(cycle_us)
+        zone, cycle = self._account.zone, self._account.cycle_at(cycle_us)
         end_us = cycle_us + 1 if cycle is None else cycle.period.end_us
-        return start_us < end_us and (until_us is None or until_us > cycle_us)
+        is_early = commitment.since is not None and instant_of(commitment.since, zone) >= end_us
+        is_late = commitment.until is not None and instant_of(commitment.until, zone) <= cycle_us
+        return not is_early and not is_late
 
     def _counting(self, commitment: Commitment) -> Callable[[_Place], bool]:
         cycles = {cycle_us: self._is_in(commitment, cycle_us) for _, cycle_us in self._open}
