@@ -81,9 +81,11 @@ def definitions(tenants: int) -> pa.Table:
         )
         texts += [
             f"{{kind: tenant, name: tenant-{number:05}, spec: {{}}}}",
-            f"{{kind: subscription, name: s-{number:05}, spec: {{tenant: tenant-{number:05}, plan: pro, start: 2026-03-01, "
-            f"holdings: [{{name: seats, since: 2026-03-01, quantity: {number % 50}}}, {{name: seats, since: 2026-03-11, quantity: 7}}], "
-            f"overrides: [{{name: loyal, approved: sales, percent: 5, product: product-1}}]{promised}}}}}",
+            (
+                f"{{kind: subscription, name: s-{number:05}, spec: {{tenant: tenant-{number:05}, plan: pro, start: 2026-03-01, "
+                f"holdings: [{{name: seats, since: 2026-03-01, quantity: {number % 50}}}, {{name: seats, since: 2026-03-11, quantity: 7}}], "
+                f"overrides: [{{name: loyal, approved: sales, percent: 5, product: product-1}}]{promised}}}}}"
+            ),
         ]
     found = plan_changes(Catalog.of([]), parse_manifests([("bench.yaml", "\n---\n".join(texts))]).documents)
     assert not found.faults, [str(each) for each in found.faults]

@@ -99,7 +99,7 @@ class Demo:
         for question in (("usage",), ("cost",), ("margin",), ("coverage",), ("agents",)):
             self.show(*question, "--as-of", position)
         for tenant in CUSTOMERS:
-            self.show("invoice", tenant, "--as-of", position)
+            self.show("invoice", "draft", tenant, "--as-of", position)
         self.prove(truth, position)
 
     def agree(self, truth: dict[str, dict[str, int]]) -> str:

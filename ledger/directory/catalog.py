@@ -15,6 +15,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
 
+from ledger.directory.credit import Credit
 from ledger.directory.documents import KINDS
 from ledger.directory.meter import Meter
 from ledger.directory.plan import Plan
@@ -116,6 +117,10 @@ class Catalog:
         """All subscriptions of one tenant by name."""
         return self._subscriptions_by_tenant.get(tenant, {})
 
+    def credits_of(self, tenant: str) -> Mapping[str, Credit]:
+        """All credits of one tenant by name, those that have expired included."""
+        return self._credits_by_tenant.get(tenant, {})
+
     # What a catalog is asked once per tenant must not cost a walk over all tenants.
     @cached_property
     def _names(self) -> Mapping[str, tuple[str, ...]]:
@@ -129,6 +134,13 @@ class Catalog:
         grouped: dict[str, dict[str, Subscription]] = {}
         for name, subscription in self.subscriptions().items():
             grouped.setdefault(subscription.tenant, {})[name] = subscription
+        return grouped
+
+    @cached_property
+    def _credits_by_tenant(self) -> Mapping[str, Mapping[str, Credit]]:
+        grouped: dict[str, dict[str, Credit]] = {}
+        for name, credit in self._typed(Credit, 0).items():
+            grouped.setdefault(credit.tenant, {})[name] = credit
         return grouped
 
     def _typed(self, model: type[Kind], at_us: int) -> Mapping[str, Kind]:

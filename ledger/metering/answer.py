@@ -22,6 +22,7 @@ from ledger.metering.grid import Grid, ceil_us, floor_us
 from ledger.metering.measure import NOTHING, Amount, Measured, measure, measure_grid, windows_of
 from ledger.metering.subjects import Key
 from ledger.metering.usage import Usage
+from ledger.metering.whole import Whole
 from ledger.metering.windows import Windows
 from ledger.schema.calendar import OWN, TOTAL, UNITS
 
@@ -61,9 +62,14 @@ def usage(
     if unknown:
         raise UnknownMeter(unknown[0])
     asked = None if window in (TOTAL, OWN) else Windows(window, zone)  # type: ignore[arg-type]
-    rows = []
-    for name in catalog.names("meter"):
-        if meters and name not in meters:
+    names = [name for name in catalog.names("meter") if not meters or name in meters]
+    # What is booked of the whole range is asked for once: a bill is of dozens of meters.
+    units = {name: meter_versions(catalog, name)[-1].meter.unit for name in names}
+    whole = Whole.read(view, units, start_us, end_us, tenants) if window == TOTAL else None
+    rows: list[Usage] = []
+    for name in names:
+        if whole is not None and _is_settled(view, catalog, name, start_us, end_us):
+            rows += whole.usage(name)
             continue
         sums: dict[tuple[Key, int | None], Amount] = defaultdict(lambda: NOTHING)
         entries = partial(booked, view, name, tenants=tenants, together=window == TOTAL)
@@ -73,9 +79,18 @@ def usage(
                     sums[key, None if window == TOTAL else at_us] += amount
         # What was booked and taken back in full is like what never was.
         found = ((cell, amount) for cell, amount in sums.items() if amount != NOTHING)
-        unit = meter_versions(catalog, name)[-1].meter.unit
-        rows += [_usage(name, unit, key, at_us, amount) for (key, at_us), amount in found]
+        made = [_usage(name, units[name], key, at_us, amount) for (key, at_us), amount in found]
+        rows += made if whole is None else whole.with_entries(name, made)
     return sorted(rows, key=_place)
+
+
+def _is_settled(view: View, catalog: Catalog, name: str, start_us: int, end_us: int) -> bool:
+    """Whether the range's own windows of a meter are of one version, and what is booked of them is all there is."""
+    held = [each for each in meter_versions(catalog, name) if each.start_us < end_us and each.end_us > start_us]
+    if len(held) != 1 or held[0].start_us > start_us or held[0].end_us < end_us:
+        return False
+    live_us = unbooked_from(view, held[0])
+    return live_us is None or live_us >= end_us
 
 
 def tried(

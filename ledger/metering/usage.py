@@ -20,7 +20,8 @@ class Usage:
     ``dimensions`` is canonical JSON of the meter's group-by values. ``window_us`` is the start of the window in
     microseconds, None where the row covers the whole range asked for. ``estimated`` is the part of ``quantity``
     that stands on intervals longer than the meter's ``max_gap_s``. ``observed_us`` and ``expected_us`` add up
-    the sources' observed and expected time.
+    the sources' observed and expected time. Where the row covers the whole range, ``entries`` says how many entries of the book
+    are of it, and ``first`` and ``last`` at which positions they begin and end; what is not booked yet has none.
     """
 
     meter: str
@@ -32,6 +33,9 @@ class Usage:
     estimated: Decimal
     observed_us: int
     expected_us: int
+    entries: int = 0
+    first: int = 0
+    last: int = 0
 
     @property
     def coverage(self) -> Decimal | None:

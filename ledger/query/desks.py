@@ -15,7 +15,6 @@ from ledger.billing.drafting import Desk
 from ledger.billing.invoice import Entries, Finalized
 from ledger.billing.period import Period
 from ledger.billing.settling import Grant
-from ledger.directory.credit import Credit
 from ledger.metering.usage import Usage
 from ledger.query.costs import Costs
 from ledger.query.pieces import Pieces
@@ -34,11 +33,6 @@ class Desks:
             finalized = Finalized(row["id"], row["position"], invoice_of(row["document"]))
             self._past.setdefault(row["tenant"], []).append(finalized)
             self._rows[row["id"]] = row
-        self._grants: dict[str, list[Grant]] = {}
-        for name in book.catalog.names("credit"):
-            credit = book.catalog.versions("credit", name)[-1].spec
-            if isinstance(credit, Credit):
-                self._grants.setdefault(credit.tenant, []).append(Grant(name, credit))
 
     def desk(self, account: Account) -> Desk:
         """All that drafts of one subscription are made of."""
@@ -46,7 +40,7 @@ class Desks:
             account,
             TenantBook(self.pieces, self._costs, account.tenant),
             self.past(account.tenant),
-            self._grants.get(account.tenant, ()),
+            [Grant(name, each) for name, each in self._book.catalog.credits_of(account.tenant).items()],
             self._book.view.position,
         )
 

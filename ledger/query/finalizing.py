@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from uuid import uuid4
 
 from ledger.billing.closes import OBSTACLES_MAX
 from ledger.billing.cycles import Account, Cycle, NoPrice
@@ -158,6 +159,7 @@ class _Round:
         self._journal, self._book, self._desks, self._gates = journal, book, desks, gates
         self._signed, self._clock_us = signed, clock_us
         self._heads: dict[str, Head] = {}
+        self._run = uuid4().hex
         self.answers: list[invoicing_pb2.FinalizeResponse] = []
 
     def is_done(self, job: _Job, *, is_asked: bool) -> bool:
@@ -251,6 +253,7 @@ class _Round:
             document=document_of(made),
             corrects=_corrected(made),
             finalized_us=self._clock_us(),
+            run=self._run,
         )
         draft = follow(Kind.INVOICE, chain, head, record.SerializeToString())
         self._heads[series] = Head(draft.sequence, draft.hash, 0)

@@ -23,6 +23,7 @@ class Pieces:
         self._tenants = tenants
         self._usage: dict[tuple[int, int], list[Usage]] = {}
         self._by_tenant: dict[Period, dict[str, list[Usage]]] = {}
+        self._by_meter: dict[tuple[str, Period], Mapping[str, Sequence[Usage]]] = {}
         self._entries: dict[Period, dict[str, dict[str, Entries]]] = {}
 
     def usage(self, start_us: int, end_us: int) -> list[Usage]:
@@ -57,10 +58,12 @@ class Pieces:
 
     def by_meter(self, tenant: str, period: Period) -> Mapping[str, Sequence[Usage]]:
         """What one tenant used in a period, by meter."""
-        found: dict[str, list[Usage]] = {}
-        for row in self.of_tenant(tenant, period):
-            found.setdefault(row.meter, []).append(row)
-        return found
+        if (tenant, period) not in self._by_meter:
+            found: dict[str, list[Usage]] = {}
+            for row in self.of_tenant(tenant, period):
+                found.setdefault(row.meter, []).append(row)
+            self._by_meter[tenant, period] = found
+        return self._by_meter[tenant, period]
 
     def moved(self, tenant: str, start_us: int, end_us: int, since: int) -> bool:
         """Whether entries of a tenant's range, any definition or any bill were written after a position."""

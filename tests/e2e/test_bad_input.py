@@ -104,7 +104,7 @@ def test_what_a_person_gets_wrong_is_one_sentence(spine: Spine) -> None:
         (("usage", "--meter", "jobz"), "there is no meter 'jobz'"),
         (("usage", "--as-of", "99999"), "which ends at"),
         (("usage", "--from", "yesterday"), "RFC 3339"),
-        (("invoice", "nobody"), "no such tenant"),
+        (("invoice", "draft", "nobody"), "no such tenant"),
     ]:
         done = spine.run(*arguments)
         assert done.returncode == 1

@@ -59,7 +59,7 @@ def test_usage_as_json(shop: Running) -> None:
         ["usage"],
         ["cost"],
         ["margin", "--at", "2026-03-10"],
-        ["invoice", "acme", "--at", "2026-03-10"],
+        ["invoice", "draft", "acme", "--at", "2026-03-10"],
         ["bills"],
         ["trace", "requests", "acme", "--at", "2026-03-10T10:20:00Z", "--dimension", "pod=p-1"],
         ["charges", "--by", "ServiceName"],
@@ -86,11 +86,11 @@ def test_cost_says_what_has_no_price_and_the_totals(shop: Running) -> None:
 
 
 def test_an_invoice_reads_like_one(shop: Running) -> None:
-    lines = shop.cli("invoice", "acme", "--at", "2026-03-10").splitlines()
+    lines = shop.cli("invoice", "draft", "acme", "--at", "2026-03-10").splitlines()
     assert lines[0] == "Draft invoice for acme: team (version 1), 2026-02-28T23:00:00Z to 2026-03-31T22:00:00Z"
     assert lines[-2].split() == ["total", "11.92", "EUR"]
     assert lines[-1] == "coverage 83.33 %; as of position 8"
-    (draft,) = shop.json("invoice", "acme", "--at", "2026-03-10")["invoices"]
+    (draft,) = shop.json("invoice", "draft", "acme", "--at", "2026-03-10")["invoices"]
     assert draft["plan_version"] == 1 and draft["total"] == "11.92"
 
 
@@ -158,7 +158,7 @@ def test_verify(shop: Running) -> None:
         (["cost", "--from", "2026-03-11", "--to", "2026-03-10"], "range.end: 2026-03-10T00:00:00Z is before range.start 2026-03-11T00:00:00Z; give an end that is not before the start"),
         (["charges", "--by", "Region"], "by: no charge here has 'Region'; every one has source, BillingCurrency, "),
         (["charges", "--source", "x"], "sources: no bill is of 'x'; there are bills/focus"),
-        (["invoice", "acmee"], "tenant: tenant 'acmee' has no subscription in the billing period"),
+        (["invoice", "draft", "acmee"], "tenant: tenant 'acmee' has no subscription in the billing period"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_one_sentence(shop: Running, command: list[str], message: str) -> None:
@@ -172,7 +172,7 @@ def test_a_mistake_is_told_in_one_sentence(shop: Running, command: list[str], me
         (["usage", "--as-of", "0"], "0 is not in the range 1<=x"),
         (["usage", "--as-of", "x"], "'x' is not a valid integer range"),
         (["dead-letters", "--limit", "0"], "0 is not in the range 1<=x<=10000"),
-        (["invoice"], "Missing argument 'TENANT'"),
+        (["invoice", "draft"], "Missing argument 'TENANT'"),
         (["apply"], "Missing option '-f' / '--file'"),
         (["nothing"], "No such command 'nothing'"),
         (["ledger", "serve", "--nothing"], "No such option"),

@@ -99,9 +99,9 @@ def test_a_tenant_that_nobody_heard_of_has_no_usage(shared: Running) -> None:
 
 
 def test_invoices_of_its_own_only(acme: Viewer) -> None:
-    own = acme.cli("invoice", "acme", "--at", "2026-03-10", "--json")
+    own = acme.cli("invoice", "draft", "acme", "--at", "2026-03-10", "--json")
     assert own.exit_code == 0 and json.loads(own.stdout)["invoices"][0]["tenant"] == "acme"
-    assert "has nothing to do with tenant" in acme.told("invoice", ODD, "--at", "2026-03-10", "--json")
+    assert "has nothing to do with tenant" in acme.told("invoice", "draft", ODD, "--at", "2026-03-10", "--json")
 
 
 def test_coverage_of_the_sources_that_its_usage_comes_from(shared: Running, acme: Viewer, odd: Viewer) -> None:

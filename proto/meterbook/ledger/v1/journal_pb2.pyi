@@ -266,6 +266,7 @@ class InvoiceRecord(google.protobuf.message.Message):
     DOCUMENT_FIELD_NUMBER: builtins.int
     CORRECTS_FIELD_NUMBER: builtins.int
     FINALIZED_US_FIELD_NUMBER: builtins.int
+    RUN_FIELD_NUMBER: builtins.int
     kind: builtins.str
     """"invoice" or "credit-note"."""
     series: builtins.str
@@ -293,6 +294,8 @@ class InvoiceRecord(google.protobuf.message.Message):
     """Id of the invoice that a credit note corrects."""
     finalized_us: builtins.int
     """By the clock of the ledger. Microseconds since the Unix epoch."""
+    run: builtins.str
+    """The run that wrote it: two runs never write the same record, and each knows which are its own."""
     def __init__(
         self,
         *,
@@ -312,7 +315,8 @@ class InvoiceRecord(google.protobuf.message.Message):
         document: builtins.str = ...,
         corrects: builtins.str = ...,
         finalized_us: builtins.int = ...,
+        run: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["at_position", b"at_position", "author", b"author", "caller", b"caller", "corrects", b"corrects", "currency", b"currency", "document", b"document", "end_us", b"end_us", "finalized_us", b"finalized_us", "id", b"id", "kind", b"kind", "number", b"number", "series", b"series", "start_us", b"start_us", "subscription", b"subscription", "tenant", b"tenant", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at_position", b"at_position", "author", b"author", "caller", b"caller", "corrects", b"corrects", "currency", b"currency", "document", b"document", "end_us", b"end_us", "finalized_us", b"finalized_us", "id", b"id", "kind", b"kind", "number", b"number", "run", b"run", "series", b"series", "start_us", b"start_us", "subscription", b"subscription", "tenant", b"tenant", "total", b"total"]) -> None: ...
 
 global___InvoiceRecord = InvoiceRecord
