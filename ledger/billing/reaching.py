@@ -42,16 +42,20 @@ def reached(account: Account, plan: str, since_us: int, until_us: int | None) ->
     return None
 
 
-def is_reached(before: Account, after: Account, plan: str, billed: Period) -> bool:
-    """Whether a billing period would be charged by another version of the plan. Raises NoPrice."""
+def is_reached(before: Account, after: Account, plan: str, version: int, billed: Period) -> bool:
+    """Whether a billing period would be charged by this version of the plan, and was not before. Raises NoPrice."""
     # What is billed before it begins has no length, and is of the billing period that begins then.
     cycle = after.cycle_at(billed.start_us)
     if cycle is None:
         return False
-    new = {part.period: part.plan_version for part in after.parts(cycle) if part.plan_name == plan and not part.free}
+    new = {
+        part.period
+        for part in after.parts(cycle)
+        if (part.plan_name, part.plan_version) == (plan, version) and not part.free
+    }
     old = before.cycle_at(billed.start_us)
-    had = {part.period: part.plan_version for part in before.parts(old) if part.plan_name == plan} if old else {}
-    return any(had.get(period) != version for period, version in new.items())
+    had = {part.period: (part.plan_name, part.plan_version) for part in before.parts(old)} if old else {}
+    return any(had.get(period) != (plan, version) for period in new)
 
 
 def _stays(account: Account, plan: str) -> Iterator[tuple[int, int | None]]:

@@ -8,6 +8,7 @@ else is another price, and customers who were promised something about the old o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,14 @@ from ledger.rating.models import name_of
 
 _PLAN_FIELDS = ("currency", "interval", "anchor", "proration", "minimum", "maximum")
 _PRODUCT_FIELDS = ("title", "minimum", "maximum")
+_NUMBERED = re.compile(r"(\w+)\[(\d+)\]")
+_WORDS = {
+    "up_to": "end",
+    "included": "what is included",
+    "times": "how often",
+    "billed": "when billed",
+    "where": "usage it is for",
+}
 
 
 @dataclass(frozen=True)
@@ -35,15 +44,15 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        """``price 'calls': charge.unit_price goes from 0.002 to 0.001``."""
-        if self.what != "changed" and not self.field:
-            described = self.becomes if self.what == "added" else self.was
-            return f"{self._subject} is {self.what}: {described}"
+        """``price 'calls': the unit price of tier 2 goes from 0.002 to 0.001``."""
+        if not self.field:
+            return f"{self._subject} is {self.what}: {self.becomes if self.what == 'added' else self.was}"
+        thing = f"{self._subject}: {_spoken(self.field)}"
         if self.what == "added":
-            return f"{self._subject}: {self.field} is added, {_shown(self.becomes)}"
+            return f"{thing} is added, {_shown(self.becomes)}"
         if self.what == "removed":
-            return f"{self._subject}: {self.field} is removed, it was {_shown(self.was)}"
-        return f"{self._subject}: {self.field} goes from {_shown(self.was)} to {_shown(self.becomes)}"
+            return f"{thing} is removed, it was {_shown(self.was)}"
+        return f"{thing} goes from {_shown(self.was)} to {_shown(self.becomes)}"
 
     @property
     def _subject(self) -> str:
@@ -92,8 +101,8 @@ def described(price: Price) -> str:
     """A price in a few words: its model, what it goes by, and the numbers."""
     of = f" of meter {price.meter!r}" if price.meter else f" of {price.quantity!r} held" if price.quantity else ""
     numbers = _dumped(price.charge)
-    numbers.pop("model", None)
-    return f"{name_of(price.charge)}{of}, " + ", ".join(f"{key} {_shown(value)}" for key, value in numbers.items())
+    numbers.pop("model")
+    return f"{name_of(price.charge)}{of}, {_shown(numbers)}"
 
 
 def _by_name(plan: Plan | None) -> dict[tuple[str, int], tuple[str, Price]]:
@@ -127,7 +136,7 @@ def _dumped(part: BaseModel) -> dict[str, Any]:
 def _fields(old: Any, new: Any, *, at: str = "", product: str = "", price: str = "") -> Iterator[Difference]:
     if old == new or at == "name":
         return
-    if isinstance(old, dict) and isinstance(new, dict):
+    if isinstance(old, dict) and isinstance(new, dict) and not at.endswith("where"):
         if old.get("model") != new.get("model"):
             yield Difference("changed", product, price, at, old, new)
             return
@@ -147,9 +156,26 @@ def _fields(old: Any, new: Any, *, at: str = "", product: str = "", price: str =
         yield Difference("changed", product, price, at, old, new)
 
 
+def _spoken(field: str) -> str:
+    """A field as a person says it: ``charge.tiers[0].unit_price`` is the unit price of tier 1."""
+    words = []
+    for part in field.split("."):
+        numbered = _NUMBERED.fullmatch(part)
+        if numbered:
+            name, number = numbered.groups()
+            words.append(f"{name.removesuffix('s')} {int(number) + 1}")
+        elif part != "charge":
+            words.append(_WORDS.get(part, part.replace("_", " ")))
+    spoken = " of ".join(reversed(words)) or "price model"
+    # A tier by itself has a number and no article.
+    return spoken if len(words) == 1 and _NUMBERED.fullmatch(field.rpartition(".")[2]) else f"the {spoken}"
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items() if item is not None)
+        told = {key: item for key, item in value.items() if item is not None}
+        name = [told.pop("model")] if "model" in told else []
+        return ", ".join([*name, *(f"{key} {_shown(item)}" for key, item in told.items())]) or "nothing"
     if isinstance(value, list):
         return "[" + "; ".join(map(_shown, value)) + "]"
     return value if isinstance(value, str) else json.dumps(value)

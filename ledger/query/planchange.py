@@ -39,7 +39,7 @@ def plan_change(
     is_other = change.outcome != "unchanged"
     reach = list(_reach(after, name, since_us, until_us, problems)) if is_other else []
     time_us = book.view.time_us
-    corrected = _corrected(book, after, name, reach, problems) if is_other else []
+    corrected = _corrected(book, change, reach, problems) if is_other else []
     told = _amounts(book, after, corrected[:limit], problems)
     return planning_pb2.PlanChange(
         plan=name,
@@ -79,20 +79,20 @@ def _account(catalog: Catalog, tenant: str, name: str) -> Account:
     return next(each for each in accounts(catalog, tenant) if each.name == name)
 
 
-def _corrected(
-    book: Book, after: Catalog, plan: str, reach: Sequence[Reached], problems: list[str]
-) -> list[dict[str, Any]]:
+def _corrected(book: Book, change: Change, reach: Sequence[Reached], problems: list[str]) -> list[dict[str, Any]]:
     """The finalized invoices, the newest first, whose billing period another version would be charged by; of each billing period the first."""
-    of = {(each.account.tenant, each.account.name): each.account for each in reach}
+    of = {(each.account.tenant, each.account.name): each for each in reach}
+    had: dict[tuple[str, str], Account] = {}
     found: dict[tuple[str, str, int], dict[str, Any]] = {}
     for row in book.view.invoices(documents=False).to_pylist() if of else ():
         key = row["tenant"], row["subscription"]
-        place = (*key, row["start_us"])
-        if key not in of or place in found:
+        place, billed = (*key, row["start_us"]), Period(row["start_us"], row["end_us"])
+        if key not in of or place in found or billed.end_us < of[key].since_us:
             continue
-        before = next((each for each in accounts(book.catalog, key[0]) if each.name == key[1]), None)
+        # There are many invoices of one subscription, and what its periods follow from is worked out once.
+        before = had.get(key) or had.setdefault(key, _account(book.catalog, *key))
         try:
-            if before is not None and is_reached(before, of[key], plan, Period(row["start_us"], row["end_us"])):
+            if is_reached(before, of[key].account, change.name, change.version, billed):
                 found[place] = row
         except NoPrice as error:
             problems.append(f"invoice {row['id']}: {error}")
@@ -116,9 +116,13 @@ def _amounts(
         cycle = other.cycle_at(row["start_us"])
         try:
             if cycle is not None:
-                now, then = desks.desk(before).due(cycle).total, desks.desk(other).due(cycle).total
-                with exact():
-                    each.now, each.then, each.difference = str(now), str(then), str(then - now)
+                now, then = desks.desk(before).due(cycle), desks.desk(other).due(cycle)
+                each.now, each.then = str(now.total), str(then.total)
+                if now.currency == then.currency:
+                    with exact():
+                        each.difference = str(then.total - now.total)
+                else:
+                    problems.append(f"invoice {row['id']}: {now.currency} would become {then.currency}")
         except BadQuestion:
             raise
         except (Unpriced, ValueError, LookupError) as error:

@@ -100,13 +100,14 @@ def test_which_billing_periods_are_charged_otherwise(change: str, month: str, is
     cycle = of.cycle_at(instants.parse(month))
     assert cycle is not None
     plan = change.partition("name: ")[2].partition(",")[0]
-    assert is_reached(of, other, plan, cycle.period) is is_other
+    version = max(each.version for each in other.catalog.versions("plan", plan))
+    assert is_reached(of, other, plan, version, cycle.period) is is_other
     # What was billed before it began is of the same billing period.
     opening = Period(cycle.period.start_us, cycle.period.start_us)
-    assert is_reached(of, other, plan, opening) is is_other
+    assert is_reached(of, other, plan, version, opening) is is_other
 
 
 def test_what_is_outside_of_the_subscription_is_not_reached() -> None:
     before = catalog(BOOK)
     other = account(catalog("{kind: plan, name: team, spec: {currency: EUR, flat_fee: 3}}", before))
-    assert not is_reached(account(before), other, "team", Period(0, 1))
+    assert not is_reached(account(before), other, "team", 2, Period(0, 1))

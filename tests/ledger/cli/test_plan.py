@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.ledger.running import run_cli
+from tests.ledger.running import Running, run_cli
 
 DIP = """\
 kind: plan
@@ -64,3 +64,47 @@ def test_schemas_are_printed() -> None:
     every = printed("--all")["anyOf"]
     assert isinstance(every, list) and "subscription" in [each["title"] for each in every]
     assert run_cli("plan", "schema", "plam").exit_code == 2
+
+
+DEARER = """\
+kind: plan
+name: team
+spec:
+  currency: EUR
+  flat_fee: 20
+  charges:
+    - {meter: requests, tiers: [{up_to: 100, unit_price: 0.003}, {unit_price: 0.0015}]}
+    - {meter: sales, tiers: [{unit_price: 0.005}]}
+"""
+
+
+def test_simulate_as_a_table(shop: Running, tmp_path: Path) -> None:
+    file = tmp_path / "team.yaml"
+    file.write_text(DEARER)
+    lines = shop.cli("plan", "simulate", str(file), "--period", "2026-03").splitlines()
+    assert lines[0].split() == ["tenant", "currency", "now", "then", "difference", "percent"]
+    assert lines[1].split() == ["acme", "EUR", "11.92", "21.92", "10.00", "83.89", "%"]
+    assert lines[2].split() == ["total", "EUR", "11.92", "21.92", "10.00", "83.89", "%"]
+    assert lines[3] == "1 billing periods rated; as of position 8; nothing was written"
+    assert shop.json("plan", "simulate", str(file), "--period", "2026-03", "--as-of", "8")["rated"] == 1
+
+
+def test_diff_as_text(shop: Running, tmp_path: Path) -> None:
+    file = tmp_path / "team.yaml"
+    file.write_text(DEARER)
+    lines = shop.cli("plan", "diff", str(file)).splitlines()
+    assert lines[:4] == [
+        "plan team: changed, version 2 since ever, in place of version 1",
+        "  ~ price 'flat fee': the amount goes from 10 to 20",
+        "  1 subscriptions of 1 tenants are on it",
+        "  no finalized invoice is corrected",
+    ]
+    assert lines[5].split() == ["acme", "acme-team", "2026-02-28T23:00:00Z", "now"]
+    assert lines[-1] == "as of position 8; nothing was written"
+    file.write_text("{kind: tenant, name: t, spec: {}}")
+    assert shop.cli("plan", "diff", str(file)).endswith("note: there is no plan in these files\n")
+
+
+def test_simulate_needs_a_period(tmp_path: Path) -> None:
+    assert run_cli("plan", "simulate").exit_code == 2
+    assert "--period" in run_cli("plan", "simulate").stderr

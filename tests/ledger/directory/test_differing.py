@@ -31,24 +31,24 @@ def said(before: Plan | None, after: Plan) -> list[str]:
     ("before", "after", "sentences"),
     [
         (plan(priced()), plan(priced()), []),
-        (plan(minimum="5"), plan(minimum="7.50"), ["the plan: minimum goes from 5 to 7.5"]),
-        (plan(), plan(maximum="5"), ["the plan: maximum is added, 5"]),
-        (plan(maximum="5"), plan(), ["the plan: maximum is removed, it was 5"]),
-        (plan(), plan(proration="day"), ["the plan: proration goes from none to day"]),
+        (plan(minimum="5"), plan(minimum="7.50"), ["the plan: the minimum goes from 5 to 7.5"]),
+        (plan(), plan(maximum="5"), ["the plan: the maximum is added, 5"]),
+        (plan(maximum="5"), plan(), ["the plan: the maximum is removed, it was 5"]),
+        (plan(), plan(proration="day"), ["the plan: the proration goes from none to day"]),
         (
             plan(priced()),
             plan(priced(charge={"model": "per_unit", "unit_price": "0.02"}, title="Calls")),
-            ["price 'calls': title is added, Calls", "price 'calls': charge.unit_price goes from 0.01 to 0.02"],
+            ["price 'calls': the title is added, Calls", "price 'calls': the unit price goes from 0.01 to 0.02"],
         ),
         (
             plan(priced()),
             plan(priced(charge={"model": "package", "size": 100, "amount": 2})),
-            ["price 'calls': charge goes from model per_unit, unit_price 0.01 to model package, size 100, amount 2"],
+            ["price 'calls': the price model goes from per_unit, unit_price 0.01 to package, size 100, amount 2"],
         ),
         (
             plan(priced(included={"quantity": 100})),
             plan(priced(included={"quantity": 100, "rollover_periods": 1})),
-            ["price 'calls': included.rollover_periods goes from 0 to 1"],
+            ["price 'calls': the rollover periods of what is included goes from 0 to 1"],
         ),
         (plan(priced()), plan(priced(), FLAT), ["price 'fee' is added: flat, amount 5"]),
         (
@@ -59,7 +59,7 @@ def said(before: Plan | None, after: Plan) -> list[str]:
         (
             plan(priced(where={"region": ["eu"]})),
             plan(priced(where={"region": ["eu", "us"]})),
-            ["price 'calls': where.region[1] is added, us"],
+            ["price 'calls': the usage it is for goes from region [eu] to region [eu; us]"],
         ),
     ],
 )
@@ -72,13 +72,16 @@ def test_a_price_that_moves_to_another_product() -> None:
     assert said(plan(priced()), after) == [
         "product 'web' is added: it has 'calls'",
         "product 'api' is removed: it has 'calls'",
-        "price 'calls': product goes from api to web",
+        "price 'calls': the product goes from api to web",
     ]
 
 
 def test_products_have_titles_and_bounds() -> None:
     after = plan(products=[{"name": "api", "title": "API", "minimum": "3", "prices": [priced()]}])
-    assert said(plan(priced()), after) == ["product 'api': title is added, API", "product 'api': minimum is added, 3"]
+    assert said(plan(priced()), after) == [
+        "product 'api': the title is added, API",
+        "product 'api': the minimum is added, 3",
+    ]
 
 
 def test_a_new_plan_is_told_as_a_whole() -> None:

@@ -271,10 +271,10 @@ def test_diff_says_what_changes_for_whom(book: Running, tmp_path: Path) -> None:
     assert (plan["outcome"], plan["version"], plan["before"]) == ("changed", 2, 1)
     assert (plan["since"], plan["until"]) == ("2026-03-10T00:00:00Z", "")
     assert [each["sentence"] for each in plan["differences"]] == [
-        "price 'flat fee': charge.amount goes from 10 to 20",
-        "price 'calls': charge.tiers[0].up_to is removed, it was 1000",
-        "price 'calls': charge.tiers[0].unit_price goes from 0.01 to 0.002",
-        "price 'calls': charge.tiers[1] is removed, it was unit_price 0.005, amount 0",
+        "price 'flat fee': the amount goes from 10 to 20",
+        "price 'calls': the end of tier 1 is removed, it was 1000",
+        "price 'calls': the unit price of tier 1 goes from 0.01 to 0.002",
+        "price 'calls': tier 2 is removed, it was unit_price 0.005, amount 0",
     ]
     # It holds from the next billing period on, which begins in each tenant's own zone.
     assert plan["subscriptions"] == [
@@ -329,6 +329,9 @@ def test_diff_names_the_invoices_that_would_be_corrected(tmp_path: Path) -> None
         assert "1 finalized invoices are of billing periods that it would be charged for" in running.cli(
             "plan", "diff", str(file)
         )
+        file.write_text(DEARER.replace("EUR", "USD"))
+        result = run_cli("plan", "diff", str(file), "--ledger", running.address)
+        assert result.exit_code == 1 and "EUR would become USD" in result.stderr
         # Dated after what was invoiced it corrects nothing.
         file.write_text(DEARER.replace("name: team\n", "name: team\neffective_from: 2026-02-02\n"))
         (plan,) = running.json("plan", "diff", str(file))["plans"]
