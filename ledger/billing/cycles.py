@@ -193,6 +193,16 @@ class Account:
 
     def parts(self, cycle: Cycle) -> tuple[Part, ...]:
         """The parts of a cycle, in order; they tile it. Raises NoPrice."""
+        if cycle not in self._parts:
+            self._parts[cycle] = self._cut(cycle)
+        return self._parts[cycle]
+
+    @cached_property
+    def _parts(self) -> dict[Cycle, tuple[Part, ...]]:
+        """What was cut before: every draft asks for the parts of its cycle many times."""
+        return {}
+
+    def _cut(self, cycle: Cycle) -> tuple[Part, ...]:
         period, cuts = cycle.period, {cycle.period.start_us, cycle.period.end_us}
         cuts.update(moment for moment in self._cuts if period.holds(moment))
         edges = sorted(cuts)

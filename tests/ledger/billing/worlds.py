@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import random
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -111,9 +111,14 @@ class Customer:
         return Catalog.of([]).extended(self.definitions)
 
     def account(self, now: int, catalog: Catalog | None = None) -> Account:
-        told = self.after if now >= self.changed else self.before
-        subscription = Subscription.model_validate({"tenant": "acme", **told})
-        return Account("s", "acme", ZoneInfo(self.zone), subscription, catalog or self.catalog)
+        found = self._accounts[now >= self.changed]
+        return found if catalog is None else replace(found, catalog=catalog)
+
+    @cached_property
+    def _accounts(self) -> tuple[Account, Account]:
+        before, after = (Subscription.model_validate({"tenant": "acme", **told}) for told in (self.before, self.after))
+        zone = ZoneInfo(self.zone)
+        return Account("s", "acme", zone, before, self.catalog), Account("s", "acme", zone, after, self.catalog)
 
     def desk(self, now: int, past: Sequence[Finalized], catalog: Catalog | None = None) -> Desk:
         return Desk(self.account(now, catalog), Known(self.rows, now, self.changed), past, self.credits, now)
@@ -138,6 +143,7 @@ class Life:
     def __init__(self, customer: Customer, catalog: Catalog | None = None) -> None:
         self.customer, self.catalog = customer, catalog
         self.past: list[Finalized] = []
+        self._known: dict[int, list[Cycle]] = {}
         end_us = customer.account(customer.changed).bounds[1]
         assert end_us is not None
         late = max((row.known for row in customer.rows), default=0)
@@ -165,13 +171,22 @@ class Life:
         closed = {
             each.invoice.billed.start_us: each.invoice.billed for each in self.past if each.invoice.basis == "cycle"
         }
-        cycle = account.cycle_at(account.bounds[0])
-        while cycle is not None and cycle.period.end_us <= (now - _DELAY) * HOUR_US:
+        for cycle in self._cycles(account):
+            if cycle.period.end_us > (now - _DELAY) * HOUR_US:
+                return None
             done = closed.get(cycle.period.start_us)
             if done is None or done.end_us < cycle.period.end_us:
                 return cycle
-            cycle = account.after(cycle)
         return None
+
+    def _cycles(self, account: Account) -> Iterator[Cycle]:
+        found = self._known.setdefault(id(account), [])
+        yield from found
+        cycle = account.after(found[-1]) if found else account.cycle_at(account.bounds[0])
+        while cycle is not None:
+            found.append(cycle)
+            yield cycle
+            cycle = account.after(cycle)
 
     def _next(self, now: int) -> int:
         account = self.customer.account(now, self.catalog)
@@ -201,7 +216,7 @@ class _Maker:
         self.first = date(2020, 1, 1) + timedelta(days=draw.randrange(500))
         if draw.random() < 0.2:
             self.first = date(2020, draw.choice([1, 3, 5, 10]), 31)
-        self.days = draw.choice([40, 100, 200, 400, 400, 700, 1826])
+        self.days = draw.choices([40, 100, 200, 400, 700, 1826], [3, 3, 4, 4, 1, 1])[0]
 
     def maybe(self, chance: float) -> bool:
         return self.draw.random() < chance
@@ -218,9 +233,9 @@ class _Maker:
     def made(self) -> Customer:
         draw = self.draw
         long = self.days > 700
-        same = draw.choice(
-            ["month", "month", "quarter", "year"] if long else ["week", "month", "month", "month", "quarter"]
-        )
+        same = draw.choice(["month", "quarter", "year"] if long else ["month", "month", "month", "quarter"])
+        if self.days <= 100:
+            same = draw.choice(["day", "week", "week", "month"] if self.days == 40 else ["week", "month", "month"])
         plans = {}
         for name in ("basic", "pro", "max"):
             interval = same if self.maybe(0.7) else draw.choice(["month", "quarter", "year"])
