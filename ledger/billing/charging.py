@@ -17,14 +17,14 @@ as they are invoiced, so that the sum on paper is the minimum.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, Protocol
 
 from ledger.billing.allowance import Carried, kept, take
 from ledger.billing.cycles import Account, Cycle, Part, Stretch, stretches
-from ledger.billing.drawn import Drawn, drawn
+from ledger.billing.drawn import Drawn, Entries, drawn
 from ledger.billing.period import Period
 from ledger.directory.agreement import Override
 from ledger.directory.price import Bounded, Price
@@ -53,7 +53,8 @@ class Line:
 
     ``product``, ``price`` and ``name`` say together what it is for, and are what the same line of another invoice is told by; ``name`` is that of a
     discount, commitment or credit. ``details`` are the model's pieces, their amounts exact and for a whole period; ``exact`` is the amount before it
-    was rounded. ``expected_us`` is 0 where nothing was to be observed.
+    was rounded. ``expected_us`` is 0 where nothing was to be observed. ``entries`` are those that the quantity is the sum of, of usage ``where`` the
+    dimensions have one of these values; None where nothing of it is booked.
     """
 
     role: Role
@@ -73,6 +74,8 @@ class Line:
     observed_us: int = 0
     expected_us: int = 0
     estimated: Decimal = Decimal(0)
+    entries: Entries | None = None
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -226,6 +229,8 @@ class _Charging:
             observed_us=given.observed_us,
             expected_us=given.expected_us,
             estimated=given.estimated,
+            entries=given.entries,
+            where=price.where,
         )
 
     def _discounts(

@@ -14,7 +14,8 @@ from typing import Any
 
 from ledger.billing.allowance import Carried, Lot
 from ledger.billing.charging import Line
-from ledger.billing.invoice import Entries, Invoice, InvoiceLine
+from ledger.billing.drawn import Entries
+from ledger.billing.invoice import Invoice, InvoiceLine
 from ledger.billing.parties import Paper, Party
 from ledger.billing.period import Period
 from ledger.rating.model import RatedLine
@@ -136,7 +137,8 @@ def _line(each: InvoiceLine) -> dict[str, Any]:
         "invoiced": str(each.invoiced),
         "amount": str(each.amount),
         "corrects": each.corrects,
-        "entries": None if each.entries is None else _entries(each.entries),
+        "entries": None if line.entries is None else _entries(line.entries),
+        "where": {name: list(values) for name, values in line.where.items()},
     }
 
 
@@ -159,10 +161,11 @@ def _line_of(told: Mapping[str, Any]) -> InvoiceLine:
         observed_us=told["observed_us"],
         expected_us=told["expected_us"],
         estimated=Decimal(told["estimated"]),
+        entries=None if told["entries"] is None else Entries(**told["entries"]),
+        where={name: tuple(values) for name, values in told["where"].items()},
     )
     cycle_us = instants.parse(told["cycle"])
-    entries = None if told["entries"] is None else Entries(**told["entries"])
-    return InvoiceLine(line, cycle_us, Decimal(told["amount"]), Decimal(told["invoiced"]), told["corrects"], entries)
+    return InvoiceLine(line, cycle_us, Decimal(told["amount"]), Decimal(told["invoiced"]), told["corrects"])
 
 
 def _entries(entries: Entries) -> dict[str, int]:

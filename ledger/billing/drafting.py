@@ -23,7 +23,7 @@ from typing import Protocol
 from ledger.billing.allowance import Carried
 from ledger.billing.charging import Charged, Known, Line, charge
 from ledger.billing.cycles import Account, Cycle
-from ledger.billing.invoice import Entries, Finalized, Invoice, InvoiceLine
+from ledger.billing.invoice import Finalized, Invoice, InvoiceLine
 from ledger.billing.parties import parties_at
 from ledger.billing.settling import Grant, settled
 from ledger.directory.plan import Plan
@@ -39,9 +39,6 @@ class Book(Known, Protocol):
 
     def moved(self, start_us: int, end_us: int, since: int) -> bool:
         """Whether what is known of the range may be another than it was at position ``since``; True where that is not known."""
-
-    def entries(self, start_us: int, end_us: int) -> Mapping[str, Entries]:
-        """The entries of the hours that begin in the range, by meter."""
 
 
 @dataclass
@@ -90,7 +87,7 @@ class Desk:
         if not lines:
             return None
         lines += settled(self.account, Cycle(of.period, of.billed), lines, self.past, self.grants, of.currency)
-        return replace(of, as_of=self.as_of, lines=self._with_entries(lines), notes=(), basis="correction")
+        return replace(of, as_of=self.as_of, lines=tuple(lines), notes=(), basis="correction")
 
     def _given(self, last_us: int) -> _Given:
         """What each cycle up to the one at ``last_us``, and all that were finalized, are given of what was carried on, as the book has it now."""
@@ -168,24 +165,12 @@ class Desk:
             period=cycle.whole,
             billed=cycle.period,
             currency=part.plan.currency,
-            lines=self._with_entries(lines),
+            lines=lines,
             carried=charged.carried,
             notes=charged.notes,
             seller=seller,
             customer=customer,
             paper=paper,
-        )
-
-    def _with_entries(self, lines: Sequence[InvoiceLine]) -> tuple[InvoiceLine, ...]:
-        """The lines, those of a meter with the entries that they stand on."""
-        return tuple(
-            each
-            if not each.line.meter or each.line.role != "charge"
-            else replace(
-                each,
-                entries=self.book.entries(each.line.period.start_us, each.line.period.end_us).get(each.line.meter),
-            )
-            for each in lines
         )
 
     def _corrected(self, present: Cycle | None, own: Sequence[Finalized], given: _Given) -> Iterator[InvoiceLine]:

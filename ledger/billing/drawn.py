@@ -7,7 +7,7 @@ quantity is of the time already, and what a pause cuts apart is added up.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -30,6 +30,15 @@ _NONE = Decimal(0)
 
 
 @dataclass(frozen=True)
+class Entries:
+    """The entries of the book that a quantity is the sum of: how many, and the first and last position."""
+
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Drawn:
     """What a model is given, and of what it is. ``quantity`` is what there was, ``included`` the part of it that costs nothing."""
 
@@ -42,6 +51,7 @@ class Drawn:
     observed_us: int = 0
     expected_us: int = 0
     estimated: Decimal = _NONE
+    entries: Entries | None = None
     #: The share of a whole billing period that an allowance is for; what is held is included whole at every moment.
     allowed: Fraction = Fraction(1)
 
@@ -60,10 +70,7 @@ def drawn(account: Account, cycle: Cycle, stretch: Stretch, known: Known, price:
 
 
 def _metered(stretch: Stretch, known: Known, price: Price, model: Model) -> Drawn:
-    used: dict[str, list[Usage]] = {}
-    for period in stretch.periods:
-        for meter, found in known.used(period.start_us, period.end_us).items():
-            used.setdefault(meter, []).extend(found)
+    used = _used(stretch, known)
     assert price.meter is not None
     rows = [row for row in used.get(price.meter, ()) if not price.where or _is_wanted(row, price)]
     units = {row.unit for row in rows}
@@ -85,8 +92,25 @@ def _metered(stretch: Stretch, known: Known, price: Price, model: Model) -> Draw
         observed_us=sum(row.observed_us for row in rows),
         expected_us=sum(row.expected_us for row in rows),
         estimated=total(row.estimated for row in rows),
+        entries=_entries(rows),
         allowed=stretch.share,
     )
+
+
+def _used(stretch: Stretch, known: Known) -> Mapping[str, Sequence[Usage]]:
+    """Usage by meter; what a pause cuts apart is put together."""
+    parts = [known.used(period.start_us, period.end_us) for period in stretch.periods]
+    if len(parts) == 1:
+        return parts[0]
+    return {meter: [row for part in parts for row in part.get(meter, ())] for part in parts for meter in part}
+
+
+def _entries(rows: Sequence[Usage]) -> Entries | None:
+    booked = [row for row in rows if row.entries]
+    if not booked:
+        return None
+    first, last = min(row.first for row in booked), max(row.last for row in booked)
+    return Entries(sum(row.entries for row in booked), first, last)
 
 
 def _is_wanted(row: Usage, price: Price) -> bool:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from ledger.billing.allowance import Carried
 from ledger.billing.charging import Line
-from ledger.billing.parties import Paper, Party
+from ledger.billing.parties import NOBODY, PLAIN, Paper, Party
 from ledger.billing.period import Period
 from ledger.schema.decimals import portion, total
 
@@ -26,19 +26,10 @@ Basis = Literal["cycle", "opening", "correction"]
 
 
 @dataclass(frozen=True)
-class Entries:
-    """The entries of the book that a line's meter has in its period: how many, and the first and last position."""
-
-    count: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
 class InvoiceLine:
     """A line of an invoice, for the cycle that begins at ``cycle_us``.
 
-    ``amount`` is what is to be paid by this line. ``entries`` are None where no meter is charged. Where ``invoiced`` is not zero, the line takes back what earlier invoices charged of the
+    ``amount`` is what is to be paid by this line. Where ``invoiced`` is not zero, the line takes back what earlier invoices charged of the
     same. ``corrects`` is the id of the invoice that the line corrects, "" for none.
     """
 
@@ -47,7 +38,6 @@ class InvoiceLine:
     amount: Decimal
     invoiced: Decimal = Decimal(0)
     corrects: str = ""
-    entries: Entries | None = None
 
 
 @dataclass(frozen=True)
@@ -68,9 +58,9 @@ class Invoice:
     lines: tuple[InvoiceLine, ...]
     carried: Mapping[str, Carried]
     notes: tuple[str, ...] = ()
-    seller: Party = Party()
-    customer: Party = Party()
-    paper: Paper = Paper()
+    seller: Party = NOBODY
+    customer: Party = NOBODY
+    paper: Paper = PLAIN
     basis: Basis = "cycle"
 
     @property

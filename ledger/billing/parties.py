@@ -40,6 +40,10 @@ class Paper:
     accent: str = ACCENT
 
 
+#: A party of which nothing is known, and paper that nobody chose.
+NOBODY, PLAIN = Party(), Paper()
+
+
 def parties_at(account: Account, at_us: int) -> tuple[Party, Party, Paper]:
     """Seller, customer and paper of an invoice for what ends at an instant."""
     tenant = _held(account.catalog, "tenant", account.tenant, at_us)

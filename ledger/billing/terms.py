@@ -71,9 +71,12 @@ def terms_of(catalog: Catalog, tenant: str, at_us: int) -> tuple[Terms, ...]:
     month = billing_period(at_us, zone)
     found: list[Terms] = []
     for account in accounts(catalog, tenant):
-        held = month.clipped(*account.bounds)
+        held = Period(at_us, at_us + 1).clipped(*account.bounds) or month.clipped(*account.bounds)
+        # What does not bill here must not be in the way, whatever is wrong with it.
+        if held is None:
+            continue
         try:
-            cycle = account.cycle_at(at_us) or (account.cycle_at(held.start_us) if held is not None else None)
+            cycle = account.cycle_at(held.start_us)
             if cycle is not None:
                 account.parts(cycle)
         except NoPrice as error:

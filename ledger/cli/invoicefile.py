@@ -54,7 +54,7 @@ def show(id: str, form: str, language: str, output: Path | None, is_draft: bool,
         raise click.ClickException(str(error)) from error
     for number, content in enumerate(files):
         if output is None:
-            click.get_binary_stream("stdout").write(content)
+            click.echo(content, nl=False)
         else:
             path = output if not number else output.with_stem(f"{output.stem}-{number + 1}")
             path.write_bytes(content)

@@ -12,7 +12,7 @@ from typing import Any
 from ledger.billing.cycles import Account
 from ledger.billing.document import invoice_of
 from ledger.billing.drafting import Desk
-from ledger.billing.invoice import Entries, Finalized
+from ledger.billing.invoice import Finalized
 from ledger.billing.period import Period
 from ledger.billing.settling import Grant
 from ledger.metering.usage import Usage
@@ -66,10 +66,6 @@ class TenantBook:
     def cost(self, start_us: int, end_us: int, currency: str) -> Decimal:
         """What serving the tenant cost. Raises CostUnknown."""
         return self._costs.of(self._tenant, start_us, end_us, currency)
-
-    def entries(self, start_us: int, end_us: int) -> Mapping[str, Entries]:
-        """The entries behind that, by meter."""
-        return self._pieces.entries(self._tenant, Period(start_us, end_us))
 
     def moved(self, start_us: int, end_us: int, since: int) -> bool:
         """Whether entries of the range, or any definition, were written after ``since``."""

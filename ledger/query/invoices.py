@@ -163,7 +163,10 @@ def _entries(book: Book, tenant: str, line: Mapping[str, Any]) -> list[dict[str,
         " ORDER BY hour, dimensions, position",
         [tenant, line["meter"], book.view.position, instants.parse(period["start"]), instants.parse(period["end"])],
     ).to_pylist()
-    return rows
+    where: Mapping[str, list[str]] = line["where"]
+    told = [json.loads(row["dimensions"]) for row in rows] if where else []
+    is_of = [all(each.get(name) in values for name, values in where.items()) for each in told]
+    return [row for row, is_wanted in zip(rows, is_of, strict=True) if is_wanted] if where else rows
 
 
 def _entry(row: Mapping[str, Any]) -> invoicing_pb2.LineEntry:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
-from ledger.billing.invoice import Entries
 from ledger.billing.period import Period
 from ledger.costing.pricesheet import CostLine, costs, merged, unpriced
 from ledger.metering.answer import TooLarge, usage
@@ -24,7 +22,6 @@ class Pieces:
         self._usage: dict[tuple[int, int], list[Usage]] = {}
         self._by_tenant: dict[Period, dict[str, list[Usage]]] = {}
         self._by_meter: dict[tuple[str, Period], Mapping[str, Sequence[Usage]]] = {}
-        self._entries: dict[Period, dict[str, dict[str, Entries]]] = {}
 
     def usage(self, start_us: int, end_us: int) -> list[Usage]:
         """What the tenants used in a range. Raises BadQuestion where a quantity has no room."""
@@ -77,26 +74,6 @@ class Pieces:
                 [tenant, since, view.position, start_us, end_us],
             ).num_rows
         )
-
-    def entries(self, tenant: str, period: Period) -> Mapping[str, Entries]:
-        """The entries of one tenant that stand behind its usage of a period, by meter."""
-        if period not in self._entries:
-            found: dict[str, dict[str, Entries]] = {}
-            for row in self._counted(period):
-                found.setdefault(row["tenant"], {})[row["meter"]] = Entries(row["count"], row["first"], row["last"])
-            self._entries[period] = found
-        return self._entries[period].get(tenant, {})
-
-    def _counted(self, period: Period) -> list[dict[str, Any]]:
-        view, marks = self._book.view, ", ".join("?" * len(self._tenants))
-        wanted = f" AND tenant IN ({marks})" if self._tenants else ""
-        rows: list[dict[str, Any]] = view.tables.query(
-            "SELECT tenant, meter, count(*) AS count, min(position) AS first, max(position) AS last FROM entries"  # noqa: S608
-            " WHERE position <= ? AND hour >= make_timestamp(?) AND hour < make_timestamp(?)"
-            f"{wanted} GROUP BY tenant, meter",
-            [view.position, period.start_us, period.end_us, *self._tenants],
-        ).to_pylist()
-        return rows
 
     @cached_property
     def _newest_bill(self) -> int:
