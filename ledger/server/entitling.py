@@ -1,7 +1,7 @@
 """Entitling: keeps what everybody may use and has used current while the ledger runs, and has it noticed when thresholds are reached.
 
-One thread looks at the book, at most once a second and then only if it has moved, and rests for twice as long as the look took: answers
-come from memory in the meantime, and their thread wants the processor, too. Where nobody has asked for a minute, and nobody is to be notified, it does
+One thread looks at the book, at most once a second and then only if it has moved, and rests for as long as the look took, but for seconds at the
+most: answers come from memory in the meantime, and their thread wants the processor, too. Where nobody has asked for a minute, and nobody is to be notified, it does
 not look at all; who asks then waits for the first look, and nobody after that.
 """
 
@@ -24,8 +24,8 @@ from ledger.server.turns import TooLong
 
 #: Seconds after a question in which the next one is expected.
 _AWAKE_S = 60.0
-#: How many times as long as a look takes the next one waits.
-_REST = 2.0
+#: Seconds between two looks at most, however long they take: what is counted must not be older than it has to be.
+_REST_S_MAX = 3.0
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Entitling:
                 self._trouble = None
             except Exception as error:  # noqa: BLE001 - what was known goes on to hold, and the loop must outlive it
                 self._failed(error)
-            rest_s = max(self._config.refresh_s, _REST * (time.monotonic() - began_s))
+            rest_s = max(self._config.refresh_s, min(time.monotonic() - began_s, _REST_S_MAX))
             looked, self._looked = self._looked, asyncio.Event()
             looked.set()
 

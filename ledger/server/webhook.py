@@ -16,6 +16,7 @@ import binascii
 import email.utils
 import hashlib
 import hmac
+import logging
 import ssl
 import time
 from dataclasses import dataclass
@@ -55,6 +56,9 @@ class Sender:
 
     def __init__(self, url: str, secret_file: Path, ca_file: Path | None, timeout_s: float) -> None:
         self._url, self._secret_file, self._timeout_s = url, secret_file, timeout_s
+        # They log each request with its URL.
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
         self._client = httpx.AsyncClient(
             timeout=timeout_s,
