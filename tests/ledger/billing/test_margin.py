@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.billing.charging import Line, Role
 from ledger.billing.invoice import Invoice, InvoiceLine
 from ledger.billing.margin import DIMENSIONS, Dimension, Entry, Observed, margins, product_of, revenues
 from ledger.billing.period import Period
@@ -84,20 +85,27 @@ def test_nothing_is_lost_by_whatever_it_is_told(revenue, cost, by: list[Dimensio
     assert {tuple(row.group.values()) for row in rows} == {tuple(each[place] for place in places) for each in told}
 
 
-def test_the_flat_fee_is_no_products_and_tiers_of_a_meter_are_one() -> None:
+def test_what_goes_by_no_meter_is_no_products_and_a_discount_is_for_what_its_price_is_for() -> None:
     month = Period(0, 1)
-    lines = [
-        InvoiceLine("x", meter, Decimal(1), "u", Decimal(1), Decimal(amount), Decimal(amount))
-        for meter, amount in (("", "10"), ("m", "1.50"), ("m", "0.25"), ("n", "3"))
+    told: list[tuple[Role, str, str, str]] = [
+        ("charge", "fee", "", "10"),
+        ("charge", "calls", "m", "1.50"),
+        ("discount", "calls", "", "-0.25"),
+        ("minimum", "", "", "5"),
+        ("charge", "disks", "n", "3"),
     ]
-    invoice = Invoice(1, "a", "s", "team", 1, month, month, "EUR", tuple(lines), Decimal("14.75"), None)
+    lines = [
+        InvoiceLine(Line(role, "x", price, "", "", month, Decimal(amount), Decimal(amount), meter), 0, Decimal(amount))
+        for role, price, meter, amount in told
+    ]
+    invoice = Invoice(1, "a", "s", "team", 1, month, month, "EUR", tuple(lines), {})
     seen = Observed("a", "m", 0, 1, 2)
     assert revenues(invoice, [seen]) == [
-        Entry("a", "team", "", "EUR", Decimal(10)),
-        Entry("a", "team", "m", "EUR", Decimal("1.75"), frozenset({seen})),
+        Entry("a", "team", "", "EUR", Decimal(15)),
+        Entry("a", "team", "m", "EUR", Decimal("1.25"), frozenset({seen})),
         Entry("a", "team", "n", "EUR", Decimal(3)),
     ]
-    empty = Invoice(1, "a", "s", "team", 1, month, month, "EUR", (), Decimal(0), None)
+    empty = Invoice(1, "a", "s", "team", 1, month, month, "EUR", (), {})
     assert revenues(empty, []) == [Entry("a", "team", "", "EUR", Decimal(0))]
 
 

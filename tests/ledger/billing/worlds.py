@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from ledger.billing.cycles import Account, Cycle
 from ledger.billing.document import document_of, invoice_of
 from ledger.billing.drafting import Desk, opening
-from ledger.billing.invoice import Entries, Finalized, Invoice
+from ledger.billing.invoice import Finalized, Invoice
 from ledger.billing.settling import Grant
 from ledger.directory.catalog import Catalog
 from ledger.directory.credit import Credit
@@ -71,9 +71,6 @@ class Known:
 
     def cost(self, start_us: int, end_us: int, currency: str) -> Decimal:
         raise NotImplementedError
-
-    def entries(self, start_us: int, end_us: int) -> Mapping[str, Entries]:
-        return {}
 
     def moved(self, start_us: int, end_us: int, since: int) -> bool:
         return since < self._changed <= self._now or any(row.known > since for row in self._of(start_us, end_us))

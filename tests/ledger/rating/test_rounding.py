@@ -1,43 +1,42 @@
-"""Rounded lines sum to the rounded sum, and no line moves by a coin or more."""
+"""A line is rounded once, half-even, from what it exactly is."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.rating.rounding import round_amount, round_lines
+from ledger.rating.rounding import round_digits, round_exact
 from ledger.schema.currency import minor_unit
-from ledger.schema.decimals import total
+from ledger.schema.decimals import plain_text
 
 CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD", "CLF"])
-AMOUNTS = st.lists(
-    st.one_of(
-        st.decimals(min_value=-(10**30), max_value=10**30, places=27),
-        st.decimals(min_value=-2, max_value=2, places=4),
-    ),
-    max_size=30,
+DECIMALS = st.one_of(
+    st.decimals(min_value=-(10**30), max_value=10**30, places=27),
+    st.decimals(min_value=-2, max_value=2, places=4),
 )
+FRACTIONS = st.one_of(DECIMALS.map(Fraction), st.fractions(max_denominator=10**6))
 
 
-@given(AMOUNTS, CURRENCIES)
-def test_lines_sum_to_the_rounded_sum(amounts: list[Decimal], currency: str) -> None:
-    rounded = round_lines(amounts, currency)
-    coin = minor_unit(currency)
-    assert len(rounded) == len(amounts)
-    assert total(rounded) == round_amount(total(amounts), currency)
-    for exact, line in zip(amounts, rounded, strict=True):
-        assert line.as_tuple().exponent == coin.as_tuple().exponent
-        assert total([line, exact.copy_negate()]).copy_abs() < coin
-        assert line == exact or exact != round_amount(exact, currency)
-        assert line >= 0 or exact < 0
+@given(FRACTIONS, CURRENCIES)
+def test_no_line_moves_by_more_than_half_a_coin(amount: Fraction, currency: str) -> None:
+    rounded, coin = round_exact(amount, currency), minor_unit(currency)
+    assert rounded.as_tuple().exponent == coin.as_tuple().exponent
+    assert abs(Fraction(rounded) - amount) * 2 <= Fraction(coin)
+    assert not rounded.is_zero() or not rounded.is_signed()
 
 
-@given(st.decimals(min_value=-(10**30), max_value=10**30, places=27), CURRENCIES)
-def test_one_line_is_rounded_half_even(amount: Decimal, currency: str) -> None:
-    assert round_lines([amount], currency) == (round_amount(amount, currency),)
+@given(FRACTIONS, CURRENCIES)
+def test_what_is_taken_back_is_what_was_charged(amount: Fraction, currency: str) -> None:
+    assert round_exact(amount, currency) + round_exact(-amount, currency) == 0
+
+
+@given(DECIMALS, CURRENCIES)
+def test_a_decimal_and_the_fraction_that_it_is_are_rounded_alike(amount: Decimal, currency: str) -> None:
+    assert str(round_exact(amount, currency)) == str(round_exact(Fraction(amount), currency))
 
 
 @pytest.mark.parametrize(
@@ -54,19 +53,14 @@ def test_one_line_is_rounded_half_even(amount: Decimal, currency: str) -> None:
         ("1.2345", "KWD", "1.234"),
     ],
 )
-def test_round_amount(amount: str, currency: str, rounded: str) -> None:
-    assert str(round_amount(Decimal(amount), currency)) == rounded
+def test_round_exact(amount: str, currency: str, rounded: str) -> None:
+    assert str(round_exact(Decimal(amount), currency)) == rounded
+    assert str(round_exact(Fraction(amount), currency)) == rounded
 
 
 @pytest.mark.parametrize(
-    ("amounts", "rounded"),
-    [
-        (["0.004"] * 5, ["0.01", "0.01", "0.00", "0.00", "0.00"]),
-        (["0.333", "0.333", "0.334"], ["0.33", "0.33", "0.34"]),
-        (["1.00", "0.009", "0.001"], ["1.00", "0.01", "0.00"]),
-        (["0.00", "0.019"], ["0.00", "0.02"]),
-        ([], []),
-    ],
-)
-def test_round_lines(amounts: list[str], rounded: list[str]) -> None:
-    assert [str(line) for line in round_lines([Decimal(amount) for amount in amounts], "EUR")] == rounded
+    ("amount", "shown"),
+    [(Fraction(2, 3), "0.666667"), (Fraction(-2, 3), "-0.666667"), (Fraction(1, 2_000_000), "0"), (Decimal("1.5"), "1.5")],
+)  # fmt: skip
+def test_digits_are_for_showing(amount: Fraction | Decimal, shown: str) -> None:
+    assert plain_text(round_digits(amount, 6)) == shown
