@@ -120,7 +120,11 @@ def included_splits_package(files: Files) -> Iterator[Remark]:
     """What is included is not a number of packages."""
     for each in files.prices():
         model, included = each.price.charge, each.price.included
-        if isinstance(model, Package) and included is not None and included.quantity % model.size:
+        if not isinstance(model, Package) or included is None:
+            continue
+        with exact():
+            left = included.quantity % model.size
+        if left:
             yield Remark(
                 each.document,
                 (*each.path, "included", "quantity"),

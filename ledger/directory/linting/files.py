@@ -121,9 +121,13 @@ class Files:
             yield Modelled(each.document, each.model_path, price.charge, label, currency, price.quantity is not None)
         for document, subscription, override, path in self.overrides():
             if override.charge is not None:
-                versions = self.plans.get(subscription.plan, [])
-                currency = versions[-1].currency if versions else None  # type: ignore[assignment]
-                yield Modelled(document, (*path, "charge"), override.charge, f"promise {override.name!r}", currency)
+                plans = self.plans.get(subscription.plan, [])
+                currency_of = plans[-1].currency if plans else None
+                held = any(
+                    price.quantity for plan in plans for _, price in plan.prices() if price.name == override.price
+                )
+                at, label = (*path, "charge"), f"promise {override.name!r}"
+                yield Modelled(document, at, override.charge, label, currency_of, held)
 
     def overrides(self) -> Iterator[tuple[Document, Subscription, Override, Path]]:
         """Every promise of every subscription, and where it is written."""

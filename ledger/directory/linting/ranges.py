@@ -7,7 +7,7 @@ places where a customer who buys a little more pays less, or where somebody copi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
@@ -16,12 +16,14 @@ from ledger.rating.models.graduated import Graduated
 from ledger.rating.models.graduated_percentage import GraduatedPercentage
 from ledger.rating.models.stairstep import Stairstep
 from ledger.rating.models.volume import Volume
+from ledger.rating.rounding import round_digits
 from ledger.rating.tiers import Range, Tier
 from ledger.schema.decimals import plain_text
 
 #: No quantity comes near it: a thousand million million units in one billing period.
 REACHED_MAX = Decimal(10) ** 15
-_NANO = Decimal("1e-9")
+_QUANTITY_DIGITS, _AMOUNT_DIGITS = 9, 18
+_NANOS = 10**_QUANTITY_DIGITS
 
 
 def rising_tier_price(files: Files) -> Iterator[Remark]:
@@ -158,11 +160,9 @@ def _costs_again(tiers: Sequence[Tier], beyond: Fraction, cost: Fraction) -> str
 
 
 def _quantity(quantity: Fraction) -> str:
-    whole = quantity / Fraction(_NANO)
-    return plain_text(Decimal(-(-whole.numerator // whole.denominator)).scaleb(-9))
+    """Rounded up: what is said to cost as much does."""
+    return plain_text(round_digits(Fraction(-(-quantity * _NANOS // 1), _NANOS), _QUANTITY_DIGITS))
 
 
 def _shown(amount: Fraction) -> str:
-    """An amount made of decimal numbers, which is one itself."""
-    digits = (Decimal(amount.numerator) / Decimal(amount.denominator)).quantize(Decimal("1e-6"), ROUND_CEILING)
-    return plain_text(digits)
+    return plain_text(round_digits(amount, _AMOUNT_DIGITS))

@@ -99,11 +99,12 @@ def _lines(each: Modelled) -> Iterator[tuple[Path, Decimal, Decimal]]:
     if isinstance(model, Graduated):
         lower = Decimal(0)
         for number, tier in enumerate(model.tiers):
-            upper = tier.up_to if tier.up_to is not None else lower + 1 if each.is_held else None
-            if upper is not None and not tier.amount:
-                with exact():
-                    yield (*each.path, "tiers", number, "unit_price"), upper - lower, tier.unit_price
-                lower = upper
+            with exact():
+                upper = tier.up_to if tier.up_to is not None else lower + 1
+                held = upper - lower
+            if not tier.amount and (tier.up_to is not None or each.is_held):
+                yield (*each.path, "tiers", number, "unit_price"), held, tier.unit_price
+            lower = upper
     elif isinstance(model, PerUnit) and each.is_held:
         yield (*each.path, "unit_price"), Decimal(1), model.unit_price
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from itertools import pairwise
+from typing import Any
 
+import pytest
+from hypothesis import given
+
+from ledger.rating.models.volume import Volume
+from ledger.schema.decimals import exact, plain_text
 from tests.ledger.directory.linting.linted import found, plan, subscription, tiers
+from tests.ledger.rating.documents import DOCUMENTS
 
 LOW, HIGH = "up_to: 10, unit_price: 1", "up_to: 20, unit_price: 2"
 
@@ -92,3 +100,28 @@ def test_the_short_form_and_promises_have_tiers_too() -> None:
         "price 'm': a unit of tier 2 costs 2, more than the 1 of tier 1",
         "promise 'o': a unit of tier 2 costs 3, more than the 2 of tier 1",
     ]
+
+
+def test_numbers_of_any_size_are_told() -> None:
+    large = tiers(
+        "volume", "up_to: 99999999999999999999, unit_price: 99999999999.5", "unit_price: 0.000000000000000003"
+    )
+    (sentence,) = found("volume-dip", large)
+    assert sentence.startswith(
+        "price 'a': 99999999999999999999 units cost 9999999999949999999900000000000.5, a little more costs 299.999999999999999997, "
+    )
+
+
+@given(DOCUMENTS["volume"])
+def test_a_dip_is_found_exactly_where_a_little_more_costs_less(document: dict[str, Any]) -> None:
+    model = Volume.model_validate(document)
+    with exact():
+        dips = sum(
+            lower.up_to * upper.unit_price + upper.amount < lower.up_to * lower.unit_price + lower.amount
+            for lower, upper in pairwise(model.tiers)
+            if lower.up_to is not None
+        )
+    written = json.dumps(document, default=plain_text)
+    priced = f'{{"name": "a", "meter": "m", "charge": {written}}}'
+    text = f"kind: plan\nname: p\nspec: {{currency: EUR, products: [{{name: p, prices: [{priced}]}}]}}"
+    assert len(found("volume-dip", text)) == dips

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.directory.linting.rules import RULES, lint
 from ledger.directory.manifest import parse_manifests
+from ledger.rating.models import MODELS, name_of
+from ledger.schema.decimals import plain_text
+from tests.ledger.rating.documents import DOCUMENTS
 
 HERE = Path(__file__).parent
 BAD = """\
@@ -38,6 +45,18 @@ def test_every_rule_is_tested_both_ways(rule: str) -> None:
 @pytest.mark.parametrize("rule", RULES.values())
 def test_every_rule_says_what_it_looks_for(rule: object) -> None:
     assert rule.__doc__
+
+
+@given(st.sampled_from(sorted(DOCUMENTS)).flatmap(lambda name: DOCUMENTS[name]), st.integers(1, 10**19))
+def test_no_document_is_too_odd_for_the_rules(document: dict[str, Any], included: int) -> None:
+    model = json.dumps(document, default=plain_text)
+    of = {"quantity": f', "meter": "m", "included": {{"quantity": {included}}}'}
+    more = of.get(next(each for each in MODELS if name_of(each) == document["model"]).of, "")
+    price = f'{{"name": "a", "minimum": 5, "maximum": 9{more}, "charge": {model}}}'
+    text = f"kind: plan\nname: p\nspec: {{currency: EUR, products: [{{name: p, prices: [{price}]}}]}}"
+    manifest = parse_manifests([("f.yaml", text)])
+    assert not manifest.faults, manifest.faults
+    assert all(each.place.startswith("f.yaml:") for each in lint(manifest.documents))
 
 
 def test_findings_have_places_in_order() -> None:
