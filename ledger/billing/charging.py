@@ -269,6 +269,8 @@ class _Charging:
         self, lines: list[Line], bounds: Bounded, share: Fraction, product: str, price: str, title: str
     ) -> list[Line]:
         """The lines, and one that raises their sum to the minimum or lowers it to the maximum."""
+        if bounds.minimum is None and bounds.maximum is None:
+            return lines
         charged = total(line.amount for line in lines)
         of_roles: tuple[tuple[Role, Decimal | None], ...] = (("minimum", bounds.minimum), ("maximum", bounds.maximum))
         for role, bound in of_roles:

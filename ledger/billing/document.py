@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -51,9 +50,9 @@ def document_of(invoice: Invoice) -> str:
         "coverage": "" if invoice.coverage is None else plain_text(invoice.coverage),
         "carried": {price: [_lot(lot) for lot in each.lots] for price, each in invoice.carried.items()},
         "notes": list(invoice.notes),
-        "seller": asdict(invoice.seller),
-        "customer": asdict(invoice.customer),
-        "paper": asdict(invoice.paper),
+        "seller": vars(invoice.seller),
+        "customer": vars(invoice.customer),
+        "paper": vars(invoice.paper),
     }
     return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

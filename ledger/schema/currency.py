@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 from decimal import Decimal
+from functools import cache
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -37,6 +38,7 @@ EXPONENTS: dict[str, int] = dict.fromkeys(_TWO_DIGITS.split(), 2) | {
 }
 
 
+@cache
 def minor_unit(currency: str) -> Decimal:
     """The smallest amount that can be paid, such as ``Decimal('0.01')`` for EUR and ``Decimal('1')`` for JPY.
 

@@ -16,12 +16,14 @@ import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from decimal import Context, Decimal, DivisionByZero, FloatOperation, Inexact, InvalidOperation, Overflow, localcontext
+from functools import reduce
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
 
 INTEGER_DIGITS_MAX = 20
 FRACTION_DIGITS_MAX = 18
+_ZERO = Decimal(0)
 
 _PLAIN = re.compile(rf"[0-9]{{1,{INTEGER_DIGITS_MAX}}}(\.[0-9]{{1,{FRACTION_DIGITS_MAX}}})?")
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, FloatOperation])
@@ -38,8 +40,8 @@ def exact() -> AbstractContextManager[Context]:
 
 def total(numbers: Iterable[Decimal]) -> Decimal:
     """The exact sum; ``Decimal('0')`` of nothing. Raises ``decimal.Inexact`` beyond 100 digits."""
-    with exact():
-        return sum(numbers, Decimal(0))
+    # The context's own method, since a context of its own for each sum takes longer than most sums.
+    return reduce(_EXACT.add, numbers, _ZERO)
 
 
 def parse_plain(value: object) -> Decimal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +48,10 @@ else:
 
 def name_of(model: Model | type[Model]) -> str:
     """What a document calls the model."""
-    kind = model if isinstance(model, type) else type(model)
+    return _name(model if isinstance(model, type) else type(model))
+
+
+@cache
+def _name(kind: type[Model]) -> str:
     literal: Any = kind.model_fields["model"].annotation
     return str(literal.__args__[0])

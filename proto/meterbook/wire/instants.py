@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 SECOND_US = 1_000_000
 HOUR_US = 3_600 * SECOND_US
@@ -71,6 +72,7 @@ def parse(text: str) -> int:
     return instant_us
 
 
+@lru_cache(maxsize=4096)
 def text(instant_us: int) -> str:
     """RFC 3339 text in UTC, with a fraction only where there is one."""
     moment = to_datetime(instant_us)
