@@ -162,12 +162,17 @@ def _told(
         f"meter {meter!r} is not in the book: it was measured as these files define it"
         for meter in sorted(rerating.used.intersection(new))
     ]
-    for plan in sorted(set(rerating.changed) - rerating.subscribed):
-        notes.append(f"nobody has a billing period on plan {plan!r} that begins in {period}: it changes nothing there")
+    who = "none of these tenants" if asked else "nobody"
+    notes += [
+        f"{who} has a billing period on plan {plan!r} that begins in {period}: it changes nothing there"
+        for plan in sorted(set(rerating.changed) - rerating.subscribed)
+    ]
     rated = {each.now.tenant for each in rerating.pairs}
     left = rerating.unchanged - rated
     if asked:
         notes += [f"tenant {each!r} is on no plan that changes" for each in sorted(left)]
+        absent = sorted(set(asked) - rated - left - rerating.failed)
+        notes += [f"tenant {each!r} has no billing period that begins in {period}" for each in absent]
     elif left:
         notes.append(f"{len(left)} tenants are on plans that do not change, and are left out")
     open_ended = sum(1 for end_us in rerating.ends_us if end_us > book.view.time_us)

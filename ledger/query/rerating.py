@@ -76,8 +76,9 @@ class Rerating:
     pieces: Pieces
     pairs: list[Pair] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    #: Tenants with a billing period in which no plan changes, and meters of which there was any usage.
+    #: Tenants with a billing period in which no plan changes, those with one that cannot be rated, and meters of which there was any usage.
     unchanged: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     #: Plans that somebody is on, the meters that they would go by, and the ends of the billing periods.
     subscribed: set[str] = field(default_factory=set)
@@ -100,6 +101,7 @@ class Rerating:
                 except BadQuestion:
                     raise
                 except (Unpriced, ValueError, LookupError) as error:
+                    self.failed.add(tenant)
                     self.problems.append(f"subscription {account.name!r} of tenant {tenant!r} is left out: {error}")
 
     def _account(self, desks: Desks, account: Account, other: Account, span: Period) -> None:
@@ -109,11 +111,11 @@ class Rerating:
             if not names.intersection(self.changed):
                 self.unchanged.add(account.tenant)
                 continue
+            self.subscribed |= names.intersection(self.changed)
             # Both sides or none: half of a comparison would look like a change of price.
             pair = Pair(desks.desk(account).due(cycle), desks.desk(other).due(cycle))
             self.pairs.append(pair)
             self.ends_us.append(cycle.period.end_us)
-            self.subscribed |= names.intersection(self.changed)
             self.used.update(row.meter for row in self.pieces.of_tenant(account.tenant, cycle.period))
             for part in parts:
                 if part.plan_name in self.changed and not part.free:

@@ -194,6 +194,16 @@ def test_a_plan_without_subscribers(book: Running, tmp_path: Path) -> None:
     ]
 
 
+def test_of_tenants_that_are_asked_for_it_is_told_why_they_have_no_row(book: Running, tmp_path: Path) -> None:
+    found = simulated(book, tmp_path, DEARER, "--tenant", "idle", "--tenant", "@shared")
+    assert (found["rows"], found["rated"]) == ([], 0)
+    assert found["notes"] == [
+        "none of these tenants has a billing period on plan 'team' that begins in 2026-03: it changes nothing there",
+        "tenant 'idle' is on no plan that changes",
+        "tenant '@shared' has no billing period that begins in 2026-03",
+    ]
+
+
 def test_a_meter_that_was_never_booked_is_told(book: Running, tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text(STORING)
@@ -230,6 +240,7 @@ def test_what_cannot_be_rated_is_left_out_of_both_sides(book: Running, tmp_path:
         "plan", "simulate", str(file), "--period", "2026-03", "--tenant", "bcorp", "--ledger", book.address
     )
     assert result.exit_code == 1
+    assert "note:" not in result.stdout
     assert result.stderr.startswith(
         "problem: subscription 'bcorp-team' of tenant 'bcorp' is left out: there is no price for the 300 used"
     )
