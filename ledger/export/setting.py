@@ -18,6 +18,8 @@ def sheet_of(copy: Copy) -> Sheet:
     labels = wording.labels
     is_credit = invoice.kind == "credit-note"
     sections = tuple(sections_of(invoice, wording))
+    payment = _printable(invoice.paper.payment_details) if invoice.total > 0 else ()
+    contact = _contact(invoice, wording)
     return Sheet(
         language=wording.locale.language,
         region=wording.locale.territory or "",
@@ -43,9 +45,9 @@ def sheet_of(copy: Copy) -> Sheet:
         nothing="" if sections else labels.nothing,
         statements=_statements(invoice, wording),
         notes_label=labels.notes,
-        notes=_printable(invoice.notes),
+        notes=(*_printable(invoice.notes), *(() if payment else contact)),
         payment_label=labels.payment,
-        payment=_payment(invoice, wording),
+        payment=(*payment, *contact) if payment else (),
         proof=_proof(copy),
         attached=labels.attached,
         footer=_printable(invoice.paper.footer),
@@ -92,11 +94,10 @@ def _statements(invoice: Invoice, wording: Wording) -> tuple[str, ...]:
     return (*covered, labels.estimates) if is_estimated else covered
 
 
-def _payment(invoice: Invoice, wording: Wording) -> tuple[str, ...]:
-    """How to pay, where there is something to pay, and whom to ask."""
-    details = _printable(invoice.paper.payment_details) if invoice.total > 0 else ()
-    email = invoice.seller.email
-    return (*details, wording.labels.contact.format(email=printable(email))) if email else details
+def _contact(invoice: Invoice, wording: Wording) -> tuple[str, ...]:
+    """Whom to ask: with how to pay, and with the notes where nothing is to be paid."""
+    email = printable(invoice.seller.email)
+    return (wording.labels.contact.format(email=email),) if email else ()
 
 
 def _proof(copy: Copy) -> tuple[str, ...]:

@@ -56,6 +56,6 @@ LABELS = Labels(
     position="Follows from the book as of journal position {position}",
     record_hash="Record hash {hash}",
     verify="Verify with {command}",
-    attached="The finalized document is attached to this file",
+    attached="The document behind this copy is attached to this file",
     page="Page {page} of {pages}",
 )

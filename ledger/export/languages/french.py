@@ -56,6 +56,6 @@ LABELS = Labels(
     position="Établi d’après le livre à la position {position} du journal",
     record_hash="Empreinte de l’écriture {hash}",
     verify="Vérifier avec {command}",
-    attached="Le document finalisé est joint à ce fichier",
+    attached="Le document d’origine est joint à ce fichier",
     page="Page {page} sur {pages}",
 )

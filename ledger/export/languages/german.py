@@ -6,7 +6,8 @@ from ledger.export.languages.labels import Labels
 
 LABELS = Labels(
     invoice="Rechnung",
-    credit_note="Gutschrift",
+    # "Gutschrift" would be one that the customer makes out [UStG 14 (2)].
+    credit_note="Rechnungskorrektur",
     draft="Entwurf",
     draft_note="Dies ist ein Entwurf. Es ist nichts zu zahlen, bevor er abgeschlossen ist und eine Nummer hat.",
     issued="Ausgestellt am",
@@ -56,6 +57,6 @@ LABELS = Labels(
     position="Folgt aus dem Buch zum Stand der Journalposition {position}",
     record_hash="Hash des Eintrags {hash}",
     verify="Prüfen mit {command}",
-    attached="Das abgeschlossene Dokument liegt dieser Datei bei",
+    attached="Das zugrunde liegende Dokument ist dieser Datei beigefügt",
     page="Seite {page} von {pages}",
 )

@@ -56,6 +56,6 @@ LABELS = Labels(
     position="ジャーナル位置 {position} 時点の帳簿に基づきます",
     record_hash="記録のハッシュ {hash}",
     verify="検証コマンド {command}",
-    attached="確定した文書をこのファイルに添付しています",
+    attached="元となる文書をこのファイルに添付しています",
     page="{page} / {pages} ページ",
 )

@@ -56,6 +56,6 @@ LABELS = Labels(
     position="Resulta del libro en la posición {position} del diario",
     record_hash="Hash del registro {hash}",
     verify="Verificar con {command}",
-    attached="El documento finalizado se adjunta a este archivo",
+    attached="El documento de origen se adjunta a este archivo",
     page="Página {page} de {pages}",
 )
