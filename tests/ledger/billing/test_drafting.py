@@ -205,3 +205,21 @@ def test_who_is_let_off_everything_pays_nothing() -> None:
     overrides = [{"name": "free", "approved": "ada", "percent": "100"}]
     of = account({"a": plan(seats)}, holdings=holdings, overrides=overrides)
     assert draft(of, "2026-04-01", Book({})).total == 0
+
+
+def test_what_was_observed_and_costs_nothing_is_told_of_beside_what_was_billed_in_advance() -> None:
+    of, past = account({"a": plan({**FEE, "billed": "advance"}, CALLS)}), list[Finalized]()
+    final(draft(of, "2026-04-01", Book({}), past), past)
+    may = draft(of, "2026-05-01", Book({"2026-05-02": "0"}), past)
+    assert told(may) == [("charge", "calls", "0.00"), ("charge", "fee", "30.00")]
+    assert may.coverage == 1
+
+
+def test_invoices_in_another_order_come_to_the_same() -> None:
+    of, past = account({"a": plan({**FEE, "billed": "advance"}, CALLS)}), list[Finalized]()
+    book = Book({"2026-04-02": "1", "2026-05-02": "2"})
+    may = final(draft(of, "2026-05-01", book, past), past)
+    april = final(draft(of, "2026-04-01", book, past), past)
+    # The draft of May counts on that of April to bill the fee of May, which then corrects what May left out.
+    assert (str(may.total), str(april.total)) == ("32.00", "61.00")
+    assert Desk(of, book, past, [], 9).corrections() is None
