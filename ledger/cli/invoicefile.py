@@ -25,17 +25,24 @@ from meterbook.wire import instants
     default=None,
     help="Write to this file; to standard output by default.",
 )
+@click.option(
+    "--fonts",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    envvar="METERBOOK_FONTS",
+    default=None,
+    help="A folder with more fonts for PDF, such as those of Japanese.",
+)
 @click.option("--draft", "is_draft", is_flag=True, help="ID is a tenant, and its draft of the billing period is shown.")
 @click.option("--at", default="", metavar="TIME", help="With --draft: any time of the billing period; now by default.")
 @asks_ledger
-def show(id: str, form: str, language: str, output: Path | None, is_draft: bool, at: str) -> None:
+def show(id: str, form: str, language: str, output: Path | None, fonts: Path | None, is_draft: bool, at: str) -> None:
     """Show the finalized invoice ID as JSON, CSV, HTML or PDF."""
     files: list[bytes] = []
     try:
         with connected("reading") as stubs:
             if is_draft:
                 drafts = stubs.query.Invoice(query_pb2.InvoiceRequest(tenant=id, at=at)).invoices
-                files += [render(each.document, form, language) for each in drafts]
+                files += [render(each.document, form, language, fonts=fonts) for each in drafts]
             else:
                 found = stubs.invoicing.FinalInvoice(invoicing_pb2.FinalInvoiceRequest(id=id))
                 head = found.invoice
@@ -48,6 +55,7 @@ def show(id: str, form: str, language: str, output: Path | None, is_draft: bool,
                         issued_us=instants.parse(head.finalized),
                         zone=found.zone,
                         proof=found.hash,
+                        fonts=fonts,
                     )
                 )
     except CannotRender as error:

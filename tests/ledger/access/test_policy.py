@@ -28,6 +28,7 @@ CALLERS = {
 OWN = {"Usage", "Trace", "Invoice", "Coverage", "Checkpoint", "Leaf", "Consistency", "Keys"}
 # What the service Entitlements tells; credentials, too, have a List, and that one is for admins.
 OWN |= {"Check", "List", "Notifications"}
+OWN |= {"Invoices", "FinalInvoice", "VerifyInvoice", "ExplainLine"}
 ALL_TENANTS = OWN | {
     "Cost",
     "Margin",
@@ -44,6 +45,8 @@ ALL_TENANTS = OWN | {
     "ExportAllocation",
     "Estimate",
     "UnitCost",
+    "Finalize",
+    "Correct",
     "Diff",
     "Simulate",
     "TryMeter",

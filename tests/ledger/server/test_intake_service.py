@@ -24,7 +24,10 @@ from tests.ledger.server.talking import Client, run
 
 SERVICES = {
     "meterbook.intake.v1.Intake",
-    *(f"meterbook.ledger.v1.{name}" for name in ("Query", "Admin", "Access", "Proof", "Costing", "Planning")),
+    *(
+        f"meterbook.ledger.v1.{name}"
+        for name in ("Query", "Admin", "Access", "Proof", "Costing", "Planning", "Invoicing", "Entitlements")
+    ),
 }
 
 
