@@ -21,6 +21,7 @@ from itertools import pairwise
 from ledger.directory.catalog import Catalog
 from ledger.directory.documents import Document, Fault
 from ledger.directory.driverunits import unit_faults
+from ledger.directory.measurable import feature_faults
 from ledger.directory.pools import allocation_faults
 from ledger.directory.pricedmeters import price_book_faults
 from ledger.directory.promises import subscription_faults
@@ -63,6 +64,7 @@ def plan_changes(catalog: Catalog, documents: Sequence[Document]) -> Application
                 unit_faults,
                 price_book_faults,
                 quotation_faults,
+                feature_faults,
             )
             for fault in check(draft.after(), documents)
         ]

@@ -96,10 +96,12 @@ class Allowances:
         """Whether somebody is to be told of usage, as the definitions were when they were looked at last."""
         return self._counted.has_thresholds
 
-    def look_for_definitions(self) -> None:
-        """Learn of definitions alone, where there are new ones. Raises JournalError, UnreadableDefinition."""
-        if self._journal.log.head(DEFINITIONS_CHAIN).position > self._defined:
-            self._learn(self._journal.view(), self._clock_us())
+    def look_for_definitions(self) -> bool:
+        """Learn of definitions alone; whether there were new ones. Raises JournalError, UnreadableDefinition."""
+        if self._journal.log.head(DEFINITIONS_CHAIN).position <= self._defined:
+            return False
+        self._learn(self._journal.view(), self._clock_us())
+        return True
 
     def look(self) -> Snapshot:
         """The snapshot of now. Raises JournalError, UnreadableDefinition."""

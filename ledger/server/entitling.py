@@ -1,13 +1,14 @@
 """Entitling: keeps what everybody may use and has used current while the ledger runs, and has it noticed when thresholds are reached.
 
-One thread looks at the book, at most once a second and then only if it has moved, and rests for as long as the look took, but for seconds at the
-most: answers come from memory in the meantime, and their thread wants the processor, too. Where nobody has asked for a minute, and nobody is to be notified, it does
+One thread looks at the book, at most once a second and then only if it has moved, and rests for twice as long as the look took, but for
+seconds at the most: answers come from memory in the meantime, and their thread wants the processor, too. Where nobody has asked for a minute, and nobody is to be notified, it does
 not look at all; who asks then waits for the first look, and nobody after that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,8 @@ from ledger.server.turns import TooLong
 
 #: Seconds after a question in which the next one is expected.
 _AWAKE_S = 60.0
-#: Seconds between two looks at most, however long they take: what is counted must not be older than it has to be.
-_REST_S_MAX = 3.0
+#: How many times as long as a look took the next one waits, and how many seconds at most, however long it took: what is counted must not be older than it has to be.
+_REST, _REST_S_MAX = 2.0, 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -109,13 +110,17 @@ class Entitling:
                 self._trouble = None
             except Exception as error:  # noqa: BLE001 - what was known goes on to hold, and the loop must outlive it
                 self._failed(error)
-            rest_s = max(self._config.refresh_s, min(time.monotonic() - began_s, _REST_S_MAX))
+            rest_s = max(self._config.refresh_s, min(_REST * (time.monotonic() - began_s), _REST_S_MAX))
             looked, self._looked = self._looked, asyncio.Event()
             looked.set()
 
     def _look(self, is_asked: bool) -> bool:
         """Look at the book if anybody wants it; whether anybody did."""
-        self._allowances.look_for_definitions()
+        if self._allowances.look_for_definitions():
+            # Definitions of thousands of tenants are a million objects, which stay. Walking over them in search of cycles holds up every
+            # answer for as long as it takes, again and again: they are left out of that from here on.
+            gc.collect()
+            gc.freeze()
         notifies = self._allowances.has_thresholds and self._leadership.holds()
         if not is_asked and not notifies:
             return False
