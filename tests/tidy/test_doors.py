@@ -32,7 +32,7 @@ def test_there_is_no_other_door() -> None:
 
 def test_the_homes_are_those_that_the_layers_protect() -> None:
     assert LIBRARIES["kubernetes"] == ("collector.cluster.credentials",)
-    assert LIBRARIES["httpx"] == ("collector",)
+    assert LIBRARIES["httpx"] == ("collector", "ledger.server.webhook")
     assert "agent.uplink" in LIBRARIES["grpc"]
 
 
