@@ -6,7 +6,7 @@ import json
 import random
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -89,6 +89,7 @@ class Customer:
     rows: Sequence[Row]
     credits: Sequence[Grant]
     with_opening: bool
+    more: tuple[Definition, ...] = ()
 
     @cached_property
     def definitions(self) -> list[Definition]:
@@ -105,11 +106,10 @@ class Customer:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return Catalog.of([]).extended(self.definitions)
+        return Catalog.of([]).extended([*self.definitions, *self.more])
 
-    def account(self, now: int, catalog: Catalog | None = None) -> Account:
-        found = self._accounts[now >= self.changed]
-        return found if catalog is None else replace(found, catalog=catalog)
+    def account(self, now: int) -> Account:
+        return self._accounts[now >= self.changed]
 
     @cached_property
     def _accounts(self) -> tuple[Account, Account]:
@@ -117,8 +117,8 @@ class Customer:
         zone = ZoneInfo(self.zone)
         return Account("s", "acme", zone, before, self.catalog), Account("s", "acme", zone, after, self.catalog)
 
-    def desk(self, now: int, past: Sequence[Finalized], catalog: Catalog | None = None) -> Desk:
-        return Desk(self.account(now, catalog), Known(self.rows, now, self.changed), past, self.credits, now)
+    def desk(self, now: int, past: Sequence[Finalized]) -> Desk:
+        return Desk(self.account(now), Known(self.rows, now, self.changed), past, self.credits, now)
 
     @property
     def world(self) -> World:
@@ -137,8 +137,8 @@ class Customer:
 class Life:
     """Every invoice of a customer, made when it is due and of what was known then."""
 
-    def __init__(self, customer: Customer, catalog: Catalog | None = None) -> None:
-        self.customer, self.catalog = customer, catalog
+    def __init__(self, customer: Customer) -> None:
+        self.customer = customer
         self.past: list[Finalized] = []
         self._known: dict[int, list[Cycle]] = {}
         end_us = customer.account(customer.changed).bounds[1]
@@ -150,21 +150,21 @@ class Life:
         """The invoices, the last of them what was still to be corrected."""
         now = self.customer.account(0).bounds[0] // HOUR_US + 1
         if self.customer.with_opening:
-            self._finalized(opening(self.customer.desk(now, self.past, self.catalog)))
+            self._finalized(opening(self.customer.desk(now, self.past)))
         while now < self.over:
             cycle = self._due(now)
             if cycle is not None:
-                self._finalized(self.customer.desk(now, self.past, self.catalog).draft(cycle))
+                self._finalized(self.customer.desk(now, self.past).draft(cycle))
                 now += 1
             else:
                 now = self._next(now)
         for _ in range(2):
-            self._finalized(self.customer.desk(self.over, self.past, self.catalog).corrections())
+            self._finalized(self.customer.desk(self.over, self.past).corrections())
         return self.past
 
     def _due(self, now: int) -> Cycle | None:
         """The first cycle that is over and has no invoice."""
-        account = self.customer.account(now, self.catalog)
+        account = self.customer.account(now)
         closed = {
             each.invoice.billed.start_us: each.invoice.billed for each in self.past if each.invoice.basis == "cycle"
         }
@@ -186,7 +186,7 @@ class Life:
             cycle = account.after(cycle)
 
     def _next(self, now: int) -> int:
-        account = self.customer.account(now, self.catalog)
+        account = self.customer.account(now)
         cycle = account.cycle_at((now - _DELAY) * HOUR_US)
         ends = self.over if cycle is None else -(-cycle.period.end_us // HOUR_US) + _DELAY
         if cycle is None and (now - _DELAY) * HOUR_US < account.bounds[0]:
