@@ -225,7 +225,8 @@ def print_heads(heads: Iterable[invoicing_pb2.InvoiceHead], count: int, as_of: i
 
 def print_document(document: Mapping[str, Any], as_of: int) -> None:
     """The lines of an invoice, each with its pieces, and the total."""
-    rows = [row for number, line in enumerate(document["lines"], 1) for row in line_rows(number, line)]
+    billed = document["billed"]
+    rows = [row for number, line in enumerate(document["lines"], 1) for row in line_rows(number, line, billed)]
     rows.append(["total", "", "", "", "", f"{document['total']} {document['currency']}", ""])
     note = f"coverage {percent(document['coverage'])}; as of position {as_of}"
     print_table(_COLUMNS, rows, right=["quantity", "unit price", "amount", "coverage"], note=note)
@@ -233,11 +234,11 @@ def print_document(document: Mapping[str, Any], as_of: int) -> None:
         click.echo(f"note: {shown(sentence)}")
 
 
-def line_rows(number: int, line: Mapping[str, Any]) -> list[list[str]]:
-    """A line, and beneath it the pieces that it has where they are several."""
+def line_rows(number: int, line: Mapping[str, Any], billed: Mapping[str, str] | None = None) -> list[list[str]]:
+    """A line, and beneath it the pieces that it has where they are several; its period where that is not what is billed."""
     pieces: Sequence[Mapping[str, Any]] = line["details"]
     price = pieces[0]["unit_price"] if len(pieces) == 1 else ""
-    period = f"{line['period']['start']} to {line['period']['end']}"
+    period = "" if line["period"] == billed else f"{line['period']['start']} to {line['period']['end']}"
     rows = [[_title(number, line), period, line["quantity"], line["unit"], price, line["amount"], _observed(line)]]
     if line["included"] != "0":
         rows.append(["   included", "", f"-{line['included']}", line["unit"], "", "", ""])
