@@ -96,12 +96,11 @@ class Allowances:
         """Whether somebody is to be told of usage, as the definitions were when they were looked at last."""
         return self._counted.has_thresholds
 
-    def look_for_definitions(self) -> bool:
-        """Learn of definitions alone; whether there were new ones. Raises JournalError, UnreadableDefinition."""
+    def look_for_definitions(self) -> int:
+        """Learn of definitions alone; gives how many there were that were new. Raises JournalError, UnreadableDefinition."""
         if self._journal.log.head(DEFINITIONS_CHAIN).position <= self._defined:
-            return False
-        self._learn(self._journal.view(), self._clock_us())
-        return True
+            return 0
+        return self._learn(self._journal.view(), self._clock_us())
 
     def look(self) -> Snapshot:
         """The snapshot of now. Raises JournalError, UnreadableDefinition."""
@@ -124,7 +123,7 @@ class Allowances:
             tenant for tenant, held in self._rights.items() if held.until_us is not None and now_us >= held.until_us
         ]
 
-    def _learn(self, view: View, now_us: int) -> None:
+    def _learn(self, view: View, now_us: int) -> int:
         fresh = definitions_since(view, self._defined)
         changed = set(self._ended(now_us))
         if fresh:
@@ -135,6 +134,7 @@ class Allowances:
             self._rights = self._rights | {tenant: rights_of(self._catalog, tenant, now_us) for tenant in changed}
         if fresh or changed:
             self._counted = self._counted.of(self._rights, self._catalog)
+        return len(fresh)
 
     def _concerned(self, fresh: Iterable[Definition]) -> set[str]:
         """Whose rights may follow from some definitions."""

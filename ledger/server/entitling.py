@@ -27,6 +27,8 @@ from ledger.server.turns import TooLong
 _AWAKE_S = 60.0
 #: How many times as long as a look took the next one waits, and how many seconds at most, however long it took: what is counted must not be older than it has to be.
 _REST, _REST_S_MAX = 2.0, 5.0
+#: Definitions that are many.
+_MANY = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +118,7 @@ class Entitling:
 
     def _look(self, is_asked: bool) -> bool:
         """Look at the book if anybody wants it; whether anybody did."""
-        if self._allowances.look_for_definitions():
+        if self._allowances.look_for_definitions() >= _MANY:
             # Definitions of thousands of tenants are a million objects, which stay. Walking over them in search of cycles holds up every
             # answer for as long as it takes, again and again: they are left out of that from here on.
             gc.collect()
