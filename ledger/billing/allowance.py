@@ -60,8 +60,9 @@ def take(given: Drawn, included: Included, carried: Carried, cycle_us: int) -> t
         for lot in lots:
             drawn = min(lot.quantity, wanted - taken)
             taken += drawn
-            left.append(replace(lot, quantity=lot.quantity - drawn))
-        used = replace(given.used, quantity=given.used.quantity - taken, pieces=_less(given.used.pieces, taken))
+            left.append(Lot(lot.start_us, lot.quantity - drawn, lot.cycles_left))
+        pieces = _less(given.used.pieces, taken) if given.used.pieces else ()
+        used = replace(given.used, quantity=given.used.quantity - taken, pieces=pieces)
     return replace(given, used=used, included=taken), Carried(tuple(left))
 
 

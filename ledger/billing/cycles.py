@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -34,6 +34,8 @@ from meterbook.wire import instants
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAYS = {"day": 1, "week": 7}
 _DAYS_OF_MONTH = 31
+#: Periods and days that are remembered.
+_KNOWN_MAX = 65_536
 
 
 class NoPrice(LookupError):
@@ -110,6 +112,21 @@ def stretches(parts: Sequence[Part]) -> tuple[Stretch, ...]:
     return tuple(Stretch(tuple(each)) for each in found.values())
 
 
+@lru_cache(maxsize=_KNOWN_MAX)
+def _calendar(interval: Unit, zone: str, at_us: int) -> Period:
+    """The period of the calendar that holds an instant; the customers of a zone share it."""
+    return Period(*Windows(interval, zone).bounds(at_us))
+
+
+@lru_cache(maxsize=_KNOWN_MAX)
+def _day(at_us: int, zone: ZoneInfo) -> int:
+    """The number of the day that holds an instant. Where clocks that went back show the evening before once more, the day has begun."""
+    day = instants.to_datetime(at_us).astimezone(zone).date()
+    after = day + timedelta(days=1)
+    has_begun = local_midnight_us(after.year, after.month, after.day, zone) <= at_us
+    return after.toordinal() if has_begun else day.toordinal()
+
+
 @dataclass(frozen=True)
 class _Leg:
     """A time in which billing periods have one length and one beginning."""
@@ -122,7 +139,7 @@ class _Leg:
     def whole(self, at_us: int, zone: ZoneInfo) -> Period:
         """The whole period that holds an instant."""
         if self.anchor == "calendar":
-            return Period(*Windows(self.interval, zone.key).bounds(at_us))
+            return _calendar(self.interval, zone.key, at_us)
         first = instants.to_datetime(self.start_us).astimezone(zone).replace(tzinfo=None, fold=0)
         local = instants.to_datetime(at_us).astimezone(zone).replace(tzinfo=None)
         if self.interval in _DAYS:
@@ -227,18 +244,11 @@ class Account:
         ends in it is not.
         """
         whole = cycle.whole
-        days = [self._day(each) for each in (whole.start_us, start_us, end_us, whole.end_us)]
+        days = [_day(each, self.zone) for each in (whole.start_us, start_us, end_us, whole.end_us)]
         # A period of a day that begins where clocks go back over midnight may hold no beginning of a day.
         if plan.proration == "second" or days[0] == days[3]:
             return Fraction(end_us - start_us, whole.end_us - whole.start_us)
         return Fraction(days[2] - days[1], days[3] - days[0])
-
-    def _day(self, at_us: int) -> int:
-        """The number of the day that holds an instant. Where clocks that went back show the evening before once more, the day has begun."""
-        day = instants.to_datetime(at_us).astimezone(self.zone).date()
-        after = day + timedelta(days=1)
-        has_begun = local_midnight_us(after.year, after.month, after.day, self.zone) <= at_us
-        return after.toordinal() if has_begun else day.toordinal()
 
     def holds(self, since: str | None, until: str | None, at_us: int) -> bool:
         """Whether what holds from a moment to a moment (None: always) holds at an instant."""

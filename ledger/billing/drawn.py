@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ledger.billing.charging import Known
 
 _NONE = Decimal(0)
+_WHOLE = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,12 @@ def drawn(account: Account, cycle: Cycle, stretch: Stretch, known: Known, price:
 def _metered(stretch: Stretch, known: Known, price: Price, model: Model) -> Drawn:
     used = _used(stretch, known)
     assert price.meter is not None
-    rows = [row for row in used.get(price.meter, ()) if not price.where or _is_wanted(row, price)]
+    rows = used.get(price.meter, ())
+    if price.where:
+        rows = [row for row in rows if _is_wanted(row, price)]
+    if len(rows) == 1 and not (model.by_dimensions or model.meters()):
+        # Nearly all usage is one row, of which nothing has to be added up.
+        return _single(stretch, rows[0])
     units = {row.unit for row in rows}
     if len(units) > 1:
         raise ValueError(
@@ -94,6 +100,22 @@ def _metered(stretch: Stretch, known: Known, price: Price, model: Model) -> Draw
         estimated=total(row.estimated for row in rows),
         entries=_entries(rows),
         allowed=stretch.share,
+    )
+
+
+def _single(stretch: Stretch, row: Usage) -> Drawn:
+    return Drawn(
+        Used(row.quantity),
+        stretch.period,
+        _WHOLE,
+        row.quantity,
+        row.unit,
+        _NONE,
+        row.observed_us,
+        row.expected_us,
+        row.estimated,
+        Entries(row.entries, row.first, row.last) if row.entries else None,
+        stretch.share,
     )
 
 
