@@ -261,11 +261,14 @@ class _Round:
 
     def _done(self, job: _Job) -> invoicing_pb2.InvoiceHead | None:
         basis = "opening" if job.cycle is None else "cycle"
-        start_us = job.account.bounds[0] if job.cycle is None else job.cycle.period.start_us
-        for each in self._desks.past(job.account.tenant):
+        start_us = end_us = job.account.bounds[0]
+        if job.cycle is not None:
+            start_us, end_us = job.cycle.period.start_us, job.cycle.period.end_us
+        for each in reversed(self._desks.past(job.account.tenant)):
             made = each.invoice
+            # A cycle that was made longer since, by a plan of another length, is billed as what it is now.
             if (made.subscription, made.basis, made.billed.start_us) == (job.account.name, basis, start_us):
-                return head_of_row(self._desks.row(each.id))
+                return head_of_row(self._desks.row(each.id)) if made.billed.end_us >= end_us else None
         return None
 
     def _missing_before(self, account: Account, cycle: Cycle) -> Cycle | None:

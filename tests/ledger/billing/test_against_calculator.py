@@ -21,7 +21,8 @@ from ledger.directory.versions import Definition
 from ledger.schema.currency import minor_unit
 from ledger.schema.decimals import total
 from tests.ledger.billing.calculator import Calculator, Key
-from tests.ledger.billing.worlds import Customer, Life, customer
+from tests.ledger.billing.lives import Life
+from tests.ledger.billing.worlds import Customer, customer
 
 #: Customers of one test, and how many such tests there are.
 SHARE, SHARES, SHARES_SLOW = 50, 20, 100

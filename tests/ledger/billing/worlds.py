@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,10 +14,9 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ledger.billing.cycles import Account, Cycle
-from ledger.billing.document import document_of, invoice_of
-from ledger.billing.drafting import Desk, opening
-from ledger.billing.invoice import Finalized, Invoice
+from ledger.billing.cycles import Account
+from ledger.billing.drafting import Desk
+from ledger.billing.invoice import Finalized
 from ledger.billing.settling import Grant
 from ledger.directory.catalog import Catalog
 from ledger.directory.credit import Credit
@@ -32,8 +31,6 @@ from tests.ledger.billing.calculator import World
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia", "America/Sao_Paulo", "Asia/Kolkata")  # fmt: skip
 HOUR_US = 3_600_000_000
 METERS = ("calls", "storage")
-#: An invoice is made so long after its cycle ended.
-_DELAY = 48
 
 
 @dataclass(frozen=True)
@@ -132,73 +129,6 @@ class Customer:
                     row.quantity
                 )
         return found
-
-
-class Life:
-    """Every invoice of a customer, made when it is due and of what was known then."""
-
-    def __init__(self, customer: Customer) -> None:
-        self.customer = customer
-        self.past: list[Finalized] = []
-        self._known: dict[int, list[Cycle]] = {}
-        end_us = customer.account(customer.changed).bounds[1]
-        assert end_us is not None
-        late = max((row.known for row in customer.rows), default=0)
-        self.over = max(late, customer.changed, end_us // HOUR_US + 1) + 2 * _DELAY
-
-    def lived(self) -> list[Finalized]:
-        """The invoices, the last of them what was still to be corrected."""
-        now = self.customer.account(0).bounds[0] // HOUR_US + 1
-        if self.customer.with_opening:
-            self._finalized(opening(self.customer.desk(now, self.past)))
-        while now < self.over:
-            cycle = self._due(now)
-            if cycle is not None:
-                self._finalized(self.customer.desk(now, self.past).draft(cycle))
-                now += 1
-            else:
-                now = self._next(now)
-        for _ in range(2):
-            self._finalized(self.customer.desk(self.over, self.past).corrections())
-        return self.past
-
-    def _due(self, now: int) -> Cycle | None:
-        """The first cycle that is over and has no invoice."""
-        account = self.customer.account(now)
-        closed = {
-            each.invoice.billed.start_us: each.invoice.billed for each in self.past if each.invoice.basis == "cycle"
-        }
-        for cycle in self._cycles(account):
-            if cycle.period.end_us > (now - _DELAY) * HOUR_US:
-                return None
-            done = closed.get(cycle.period.start_us)
-            if done is None or done.end_us < cycle.period.end_us:
-                return cycle
-        return None
-
-    def _cycles(self, account: Account) -> Iterator[Cycle]:
-        found = self._known.setdefault(id(account), [])
-        yield from found
-        cycle = account.after(found[-1]) if found else account.cycle_at(account.bounds[0])
-        while cycle is not None:
-            found.append(cycle)
-            yield cycle
-            cycle = account.after(cycle)
-
-    def _next(self, now: int) -> int:
-        account = self.customer.account(now)
-        cycle = account.cycle_at((now - _DELAY) * HOUR_US)
-        ends = self.over if cycle is None else -(-cycle.period.end_us // HOUR_US) + _DELAY
-        if cycle is None and (now - _DELAY) * HOUR_US < account.bounds[0]:
-            ends = now + _DELAY
-        waits = [ends, self.over] + ([self.customer.changed] if now < self.customer.changed else [])
-        return max(min(waits), now + 1)
-
-    def _finalized(self, made: Invoice | None) -> None:
-        if made is not None:
-            text = document_of(made)
-            assert document_of(invoice_of(text)) == text
-            self.past.append(Finalized(f"INV-{len(self.past) + 1}", made.as_of, invoice_of(text)))
 
 
 def customer(seed: int) -> Customer:
