@@ -25,7 +25,7 @@ from tests.ledger.billing.lives import Life
 from tests.ledger.billing.worlds import Customer, customer
 
 #: Customers of one test, and how many such tests there are.
-SHARE, SHARES, SHARES_SLOW = 50, 20, 100
+SHARE, SHARES, SHARES_SLOW = 10, 8, 92
 DUE = ("charge", "discount", "minimum", "maximum")
 
 
@@ -117,7 +117,7 @@ def test_many_more_lives(share: int) -> None:
     assert sum(check_life(seed) for seed in range(share * SHARE, (share + 1) * SHARE)) > SHARE
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(6))
 def test_another_tenant_changes_nothing(seed: int) -> None:
     of = customer(seed)
     other = Subscription.model_validate({**of.after, "tenant": "other"})
@@ -129,7 +129,7 @@ def test_another_tenant_changes_nothing(seed: int) -> None:
     assert [document_of(each.invoice) for each in Life(replace(of, more=more)).lived()] == alone
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_draft_is_the_same_again(seed: int) -> None:
     of = customer(seed)
     past = Life(of).lived()
