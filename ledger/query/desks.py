@@ -19,6 +19,10 @@ from ledger.metering.usage import Usage
 from ledger.query.costs import Costs
 from ledger.query.pieces import Pieces
 from ledger.query.questions import Book
+from ledger.rating.model import Unpriced
+
+#: Why a draft cannot be made: usage that fits no price, a cost that is not known yet, a plan without a version, a number too large.
+UNDRAFTABLE = (Unpriced, ValueError, LookupError, ArithmeticError)
 
 
 class Desks:
@@ -51,6 +55,15 @@ class Desks:
     def past(self, tenant: str) -> Sequence[Finalized]:
         """The finalized invoices of a tenant, oldest first."""
         return self._past.get(tenant, ())
+
+
+def said(error: Exception) -> str:
+    """Why a draft cannot be made, as a clause."""
+    return (
+        str(error)
+        if not isinstance(error, ArithmeticError)
+        else f"an amount has more digits than there are ({error!r})"
+    )
 
 
 class TenantBook:

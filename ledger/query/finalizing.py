@@ -27,7 +27,7 @@ from ledger.journal.overtaken import TRIES, until_first
 from ledger.journal.record import Head, Kind, follow, invoices_chain
 from ledger.metering.booking import Booker
 from ledger.metering.gate import Obstacle
-from ledger.query.desks import Desks
+from ledger.query.desks import UNDRAFTABLE, Desks, said
 from ledger.query.gates import Gates
 from ledger.query.invoices import head_of, head_of_row, identity
 from ledger.query.periods import obstacle_of
@@ -112,7 +112,10 @@ class Finalizer:
             book.tenants([request.tenant])
             desks = Desks(book, {request.tenant})
             account = _account(book, request.tenant, request.subscription)
-            made = desks.desk(account).corrections()
+            try:
+                made = desks.desk(account).corrections()
+            except UNDRAFTABLE as error:
+                raise BadQuestion(f"subscription: {request.subscription!r} cannot be charged: {said(error)}") from error
             if made is None:
                 return invoicing_pb2.CorrectResponse(outcome=NOTHING)
             round_ = _Round(self._journal, book, desks, Gates(book, 0, 0), signed, self._clock_us)
@@ -221,13 +224,12 @@ class _Round:
     def _draft(self, job: _Job) -> Invoice | None:
         desk = self._desks.desk(job.account)
         try:
-            if job.cycle is not None:
-                return desk.draft(job.cycle)
-            made = opening(desk)
-        except (ValueError, LookupError) as error:
-            raise BadQuestion(
-                f"{job.account.name!r} of tenant {job.account.tenant!r} cannot be charged: {error}"
-            ) from error
+            made = opening(desk) if job.cycle is None else desk.draft(job.cycle)
+        except BadQuestion:
+            raise
+        except UNDRAFTABLE as error:
+            self._tell(job, REFUSED, f"it cannot be charged: {said(error)}")
+            return None
         if made is None:
             self._tell(job, NOTHING, "nothing is billed in advance")
         return made

@@ -12,7 +12,7 @@ from ledger.billing.drafting import Desk, opening
 from ledger.billing.invoice import Invoice
 from ledger.billing.terms import accounts, zone_of
 from ledger.journal.journal import Journal
-from ledger.query.desks import Desks
+from ledger.query.desks import UNDRAFTABLE, Desks, said
 from ledger.query.questions import BadQuestion, Book
 from ledger.schema.decimals import plain_text, total
 from meterbook.ledger.v1 import invoicing_pb2, journal_pb2
@@ -66,8 +66,8 @@ def answer_verify_invoice(
     computed, trouble = "", ""
     try:
         computed = document_of(_again(Book.at(journal, row["at_position"]), invoice_of(finalized)))
-    except (ValueError, LookupError) as error:
-        trouble = f"it cannot be computed again: {error}"
+    except UNDRAFTABLE as error:
+        trouble = f"it cannot be computed again: {said(error)}"
     return invoicing_pb2.VerifyInvoiceResponse(
         invoice=head_of_row(row),
         holds=computed == finalized,

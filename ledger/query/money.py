@@ -8,7 +8,7 @@ from ledger.billing.period import Period
 from ledger.billing.terms import NotSubscribed, terms_of
 from ledger.costing.pricesheet import CostLine, totals
 from ledger.journal.journal import Journal
-from ledger.query.desks import Desks
+from ledger.query.desks import UNDRAFTABLE, Desks, said
 from ledger.query.pieces import Pieces
 from ledger.query.questions import BadQuestion, Book
 from ledger.schema.decimals import plain_text
@@ -39,7 +39,10 @@ def answer_invoice(journal: Journal, request: query_pb2.InvoiceRequest) -> query
     except NotSubscribed as error:
         raise BadQuestion(f"tenant: {error}") from error
     desks = Desks(book, {request.tenant})
-    drafts = [desks.desk(each.account).draft(each.cycle) for each in terms]
+    try:
+        drafts = [desks.desk(each.account).draft(each.cycle) for each in terms]
+    except UNDRAFTABLE as error:
+        raise BadQuestion(f"tenant: {request.tenant!r} cannot be charged: {said(error)}") from error
     return query_pb2.InvoiceResponse(as_of=book.view.position, invoices=[_draft(each) for each in drafts])
 
 

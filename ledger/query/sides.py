@@ -24,7 +24,7 @@ from ledger.costing.serving import Served
 from ledger.costing.targets import is_own
 from ledger.metering.usage import Usage
 from ledger.query.allocated import Asked
-from ledger.query.desks import Desks
+from ledger.query.desks import UNDRAFTABLE, Desks, said
 from ledger.query.pieces import Pieces
 from ledger.query.questions import Book
 from meterbook.ledger.v1 import query_pb2
@@ -70,7 +70,11 @@ class Sides:
                 charged = frozenset().union(*(part.plan.meters for part in terms.parts))
                 rows = [row for row in found.pieces.of_tenant(terms.tenant, billed) if row.meter in charged]
                 behind = _observed(rows, billed.start_us).values()
-                due = desks.desk(terms.account).due(terms.cycle)
+                try:
+                    due = desks.desk(terms.account).due(terms.cycle)
+                except UNDRAFTABLE as error:
+                    found.problems.append(f"{terms.account.name} of {terms.tenant} cannot be charged: {said(error)}")
+                    continue
                 found.revenue += [(each, tenancy.day) for each in revenues(due, behind)]
         return found
 

@@ -252,3 +252,38 @@ def _prepare(journal: Journal) -> None:
     files = [admin_pb2.Manifest(name="a.yaml", text=BOOK)]
     Applier(journal).apply(admin_pb2.ApplyRequest(author="ada", manifests=files))
     append(journal, FIRST)
+
+
+def test_what_fits_no_price_holds_back_its_own_invoice_and_no_other(book: MemoryJournal) -> None:
+    book.define(
+        """\
+kind: meter
+name: hosts
+spec: {source: {event: host}, aggregation: sum, unit: hours, group_by: [type]}
+---
+kind: plan
+name: hosting
+spec:
+  currency: EUR
+  products:
+    - name: hosts
+      prices:
+        - {name: hosts, meter: hosts, charge: {model: matrix, cells: [{where: {type: small}, unit_price: 1}]}}
+---
+{kind: tenant, name: dcorp, spec: {}}
+---
+{kind: subscription, name: dcorp-hosts, spec: {tenant: dcorp, plan: hosting, start: 2026-03-01}}
+"""
+    )
+    host = event(
+        20,
+        type="host",
+        tenant="dcorp",
+        time=instants.parse("2026-03-05"),
+        value=Decimal(3),
+        properties='{"type":"huge"}',
+    )
+    book.send("two", content(events=[host]))
+    answers = {each.subscription: each for each in run(book)}
+    assert (answers["dcorp-hosts"].outcome, "huge" in answers["dcorp-hosts"].reason) == ("refused", True)
+    assert {each.outcome for name, each in answers.items() if name != "dcorp-hosts"} == {"finalized"}
