@@ -112,6 +112,9 @@ class Desk:
         return given
 
     def _is_as_it_was(self, cycle: Cycle, closed: Finalized, since: int) -> bool:
+        if any(price.charge.of == "cost" for price in _prices(self.account)):
+            # What serving cost depends on what everybody used.
+            return False
         return cycle.period == closed.invoice.billed and not self.book.moved(
             cycle.period.start_us, cycle.period.end_us, since
         )
@@ -151,6 +154,10 @@ class Desk:
             lines += self._corrected(cycle, own, given)
         currency = self.account.parts(cycle)[0].plan.currency
         lines += settled(self.account, cycle, lines, past, self.grants, currency)
+        done = _closed(own).get(cycle.period.start_us)
+        if done is not None and done.invoice.billed == cycle.period:
+            told = f"{done.id} was finalized for this billing period; what it should have been besides comes with the next one"
+            charged = replace(charged, notes=(*charged.notes, told))
         return self._invoice(cycle, tuple(lines), charged)
 
     def _invoice(self, cycle: Cycle, lines: tuple[InvoiceLine, ...], charged: Charged) -> Invoice:
@@ -178,7 +185,8 @@ class Desk:
         closed = _closed(own)
         if not closed:
             return
-        newest = max(each.invoice.as_of for each in own if each.id)
+        # What is billed before the first cycle corrects nothing.
+        newest = max(each.invoice.as_of for each in own if each.id and each.invoice.basis != "opening")
         ends = [each.invoice.billed.end_us for each in closed.values()]
         # What ends later is not due yet: where it was invoiced as something shorter, that is taken back until it is.
         horizon_us = max(ends) if present is None else max(*ends, present.period.start_us)
@@ -205,11 +213,16 @@ def opening(desk: Desk) -> Invoice | None:
     first = desk.account.cycle_at(desk.account.bounds[0])
     if first is None or not _has_advance(desk.account, first):
         return None
+    own = desk._own(desk.past)
+    if first.period.start_us in _closed(own):
+        # Its own invoice has all of it, and what else the cycle was charged is not to be taken back.
+        return None
     ahead = charge(desk.account, first, desk.book, {}, is_advance=True)
-    lines = list(_less_invoiced(first, ahead.lines, desk._own(desk.past)))
+    lines = list(_less_invoiced(first, ahead.lines, own))
     if not lines:
         return None
     part = desk.account.parts(first)[0]
+    lines += settled(desk.account, first, lines, desk.past, desk.grants, part.plan.currency)
     seller, customer, paper = parties_at(desk.account, first.period.start_us)
     return Invoice(
         desk.as_of,
@@ -317,5 +330,9 @@ def _differences(start_us: int, id: str, lines: Sequence[Line], own: Sequence[Fi
             amount = total(line.amount for line in found) - invoiced
         if not amount:
             continue
-        like = found[-1] if found else was[-1].line
+        # Of several the one that is another now; where none is, the last stands for all.
+        same = {(each.line.period, each.line.amount) for each in was}
+        like = next(
+            (line for line in found if (line.period, line.amount) not in same), found[-1] if found else was[-1].line
+        )
         yield InvoiceLine(replace(like, amount=amount, exact=amount), start_us, amount, invoiced, id)

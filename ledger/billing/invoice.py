@@ -18,6 +18,7 @@ from ledger.billing.allowance import Carried
 from ledger.billing.charging import Line
 from ledger.billing.parties import NOBODY, PLAIN, Paper, Party
 from ledger.billing.period import Period
+from ledger.rating.rounding import round_exact
 from ledger.schema.decimals import portion, total
 
 Kind = Literal["invoice", "credit-note"]
@@ -66,7 +67,7 @@ class Invoice:
     @property
     def total(self) -> Decimal:
         """The sum of the lines, in whole coins."""
-        return total(each.amount for each in self.lines)
+        return round_exact(total(each.amount for each in self.lines), self.currency)
 
     @property
     def kind(self) -> Kind:

@@ -8,7 +8,8 @@ corrects, and one that takes something back gives back first what was beyond the
 commitment was written down is counted by it afterwards.
 
 Credits are drawn last, of what is still to be paid: by priority, then what expires first, then by name. What each still has is its amount less what
-the tenant's finalized invoices drew, so nothing is kept beside the invoices.
+the tenant's finalized invoices drew, so nothing is kept beside the invoices. Where less than nothing is to be paid they get back what they paid, the last of
+them first: what was never paid in money is not paid out in money.
 """
 
 from __future__ import annotations
@@ -51,8 +52,13 @@ def settled(
     settling = _Settling(account, cycle, list(lines), past, currency)
     for commitment in account.subscription.commitments:
         settling.commitment(commitment)
-    for grant in sorted(grants, key=lambda each: _order(each, account)):
+    for name in settling.dropped():
+        settling.dissolve(name)
+    order = sorted(grants, key=lambda each: _order(each, account))
+    for grant in order:
         settling.credit(grant)
+    for grant in reversed(order):
+        settling.give_back(grant)
     return settling.made
 
 
@@ -88,8 +94,11 @@ class _Settling:
             return
         name, is_advance = commitment.name, commitment.billed == "advance"
         committed = self._coins(commitment.amount)
-        if is_advance and not self._has("commitment", name):
-            self._add("commitment", name, committed)
+        with exact():
+            unpaid = committed - self._amount("commitment", name)
+        if is_advance and unpaid:
+            # All of it where it begins, and the difference where it was changed since.
+            self._add("commitment", name, unpaid)
         spent, over = self._quantity("draw-down", name), self._quantity("overage", name)
         with exact():
             reached = spent + over + self._payable(counts)
@@ -110,6 +119,20 @@ class _Settling:
             if missing:
                 self._add("commitment", name, missing)
 
+    def dropped(self) -> list[str]:
+        """The names of the commitments that were invoiced and that the subscription does not have any more."""
+        names = {each.name for each in self._account.subscription.commitments}
+        own = [each for each in self._past if each.invoice.subscription == self._account.name]
+        found = {line.line.name for each in own for line in each.invoice.lines if line.line.role == "commitment"}
+        return sorted(found - names)
+
+    def dissolve(self, name: str) -> None:
+        """Give back what was paid for a commitment and not drawn down."""
+        with exact():
+            left = self._amount("commitment", name) + self._amount("draw-down", name)
+        if left:
+            self._add("commitment", name, left.copy_negate())
+
     def credit(self, grant: Grant) -> None:
         """Draw one credit, as far as it goes."""
         zone, period, credit = self._account.zone, self._cycle.period, grant.credit
@@ -128,6 +151,23 @@ class _Settling:
         if counted > 0:
             self._add("credit", grant.name, counted.copy_negate())
             self._pay(pays, counted)
+
+    def give_back(self, grant: Grant) -> None:
+        """Where less than nothing is to be paid, a credit gets back what it paid, before anybody is paid out."""
+        with exact():
+            every = self._payable(lambda _: True) + self._besides
+            drawn = -total(
+                line.amount
+                for each in self._past
+                if each.invoice.subscription == self._account.name
+                for line in each.invoice.lines
+                if (line.line.role, line.line.name) == ("credit", grant.name)
+            )
+            back = min(drawn, -every)
+        if grant.credit.currency == self._currency and back > 0:
+            self._add("credit", grant.name, back)
+            with exact():
+                self._besides += back
 
     def _is_over(self, commitment: Commitment) -> bool:
         """Whether a commitment ends in this cycle or ended before it; it ends with the subscription at the latest."""

@@ -123,7 +123,7 @@ def correct(tenant: str, subscription: str, reason: str, author: str | None, as_
 @invoice.command("list")
 @_TENANTS
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True, help="Most to list.")
-@click.option("--offset", type=click.IntRange(0), default=0, help="How many of the oldest to leave out.")
+@click.option("--offset", type=click.IntRange(0, 2**31 - 1), default=0, help="How many of the oldest to leave out.")
 @as_of_option
 @as_json_option
 @asks_ledger
@@ -162,7 +162,7 @@ def verify(id: str, as_json: bool) -> None:
 
 @invoice.command()
 @click.argument("id")
-@click.option("--line", "number", type=click.IntRange(1), required=True, help="Which line, counted from 1.")
+@click.option("--line", "number", type=click.IntRange(1, 100_000), required=True, help="Which line, counted from 1.")
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True, help="Most entries to list."
 )

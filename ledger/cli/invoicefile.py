@@ -65,4 +65,7 @@ def show(id: str, form: str, language: str, output: Path | None, fonts: Path | N
             click.echo(content, nl=False)
         else:
             path = output if not number else output.with_stem(f"{output.stem}-{number + 1}")
-            path.write_bytes(content)
+            try:
+                path.write_bytes(content)
+            except OSError as error:
+                raise click.ClickException(f"{path}: {error.strerror or error}") from error

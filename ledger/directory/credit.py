@@ -1,8 +1,8 @@
 """Credits: amounts that a customer need not pay, granted once and drawn down by invoices.
 
 Of several that could be drawn, the one with the lowest priority goes first, then the one that expires first, then
-by name. It is drawn by the invoice of every billing period in which it holds at any moment, in whole coins. What is left when a credit expires is lost;
-what an invoice drew is never given back to it.
+by name. It is drawn by the invoice of every billing period in which it holds at any moment, in whole coins. What is left when a credit expires is lost.
+Where a correction leaves less than nothing to be paid, credits get back what they had paid, the last of them first, before anything is paid out.
 """
 
 from __future__ import annotations

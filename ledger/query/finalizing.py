@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from ledger.billing.closes import OBSTACLES_MAX
@@ -28,10 +28,11 @@ from ledger.journal.record import Head, Kind, follow, invoices_chain
 from ledger.metering.booking import Booker
 from ledger.metering.gate import Obstacle
 from ledger.query.desks import UNDRAFTABLE, Desks, said
+from ledger.query.dues import Job, Key, check, wanted
 from ledger.query.gates import Gates
 from ledger.query.invoices import head_of, head_of_row, identity
 from ledger.query.periods import obstacle_of
-from ledger.query.questions import BadQuestion, Book, instant
+from ledger.query.questions import BadQuestion, Book
 from meterbook.ledger.v1 import invoicing_pb2, journal_pb2
 from meterbook.wire import instants
 
@@ -40,20 +41,18 @@ _TEXT_LENGTH_MAX = 1_000
 #: Invoices that are on their way to the log at once.
 _AHEAD_MAX = 200
 
-Key = tuple[str, str, int | None]
 
+@dataclass
+class _Progress:
+    """How far a run is: the drafts of which was told, and the subscriptions whose later ones wait for one that was refused."""
 
-@dataclass(frozen=True)
-class _Job:
-    """One draft that is to be finalized; no cycle for what is billed before the first one."""
+    told: set[Key] = field(default_factory=set)
+    stopped: set[tuple[str, str]] = field(default_factory=set)
 
-    account: Account
-    cycle: Cycle | None
-
-    @property
-    def key(self) -> Key:
-        """What it is told from others by."""
-        return self.account.tenant, self.account.name, self.cycle.period.start_us if self.cycle else None
+    def refused(self, job: Job) -> None:
+        """What comes after a billing period waits for it."""
+        self.told.add(job.key)
+        self.stopped.add(job.key[:2])
 
 
 @dataclass(frozen=True)
@@ -78,20 +77,18 @@ class Finalizer:
     def finalize(self, request: invoicing_pb2.FinalizeRequest, caller: str) -> Iterator[invoicing_pb2.FinalizeResponse]:
         """What becomes of each draft, as it becomes so. Raises BadQuestion, JournalError."""
         signed = _signed(request.author, caller, request.reason, is_forced=request.force)
+        check(request)
         until_first(lambda: self._booker.book_closed(self._clock_us(), self._lateness_us))
-        told: set[Key] = set()
-        tries = TRIES
+        progress, tries = _Progress(), TRIES
         while True:
             book = Book.at(self._journal, 0)
             gates = Gates(book, self._clock_us(), self._lateness_us)
             tenants = book.tenants(request.tenants) or set(book.catalog.names("tenant"))
             desks = Desks(book, book.tenants(request.tenants))
             round_ = _Round(self._journal, book, desks, gates, signed, self._clock_us)
-            jobs = [
-                job for tenant in sorted(tenants) if (job := self._next(request, desks, book, tenant, told, round_))
-            ]
+            jobs = [job for tenant in sorted(tenants) if (job := self._next(request, book, tenant, progress, round_))]
             try:
-                yield from round_.write(jobs, told)
+                yield from round_.write(jobs, progress)
             except Overtaken:
                 tries -= 1
                 if not tries:
@@ -126,24 +123,24 @@ class Finalizer:
     def _next(
         self,
         request: invoicing_pb2.FinalizeRequest,
-        desks: Desks,
         book: Book,
         tenant: str,
-        told: set[Key],
+        progress: _Progress,
         round_: _Round,
-    ) -> _Job | None:
+    ) -> Job | None:
         """The next draft of a tenant that is to be finalized, after what is not has been told of."""
         for account in sorted(accounts(book.catalog, tenant), key=lambda each: each.bounds[0]):
-            for job in _wanted(request, account, self._clock_us()):
-                if job.key in told:
-                    continue
-                is_done = round_.is_done(job, is_asked=bool(request.at))
-                if not is_done and round_.is_ready(job):
-                    return job
-                told.add(job.key)
-                if not is_done:
-                    # What comes after a billing period waits for it.
+            for job in wanted(request, account, self._clock_us()):
+                if job.key[:2] in progress.stopped:
                     break
+                if job.key in progress.told:
+                    continue
+                if round_.is_done(job, is_asked=bool(request.at)):
+                    progress.told.add(job.key)
+                elif round_.is_ready(job):
+                    return job
+                else:
+                    progress.refused(job)
         return None
 
 
@@ -165,14 +162,14 @@ class _Round:
         self._run = uuid4().hex
         self.answers: list[invoicing_pb2.FinalizeResponse] = []
 
-    def is_done(self, job: _Job, *, is_asked: bool) -> bool:
+    def is_done(self, job: Job, *, is_asked: bool) -> bool:
         """Whether a draft is an invoice already; an answer says so where somebody asked for it."""
         done = self._done(job)
         if done is not None and (is_asked or job.cycle is None):
             self._tell(job, ALREADY, invoice=done)
         return done is not None
 
-    def is_ready(self, job: _Job) -> bool:
+    def is_ready(self, job: Job) -> bool:
         """Whether a draft can be finalized; where not, an answer says why."""
         account, cycle = job.account, job.cycle
         if cycle is None:
@@ -195,33 +192,45 @@ class _Round:
             return False
         return True
 
-    def write(self, jobs: Sequence[_Job], told: set[Key]) -> Iterator[invoicing_pb2.FinalizeResponse]:
-        """Finalize, and tell of each once it is durable. Raises Overtaken where another run was first."""
-        waiting: list[tuple[_Job, Invoice, journal_pb2.InvoiceRecord, Future[int]]] = []
+    def write(self, jobs: Sequence[Job], progress: _Progress) -> Iterator[invoicing_pb2.FinalizeResponse]:
+        """Finalize, and tell of each once it is durable. Raises Overtaken where another run was first in a series."""
+        waiting: list[tuple[Job, journal_pb2.InvoiceRecord, Future[int]]] = []
+        overtaken: list[Overtaken] = []
 
         def settled(most: int) -> Iterator[invoicing_pb2.FinalizeResponse]:
             while len(waiting) > most:
-                job, _, record, future = waiting.pop(0)
-                head = head_of(record, future.result())
-                told.add(job.key)
+                job, record, future = waiting.pop(0)
+                try:
+                    head = head_of(record, future.result())
+                except Overtaken as error:
+                    # Invoices of another series may stand all the same, and are told of.
+                    overtaken.append(error)
+                    continue
+                progress.told.add(job.key)
                 yield self._answer(job, FINALIZED, invoice=head)
 
         for job in jobs:
             made = self._draft(job)
             if made is None:
-                told.add(job.key)
+                progress.refused(job)
                 continue
-            record, future = self._append(made)
-            waiting.append((job, made, record, future))
+            try:
+                record, future = self._append(made)
+            except Overtaken as error:
+                overtaken.append(error)
+                continue
+            waiting.append((job, record, future))
             yield from settled(_AHEAD_MAX)
         yield from settled(0)
+        if overtaken:
+            raise overtaken[0]
 
     def one(self, made: Invoice) -> invoicing_pb2.InvoiceHead:
         """Finalize one. Raises Overtaken."""
         record, future = self._append(made)
         return head_of(record, future.result())
 
-    def _draft(self, job: _Job) -> Invoice | None:
+    def _draft(self, job: Job) -> Invoice | None:
         desk = self._desks.desk(job.account)
         try:
             made = opening(desk) if job.cycle is None else desk.draft(job.cycle)
@@ -261,7 +270,7 @@ class _Round:
         self._heads[series] = Head(draft.sequence, draft.hash, 0)
         return record, self._journal.append(draft)
 
-    def _done(self, job: _Job) -> invoicing_pb2.InvoiceHead | None:
+    def _done(self, job: Job) -> invoicing_pb2.InvoiceHead | None:
         basis = "opening" if job.cycle is None else "cycle"
         start_us = end_us = job.account.bounds[0]
         if job.cycle is not None:
@@ -288,7 +297,7 @@ class _Round:
 
     def _tell(
         self,
-        job: _Job,
+        job: Job,
         outcome: str,
         reason: str = "",
         *,
@@ -299,7 +308,7 @@ class _Round:
 
     @staticmethod
     def _answer(
-        job: _Job,
+        job: Job,
         outcome: str,
         reason: str = "",
         *,
@@ -315,28 +324,6 @@ class _Round:
             obstacles=[obstacle_of(each) for each in obstacles[:OBSTACLES_MAX]],
             obstacles_total=len(obstacles),
         )
-
-
-def _wanted(request: invoicing_pb2.FinalizeRequest, account: Account, now_us: int) -> Iterator[_Job]:
-    """The drafts of one subscription that are asked for, in order of time."""
-    if request.opening:
-        yield _Job(account, None)
-        return
-    try:
-        if request.at:
-            cycle = account.cycle_at(instant(request.at, "at"))
-            if cycle is not None and cycle.period.end_us > now_us:
-                raise BadQuestion(f"at: the billing period {cycle.period} of {account.name!r} has not ended")
-        else:
-            since_us = instant(request.since, "since") if request.since else account.bounds[0]
-            cycle = account.cycle_at(max(since_us, account.bounds[0]))
-            if cycle is not None and cycle.period.start_us < since_us:
-                cycle = account.after(cycle)
-        while cycle is not None and cycle.period.end_us <= now_us:
-            yield _Job(account, cycle)
-            cycle = None if request.at else account.after(cycle)
-    except NoPrice as error:
-        raise BadQuestion(f"{account.name!r} of tenant {account.tenant!r} cannot be charged: {error}") from error
 
 
 def _account(book: Book, tenant: str, name: str) -> Account:

@@ -10,6 +10,7 @@ from typing import Any
 from ledger.billing.document import document_of, invoice_of
 from ledger.billing.drafting import Desk, opening
 from ledger.billing.invoice import Invoice
+from ledger.billing.period import Period
 from ledger.billing.terms import accounts, zone_of
 from ledger.journal.journal import Journal
 from ledger.query.desks import UNDRAFTABLE, Desks, said
@@ -87,7 +88,7 @@ def answer_explain_line(
     if not 1 <= request.line <= len(lines):
         raise BadQuestion(f"line: {request.line} is not a line of {request.id}, which has {len(lines)}")
     line = lines[request.line - 1]
-    entries = _entries(Book.at(journal, row["at_position"]), row["tenant"], line) if line["meter"] else []
+    entries = _entries(Book.at(journal, row["at_position"]), row, line) if line["meter"] else []
     return invoicing_pb2.ExplainLineResponse(
         invoice=head_of_row(row),
         line=json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
@@ -155,18 +156,34 @@ def _differences(one: Any, two: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {one!r} was finalized, {two!r} was computed"
 
 
-def _entries(book: Book, tenant: str, line: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _entries(book: Book, of: Mapping[str, Any], line: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries that a line's quantity is the sum of: of its dimensions, and of the time that was charged."""
     period = line["period"]
     rows: list[dict[str, Any]] = book.view.tables.query(
         "SELECT epoch_us(hour) AS hour_us, dimensions, quantity, estimated, version, position FROM entries"
         " WHERE tenant = ? AND meter = ? AND position <= ? AND hour >= make_timestamp(?) AND hour < make_timestamp(?)"
         " ORDER BY hour, dimensions, position",
-        [tenant, line["meter"], book.view.position, instants.parse(period["start"]), instants.parse(period["end"])],
+        [
+            of["tenant"],
+            line["meter"],
+            book.view.position,
+            instants.parse(period["start"]),
+            instants.parse(period["end"]),
+        ],
     ).to_pylist()
     where: Mapping[str, list[str]] = line["where"]
     told = [json.loads(row["dimensions"]) for row in rows] if where else []
     is_of = [all(each.get(name) in values for name, values in where.items()) for each in told]
-    return [row for row, is_wanted in zip(rows, is_of, strict=True) if is_wanted] if where else rows
+    found = [row for row, is_wanted in zip(rows, is_of, strict=True) if is_wanted] if where else rows
+    free = _free(book, of, instants.parse(line["cycle"]))
+    return [row for row in found if not any(period.holds(row["hour_us"]) for period in free)]
+
+
+def _free(book: Book, of: Mapping[str, Any], cycle_us: int) -> list[Period]:
+    """The times of a cycle in which nothing was charged."""
+    account = next((each for each in accounts(book.catalog, of["tenant"]) if each.name == of["subscription"]), None)
+    cycle = None if account is None else account.cycle_at(cycle_us)
+    return [] if account is None or cycle is None else [part.period for part in account.parts(cycle) if part.free]
 
 
 def _entry(row: Mapping[str, Any]) -> invoicing_pb2.LineEntry:

@@ -48,19 +48,24 @@ def check_invoices(of: Customer, past: Sequence[Finalized]) -> None:
         assert all(line.amount % coin == 0 for line in invoice.lines)
         assert invoice.kind == ("credit-note" if invoice.total < 0 else "invoice")
         drawn = -total(line.amount for line in invoice.lines if line.line.role == "credit")
-        assert drawn == 0 or invoice.total >= 0
+        assert drawn == 0 or (invoice.total >= 0 if drawn > 0 else invoice.total <= 0)
     check_credits(of, past)
     check_commitments(of, past)
 
 
 def check_credits(of: Customer, past: Sequence[Finalized]) -> None:
     left = {grant.name: grant.credit.amount for grant in of.credits}
-    for each in past:
+    for place, each in enumerate(past):
         lines = [line for line in each.invoice.lines if line.line.role == "credit"]
         for line in lines:
-            assert line.amount < 0
             left[line.line.name] += line.amount
-        assert all(amount >= 0 for amount in left.values())
+        assert len({line.amount > 0 for line in lines}) < 2
+        # Neither more is drawn than there was, nor given back than was drawn.
+        assert all(0 <= left[grant.name] <= grant.credit.amount for grant in of.credits)
+        if each.invoice.total < 0:
+            own = [one for one in past[: place + 1] if one.invoice.subscription == each.invoice.subscription]
+            drawn = total(line.amount for one in own for line in one.invoice.lines if line.line.role == "credit")
+            assert drawn == 0, "a credit that paid is paid out"
         account = of.account(each.invoice.as_of)
         coin = minor_unit(each.invoice.currency)
         for grant in of.credits:

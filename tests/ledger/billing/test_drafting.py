@@ -91,7 +91,7 @@ def test_a_pause_splits_no_minimum_and_no_allowance() -> None:
     assert str(draft(of, "2026-04-01", Book({})).total) == "20.00"
 
 
-@pytest.mark.parametrize(("used", "expected"), [({"2026-04-02": "60", "2026-04-25": "70"}, "100.00"), ({}, "0")])
+@pytest.mark.parametrize(("used", "expected"), [({"2026-04-02": "60", "2026-04-25": "70"}, "100.00"), ({}, "0.00")])
 def test_a_maximum_without_proration_is_whole_on_both_sides_of_a_pause(used: Mapping[str, str], expected: str) -> None:
     of = account({"a": plan({**CALLS, "maximum": "100"}, proration="none")}, pauses=PAUSED)
     assert str(draft(of, "2026-04-01", Book(used)).total) == expected
@@ -102,7 +102,7 @@ def test_what_is_charged_once_waits_for_trial_and_pause_and_does_not_come_back()
     pauses = [{"since": "2026-04-10", "until": "2026-05-20"}]
     of = account({"a": plan(SETUP), "b": plan(SETUP)}, trial_until="2026-04-15", pauses=pauses, moves=moves)
     months = ["2026-04-01", "2026-05-01", "2026-06-01", "2026-07-01"]
-    assert [str(draft(of, month, Book({})).total) for month in months] == ["0", "100.00", "100.00", "0"]
+    assert [str(draft(of, month, Book({})).total) for month in months] == ["0.00", "100.00", "100.00", "0.00"]
 
 
 def test_what_was_billed_in_advance_for_a_time_that_is_gone_is_given_back() -> None:
@@ -169,11 +169,11 @@ def test_credits_go_by_priority_and_expiry_and_pay_nothing_below_zero() -> None:
         ("credit", "soon", "-30.00"),
         ("credit", "late", "-10.00"),
     ]
-    # What an invoice drew is not given back to the credit: the customer gets it.
+    # What was never paid in money is not paid out in money: the credit gets it back.
     second = final(draft(of, "2026-05-01", Book({"2026-04-02": "60"}), past, grants), past)
-    assert told(second) == [("charge", "calls", "-10.00")]
+    assert told(second) == [("charge", "calls", "-10.00"), ("credit", "late", "10.00")]
     third = final(draft(of, "2026-06-01", Book({"2026-04-02": "60", "2026-06-02": "50"}), past, grants), past)
-    assert told(third)[1:] == [("credit", "late", "-20.00")]
+    assert told(third)[1:] == [("credit", "late", "-30.00")]
 
 
 def test_an_allowance_is_carried_through_a_pause_and_not_over_a_plan_without_it() -> None:

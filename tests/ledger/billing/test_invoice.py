@@ -182,7 +182,7 @@ def test_without_usage_there_is_the_fee_and_no_coverage(march: Terms, catalog: C
     invoice = draft(march, [], 1)
     assert ([each.line.meter for each in invoice.lines], str(invoice.total), invoice.coverage) == ([""], "10.00", None)
     free = draft(terms_of(catalog, "acme", instants.parse("2026-01-20"))[0], [], 1)
-    assert (free.lines, str(free.total)) == ((), "0")
+    assert (free.lines, str(free.total)) == ((), "0.00")
 
 
 def test_usage_of_several_units_is_refused(march: Terms) -> None:
