@@ -1,7 +1,8 @@
 """What serving a tenant cost in a range of time, by the bills of its months as the allocation rules divide them.
 
-Cost is of a time: a charge belongs to the range in which its own period begins. So ranges that tile a year have costs that add up to the year's,
-whatever zone they are cut in. It is known once a bill of every month that the range touches stands; before, nothing is guessed.
+Cost is of a time: a charge belongs to the range in which its own period begins. Bills are of months in UTC, and what a tenant calls March is one of its own
+zone: the two that have the same name belong together, so a range is taken as the clock on the tenant's wall has it. Ranges that tile a year have costs that add up to the year's, and
+the cost of a month is that of one bill. It is known once a bill of every month that the range touches stands; before, nothing is guessed.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ class Costs:
         self._months: dict[str, tuple[Asked, Allocated]] = {}
         self._by_tenant: dict[tuple[int, int, str], dict[str, Decimal]] = {}
 
-    def of(self, tenant: str, start_us: int, end_us: int, currency: str) -> Decimal:
+    def of(self, tenant: str, zone: ZoneInfo, start_us: int, end_us: int, currency: str) -> Decimal:
         """What a tenant bears of the charges that begin in a range, in a currency. Raises CostUnknown."""
-        key = start_us, end_us, currency
+        key = _on_the_wall(start_us, zone), _on_the_wall(end_us, zone), currency
         if key not in self._by_tenant:
-            self._by_tenant[key] = self._all(start_us, end_us, currency)
+            self._by_tenant[key] = self._all(*key)
         return self._by_tenant[key].get(tenant, Decimal(0))
 
     def _all(self, start_us: int, end_us: int, currency: str) -> dict[str, Decimal]:
@@ -69,3 +70,8 @@ class Costs:
                 raise CostUnknown(f"what serving cost in {name} is not known: {allocated.problems[0]}")
             self._months[name] = asked, allocated
         return self._months[name]
+
+
+def _on_the_wall(at_us: int, zone: ZoneInfo) -> int:
+    """The instant at which a clock of UTC shows what one of the zone shows then."""
+    return instants.from_datetime(instants.to_datetime(at_us).astimezone(zone).replace(tzinfo=_UTC))

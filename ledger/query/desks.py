@@ -42,7 +42,7 @@ class Desks:
         """All that drafts of one subscription are made of."""
         return Desk(
             account,
-            TenantBook(self.pieces, self._costs, account.tenant),
+            TenantBook(self.pieces, self._costs, account),
             self.past(account.tenant),
             [Grant(name, each) for name, each in self._book.catalog.credits_of(account.tenant).items()],
             self._book.view.position,
@@ -69,8 +69,9 @@ def said(error: Exception) -> str:
 class TenantBook:
     """What the book knows of one tenant."""
 
-    def __init__(self, pieces: Pieces, costs: Costs, tenant: str) -> None:
-        self._pieces, self._costs, self._tenant = pieces, costs, tenant
+    def __init__(self, pieces: Pieces, costs: Costs, account: Account) -> None:
+        self._pieces, self._costs = pieces, costs
+        self._tenant, self._zone = account.tenant, account.zone
 
     def used(self, start_us: int, end_us: int) -> Mapping[str, Sequence[Usage]]:
         """Usage by meter."""
@@ -78,7 +79,7 @@ class TenantBook:
 
     def cost(self, start_us: int, end_us: int, currency: str) -> Decimal:
         """What serving the tenant cost. Raises CostUnknown."""
-        return self._costs.of(self._tenant, start_us, end_us, currency)
+        return self._costs.of(self._tenant, self._zone, start_us, end_us, currency)
 
     def moved(self, start_us: int, end_us: int, since: int) -> bool:
         """Whether entries of the range, or any definition, were written after ``since``."""

@@ -223,3 +223,47 @@ def test_invoices_in_another_order_come_to_the_same() -> None:
     # The draft of May counts on that of April to bill the fee of May, which then corrects what May left out.
     assert (str(may.total), str(april.total)) == ("32.00", "61.00")
     assert Desk(of, book, past, [], 9).corrections() is None
+
+
+ADVANCE = {"name": "fee", "billed": "advance", "charge": {"model": "flat", "amount": "100"}}
+
+
+def test_what_is_billed_before_the_first_cycle_takes_nothing_back_of_an_invoice_that_is_there() -> None:
+    of, past, book = (
+        account({"a": plan(ADVANCE, CALLS)}),
+        list[Finalized](),
+        Book({"2026-04-02": "50", "2026-05-02": "70"}),
+    )
+    assert str(final(draft(of, "2026-04-01", book, past), past).total) == "250.00"
+    assert opening(Desk(of, book, past, (), 9)) is None
+    assert str(draft(of, "2026-05-01", book, past).total) == "170.00"
+
+
+def test_an_opening_invoice_draws_credits_and_counts_for_commitments() -> None:
+    plans, book = {"a": plan(ADVANCE)}, Book({})
+    credit = Credit.model_validate({"tenant": "acme", "currency": "EUR", "reason": "sorry", "amount": "1000"})
+    made = opening(Desk(account(plans), book, (), (Grant("c", credit),), 1))
+    assert made is not None and str(made.total) == "0.00"
+    of, past = account(plans, commitments=[{"name": "y", "amount": "1000"}]), list[Finalized]()
+    made = final(opening(Desk(of, book, past, (), 1)), past)
+    assert told(made) == [("charge", "fee", "100.00"), ("commitment", "y", "1000.00"), ("draw-down", "y", "-100.00")]
+    assert str(draft(of, "2026-04-01", book, past).total) == "0.00"
+
+
+@pytest.mark.parametrize(("later", "expected"), [("100", "-200.00"), ("500", "200.00"), (None, "-80.00")])
+def test_a_commitment_that_is_changed_is_made_up_for(later: str | None, expected: str) -> None:
+    plans, past, book = {"a": plan(CALLS)}, list[Finalized](), Book({"2026-04-02": "220"})
+    before = account(plans, commitments=[{"name": "y", "amount": "300"}])
+    assert str(final(draft(before, "2026-04-01", book, past), past).total) == "300.00"
+    commitments = [] if later is None else [{"name": "y", "amount": later}]
+    lines = told(draft(account(plans, commitments=commitments), "2026-05-01", book, past))
+    assert ("commitment", "y", expected) in lines
+
+
+def test_a_correction_tells_of_the_part_that_it_corrects() -> None:
+    plans = {"a": plan(CALLS), "b": plan({**CALLS, "charge": {"model": "per_unit", "unit_price": "2"}})}
+    of, past = account(plans, moves=[{"since": "2026-04-11", "plan": "b"}]), list[Finalized]()
+    final(draft(of, "2026-04-01", Book({"2026-04-02": "5", "2026-04-20": "7"}), past), past)
+    (line,) = draft(of, "2026-05-01", Book({"2026-04-02": "6", "2026-04-20": "7"}), past).lines
+    assert (str(line.amount), line.line.quantity) == ("1.00", Decimal(6))
+    assert line.line.period.start_us == instants.parse("2026-04-01")

@@ -12,7 +12,7 @@ import pytest
 from meterbook.wire.instants import HOUR_US
 from tests.ledger.batches import MONTH, bill, charge, content
 from tests.ledger.running import Running, serving
-from tests.ledger.serving import DEFINITIONS, january
+from tests.ledger.serving import DEFINITIONS, january, used
 
 PLAN = """\
 ---
@@ -76,3 +76,25 @@ def test_a_bill_that_is_made_anew_is_corrected_on_the_next_invoice(book: Running
     assert told.strip() == "credit-note INV-000002: -1.80 USD"
     assert "holds" in book.cli("invoice", "verify", "INV-000001")
     assert "holds" in book.cli("invoice", "verify", "INV-000002")
+
+
+def test_usage_of_others_that_comes_late_is_corrected_for_everybody(tmp_path: Path) -> None:
+    definitions = tmp_path / "definitions.yaml"
+    definitions.write_text(
+        DEFINITIONS.replace("plan: team, start", "plan: at-cost, start").replace(
+            "plan: pro, start", "plan: at-cost, start"
+        )
+        + PLAN
+    )
+    with serving(tmp_path / "store") as running:
+        running.send(january())
+        running.cli("apply", "-f", str(definitions))
+        running.cli("invoice", "finalize", "--at", "2026-01-10", "--force", "--reason", "asked")
+        running.send(content(events=[used(9, "cpu", "bcorp", 0, 4)]))
+        told = {
+            name: running.cli("invoice", "correct", tenant, name, "--reason", "late").strip()
+            for tenant, name in (("acme", "acme-team"), ("bcorp", "bcorp-pro"))
+        }
+    # Of the node's 8 acme had a quarter, and has an eighth: one less, and 1.20 with the markup.
+    assert told["acme-team"].endswith(": -1.20 USD")
+    assert told["bcorp-pro"].endswith(": 1.20 USD")

@@ -287,3 +287,37 @@ spec:
     answers = {each.subscription: each for each in run(book)}
     assert (answers["dcorp-hosts"].outcome, "huge" in answers["dcorp-hosts"].reason) == ("refused", True)
     assert {each.outcome for name, each in answers.items() if name != "dcorp-hosts"} == {"finalized"}
+
+
+def test_a_later_period_waits_for_one_that_was_refused_whoever_else_is_billed() -> None:
+    lost = coverage(1, "failed", source="logfile", start=instants.parse("2026-02-01"), end=instants.parse("2026-02-20"))
+    told_of = [watched(end="2026-02-01"), lost, watched("2026-02-20")]
+    with memory_journal(NOW - HOUR) as book:
+        book.define(BOOK + "---\n{kind: tenant, name: zoo, spec: {}}\n---\n{kind: plan, name: fee, spec: {currency: EUR, flat_fee: 5}}\n"
+                    "---\n{kind: subscription, name: zoo-fee, spec: {tenant: zoo, plan: fee, start: 2026-01-01}}\n")  # fmt: skip
+        book.send("one", content(events=[used(1, "acme", "2026-02-10", 50)], coverage=told_of))
+        answers = run(book, tenants=["acme", "zoo"])
+        assert [each.outcome for each in answers if each.tenant == "acme"] == ["refused"]
+        assert [each.outcome for each in answers if each.tenant == "zoo"] == ["finalized"] * 3
+
+
+def test_what_was_used_in_a_pause_stands_behind_no_line(book: MemoryJournal) -> None:
+    paused = BOOK.replace(
+        "plan: team, start: 2026-03-01}",
+        "plan: team, start: 2026-03-01, pauses: [{since: 2026-03-10, until: 2026-03-12}]}",
+    )
+    book.define(paused)
+    book.send("two", content(events=[used(8, "bcorp", "2026-03-20", 12)]))
+    run(book, tenants=["bcorp"])
+    lines = document(book, "INV-000002")["lines"]
+    number = 1 + next(at for at, line in enumerate(lines) if line["meter"])
+    found = answer_explain_line(book, invoicing_pb2.ExplainLineRequest(id="INV-000002", line=number))
+    assert (lines[number - 1]["quantity"], found.quantity) == ("12", "12")
+
+
+def test_times_that_are_none_or_too_many(book: MemoryJournal) -> None:
+    with pytest.raises(BadQuestion, match="goes not with 'at'"):
+        run(book, at="2026-02-10", since="2026-02-01")
+    with pytest.raises(BadQuestion, match="has no billing period"):
+        run(book, at="9999-01-01")
+    assert run(book, since="9999-12-31") == []
