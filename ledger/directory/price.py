@@ -12,11 +12,11 @@ proration: what is not charged whole would be given away.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from ledger.directory.agreement import Positive
 from ledger.rating.models import AnyModel, name_of
 from ledger.schema.decimals import PlainDecimal, plain_text
 from ledger.schema.spec import Name, Part, Reference
@@ -24,16 +24,10 @@ from ledger.schema.spec import Name, Part, Reference
 _ROLLOVER_MAX = 120
 
 
-def _positive(number: Decimal) -> Decimal:
-    if number == 0:
-        raise ValueError("0 would change nothing: leave it out")
-    return number
-
-
 class Included(Part):
     """A quantity that costs nothing, of every billing period."""
 
-    quantity: Annotated[PlainDecimal, AfterValidator(_positive)] = Field(
+    quantity: Positive = Field(
         description="How much of each billing period costs nothing, in the unit of what is charged."
     )
     rollover_periods: int = Field(
