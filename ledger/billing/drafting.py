@@ -145,7 +145,7 @@ class Desk:
         own = self._own(past)
         charged = charge(self.account, cycle, self.book, given.of(cycle))
         lines = list(_less_invoiced(cycle, charged.lines, own))
-        after = self.account.after(cycle)
+        after = self.account.after(cycle) if _bills_ahead(self.account) else None
         # What has an invoice of its own is not billed in advance any more.
         if after is not None and after.period.start_us not in _closed(own) and _has_advance(self.account, after):
             ahead = charge(self.account, after, self.book, {}, is_advance=True)
@@ -244,7 +244,12 @@ def opening(desk: Desk) -> Invoice | None:
 
 def remembers(account: Account) -> bool:
     """Whether the invoice of a cycle depends on those of the cycles before it."""
-    return bool(account.subscription.commitments) or any(price.billed == "advance" for price in _prices(account))
+    return bool(account.subscription.commitments) or _bills_ahead(account)
+
+
+def _bills_ahead(account: Account) -> bool:
+    """Whether any version of its plans bills anything in advance."""
+    return any(plan.bills_ahead for plan in _plans(account))
 
 
 def carries(account: Account) -> bool:
@@ -253,15 +258,21 @@ def carries(account: Account) -> bool:
 
 
 def _prices(account: Account) -> Iterator[Price]:
-    plans = {account.subscription.plan, *(move.plan for move in account.subscription.moves)}
-    for name in sorted(plans):
+    for plan in _plans(account):
+        yield from (price for _, price in plan.prices())
+
+
+def _plans(account: Account) -> Iterator[Plan]:
+    """Every version of the plans that the subscription has, or had."""
+    names = {account.subscription.plan, *(move.plan for move in account.subscription.moves)}
+    for name in sorted(names):
         for version in account.catalog.versions("plan", name):
             if isinstance(version.spec, Plan):
-                yield from (price for _, price in version.spec.prices())
+                yield version.spec
 
 
 def _has_advance(account: Account, cycle: Cycle) -> bool:
-    return any(price.billed == "advance" for part in account.parts(cycle) for _, price in part.plan.prices())
+    return any(part.plan.bills_ahead for part in account.parts(cycle))
 
 
 def _closed(own: Iterable[Finalized]) -> dict[int, Finalized]:

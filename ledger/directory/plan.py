@@ -157,6 +157,11 @@ class Plan(Bounded, Spec):
                 yield product, price
 
     @cached_property
+    def bills_ahead(self) -> bool:
+        """Whether any price is billed before its billing period."""
+        return any(price.billed == "advance" for _, price in self.prices())
+
+    @cached_property
     def meters(self) -> frozenset[str]:
         """Every meter that a price goes by."""
         return frozenset(meter for _, price in self.prices() for meter in price.meters())

@@ -72,10 +72,14 @@ class TenantBook:
     def __init__(self, pieces: Pieces, costs: Costs, account: Account) -> None:
         self._pieces, self._costs = pieces, costs
         self._tenant, self._zone = account.tenant, account.zone
+        self._used: dict[tuple[int, int], Mapping[str, Sequence[Usage]]] = {}
 
     def used(self, start_us: int, end_us: int) -> Mapping[str, Sequence[Usage]]:
         """Usage by meter."""
-        return self._pieces.by_meter(self._tenant, Period(start_us, end_us))
+        # Every price of a plan asks for the same range.
+        if (start_us, end_us) not in self._used:
+            self._used[start_us, end_us] = self._pieces.by_meter(self._tenant, Period(start_us, end_us))
+        return self._used[start_us, end_us]
 
     def cost(self, start_us: int, end_us: int, currency: str) -> Decimal:
         """What serving the tenant cost. Raises CostUnknown."""

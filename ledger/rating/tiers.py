@@ -14,7 +14,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from ledger.schema.decimals import PlainDecimal, exact, plain_text
+from ledger.schema.decimals import PlainDecimal, difference, plain_text
 from ledger.schema.spec import Part
 
 
@@ -81,9 +81,7 @@ def held(quantity: Decimal, tiers: Sequence[Ranged]) -> Iterator[tuple[int, Rang
         if quantity <= lower:
             return
         upper = quantity if tier.up_to is None else min(quantity, tier.up_to)
-        with exact():
-            part = upper - lower
-        yield number, tier, part
+        yield number, tier, difference(upper, lower)
         lower = upper
 
 

@@ -44,6 +44,16 @@ def total(numbers: Iterable[Decimal]) -> Decimal:
     return reduce(_EXACT.add, numbers, _ZERO)
 
 
+def product(one: Decimal, other: Decimal) -> Decimal:
+    """The exact product, where there is only one to make. Raises ``decimal.Inexact`` beyond 100 digits."""
+    return _EXACT.multiply(one, other)
+
+
+def difference(one: Decimal, other: Decimal) -> Decimal:
+    """The exact difference, where there is only one to make. Raises ``decimal.Inexact`` beyond 100 digits."""
+    return _EXACT.subtract(one, other)
+
+
 def parse_plain(value: object) -> Decimal:
     """A number of at least zero from plain digits: ``"0.10"`` -> ``Decimal("0.1")``.
 

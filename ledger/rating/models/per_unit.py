@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from ledger.rating.model import Model, RatedLine, Used
-from ledger.schema.decimals import PlainDecimal, exact
+from ledger.schema.decimals import PlainDecimal, product
 
 
 class PerUnit(Model):
@@ -29,5 +29,4 @@ class PerUnit(Model):
         """One line; none where nothing was used."""
         if used.quantity <= 0:
             return ()
-        with exact():
-            return (RatedLine(used.quantity, self.unit_price, used.quantity * self.unit_price),)
+        return (RatedLine(used.quantity, self.unit_price, product(used.quantity, self.unit_price)),)
