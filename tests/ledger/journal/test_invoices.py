@@ -115,7 +115,8 @@ def test_everything_that_was_written_is_read(book: Journal) -> None:
     fill(book)
     (row,) = book.view().invoices(ids=["CN-000001"]).to_pylist()
     said = made(1, "CN", kind="credit-note", total="-12.30", corrects="INV-000001")
-    assert row == {field.name: getattr(said, field.name) for field in said.DESCRIPTOR.fields} | {"position": 5}
+    said_of = {field.name: getattr(said, field.name) for field in said.DESCRIPTOR.fields if field.name != "run"}
+    assert row == said_of | {"position": 5}
     assert book.view().invoices(tenants=["blue"])["document"].to_pylist() == [LARGE]
     listed = book.view().invoices(ids=["CN-000001"], documents=False)
     assert listed.to_pylist() == [{name: value for name, value in row.items() if name != "document"}]

@@ -27,15 +27,13 @@ Forge = Callable[[list[Drafts]], list[Drafts]]
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Checkpoint]]:
     """A closed store of two agents, and the checkpoint after every record."""
     root = tmp_path_factory.mktemp("files") / "store"
-    kept = []
+    # Tests of this file may run in two goes in one process, with a store each.
+    kept, senders = [], [Sender("even"), Sender("odd")]
     with opened(root) as journal:
         for number in range(1, BATCHES + 1):
-            append(journal, minute(number), sender=SENDERS[number % 2])
+            append(journal, minute(number), sender=senders[number % 2])
             kept.append(Checkpoint("book", journal.log.end, journal.log.frontier.root()))
     return root, kept
-
-
-SENDERS = [Sender("even"), Sender("odd")]
 
 
 @pytest.fixture
