@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench._columns import decimals, table
 from bench._figure import report
 from ledger.costing.allocating import allocate
 from ledger.costing.bills import Bill, bills
@@ -95,7 +96,7 @@ def definitions(tenants: int) -> pa.Table:
     found = plan_changes(Catalog.of([]), parse_manifests([("bench.yaml", text)]).documents)
     assert not found.faults, [str(each) for each in found.faults]
     rows = [(*vars(each).values(), "bench", 1) for each in found.versions]
-    return _table("definitions", dict(zip(TABLES["definitions"].names, zip(*rows, strict=True), strict=True)))
+    return table("definitions", dict(zip(TABLES["definitions"].names, zip(*rows, strict=True), strict=True)))
 
 
 def charges(rows: int, tenants: int, nodes: int) -> pa.Table:
@@ -118,14 +119,14 @@ def charges(rows: int, tenants: int, nodes: int) -> pa.Table:
         is_node, len(names) - 1, np.where(other == 99, len(names) - 2, chance.integers(0, len(names) - 2, rows))
     )
     cost = chance.integers(1, 10**15, rows) * np.where(chance.integers(0, 50, rows) == 0, -1, 1)
-    amount = _decimals(cost, AMOUNT)
+    amount = decimals(cost, AMOUNT)
     tags = pa.array(["{}", *(f'{{"tenant":"tenant-{n:04}"}}' for n in range(tenants))]).take(pa.array(tenant + 1))
     regions = [
         f'{{"RegionId":"{each}","x_Line":"{n}"}}'
         for n in range(100)
         for each in ("eu-west-1", "eu-central-1", "us-east-1")
     ]
-    return _table(
+    return table(
         "charges",
         {
             "source": ["bills/focus"] * rows,
@@ -172,7 +173,7 @@ def entries(tenants: int, nodes: int) -> pa.Table:
         pieces.append((f"{meter}-capacity", place // HOURS, place % HOURS, own, np.full(len(place), most * 8)))
     dimensions = pa.array([f'{{"node":"node-{n}"}}' for n in range(nodes)])
     return pa.concat_tables(
-        _table(
+        table(
             "entries",
             {
                 "meter": [meter] * len(node),
@@ -180,8 +181,8 @@ def entries(tenants: int, nodes: int) -> pa.Table:
                 "tenant": tenant,
                 "dimensions": dimensions.take(pa.array(node)),
                 "hour": MONTH + hour * instants.HOUR_US,
-                "quantity": _decimals(quantity, QUANTITY),
-                "estimated": _decimals(quantity * 0, QUANTITY),
+                "quantity": decimals(quantity, QUANTITY),
+                "estimated": decimals(quantity * 0, QUANTITY),
                 "observed_us": np.zeros(len(node), np.int64),
                 "expected_us": np.zeros(len(node), np.int64),
                 "position": np.ones(len(node), np.int64),
@@ -204,9 +205,9 @@ def book(folder: Path, rows: int, tenants: int, nodes: int) -> Tables:
             "charges": held,
             "entries": entries(tenants, nodes),
             "definitions": definitions(tenants),
-            "bills": _table("bills", dict(zip(TABLES["bills"].names, ([each] for each in bill), strict=True))),
-            "runs": _table("runs", dict(zip(TABLES["runs"].names, zip(*runs, strict=True), strict=True))),
-            "records": _table(
+            "bills": table("bills", dict(zip(TABLES["bills"].names, ([each] for each in bill), strict=True))),
+            "runs": table("runs", dict(zip(TABLES["runs"].names, zip(*runs, strict=True), strict=True))),
+            "records": table(
                 "records",
                 {"kind": ["batch"], "chain": ["a"], "sequence": [1], "hash": [""], "time": [end_us], "position": [1]},
             ),
@@ -240,8 +241,8 @@ def refresh(tables: Tables, rows: int, tenants: int, nodes: int) -> None:
     tables.apply(
         {
             "charges": pa.table(columns).select(held.column_names).cast(held.schema),
-            "bills": _table("bills", dict(zip(TABLES["bills"].names, ([each] for each in bill), strict=True))),
-            "records": _table("records", record),
+            "bills": table("bills", dict(zip(TABLES["bills"].names, ([each] for each in bill), strict=True))),
+            "records": table("records", record),
         },
         1,
         2,
@@ -310,20 +311,6 @@ def main() -> None:
             "refreshed, one day differs": statistics.median(each[0] for each in again),
         },
     )
-
-
-def _decimals(numbers: np.ndarray, kind: pa.DataType) -> pa.Array:
-    words = np.stack([numbers, numbers >> 63], axis=1)
-    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(words)])
-
-
-def _table(name: str, columns: dict[str, object]) -> pa.Table:
-    schema = TABLES[name]
-    arrays = [
-        column.cast(field.type) if isinstance(column, pa.Array) else pa.array(column, field.type)
-        for field, column in ((field, columns[field.name]) for field in schema)
-    ]
-    return pa.table(arrays, schema=schema)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from bench._columns import decimals, table
 from bench._figure import report
 from ledger.billing.document import document_of
 from ledger.billing.terms import accounts
@@ -91,7 +92,7 @@ def definitions(tenants: int) -> pa.Table:
     found = plan_changes(Catalog.of([]), parse_manifests([("bench.yaml", "\n---\n".join(texts))]).documents)
     assert not found.faults, [str(each) for each in found.faults]
     rows = [(*vars(each).values(), "bench", 1) for each in found.versions]
-    return _table("definitions", dict(zip(TABLES["definitions"].names, zip(*rows, strict=True), strict=True)))
+    return table("definitions", dict(zip(TABLES["definitions"].names, zip(*rows, strict=True), strict=True)))
 
 
 def entries(tenants: int, meter: str, number: int) -> pa.Table:
@@ -99,7 +100,7 @@ def entries(tenants: int, meter: str, number: int) -> pa.Table:
     count = tenants * DAYS
     row = np.arange(count)
     quantity = np.random.default_rng(number).integers(0, 4 * 10**5 * 10**9, count)
-    return _table(
+    return table(
         "entries",
         {
             "meter": [meter] * count,
@@ -107,8 +108,8 @@ def entries(tenants: int, meter: str, number: int) -> pa.Table:
             "tenant": pa.array([f"tenant-{each:05}" for each in range(tenants)]).take(pa.array(row // DAYS)),
             "dimensions": ["{}"] * count,
             "hour": MONTH + row % DAYS * instants.DAY_US,
-            "quantity": _decimals(quantity),
-            "estimated": _decimals(quantity * 0),
+            "quantity": decimals(quantity, QUANTITY),
+            "estimated": decimals(quantity * 0, QUANTITY),
             "observed_us": np.full(count, 86_000_000_000),
             "expected_us": np.full(count, 86_400_000_000),
             "position": np.ones(count, np.int64),
@@ -125,8 +126,8 @@ def book(folder: Path, tenants: int) -> Tables:
         {
             "entries": pa.concat_tables(entries(tenants, meter, at) for at, meter in enumerate(METERS)),
             "definitions": definitions(tenants),
-            "runs": _table("runs", dict(zip(TABLES["runs"].names, zip(*runs, strict=True), strict=True))),
-            "records": _table(
+            "runs": table("runs", dict(zip(TABLES["runs"].names, zip(*runs, strict=True), strict=True))),
+            "records": table(
                 "records",
                 {"kind": ["batch"], "chain": ["a"], "sequence": [1], "hash": [""], "time": [end_us], "position": [1]},
             ),
@@ -223,20 +224,6 @@ def main() -> None:
         peers={"CloudKitty hashmap, flat prices per unit": peer},
         limit={},
     )
-
-
-def _decimals(numbers: np.ndarray) -> pa.Array:
-    words = np.stack([numbers, numbers >> 63], axis=1)
-    return pa.Array.from_buffers(QUANTITY, len(numbers), [None, pa.py_buffer(words)])
-
-
-def _table(name: str, columns: dict[str, object]) -> pa.Table:
-    schema = TABLES[name]
-    arrays = [
-        column.cast(field.type) if isinstance(column, pa.Array) else pa.array(column, field.type)
-        for field, column in ((field, columns[field.name]) for field in schema)
-    ]
-    return pa.table(arrays, schema=schema)
 
 
 if __name__ == "__main__":

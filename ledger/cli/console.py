@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
@@ -119,6 +119,11 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def dimensions_told(dimensions: Mapping[str, str]) -> str:
+    """Dimensions in one cell, by name."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(dimensions.items()))
 
 
 def percent(share: str) -> str:

@@ -11,7 +11,7 @@ import click
 
 from ledger.cli.changes import user
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, percent, print_json, print_table, shown
+from ledger.cli.console import as_json_option, as_of_option, dimensions_told, percent, print_json, print_table, shown
 from ledger.cli.invoicefile import show
 from meterbook.ledger.v1 import invoicing_pb2, query_pb2
 
@@ -181,7 +181,14 @@ def explain(id: str, number: int, limit: int, as_json: bool) -> None:
         click.echo("this line charges no usage, so no entries stand behind it")
         return
     rows = [
-        [each.window, _told(each.dimensions), each.quantity, each.estimated, str(each.version), str(each.position)]
+        [
+            each.window,
+            dimensions_told(each.dimensions),
+            each.quantity,
+            each.estimated,
+            str(each.version),
+            str(each.position),
+        ]
         for each in response.entries
     ]
     left = response.entries_total - len(response.entries)
@@ -282,7 +289,3 @@ def _outcome(told: invoicing_pb2.FinalizeResponse) -> str:
         return f"{who}: {told.outcome}{by}: {head.kind} {head.id}, {head.start} to {head.end}, {head.total} {head.currency}"
     obstacles = "".join(f"\n  {each.meter} {each.tenant or 'all'}: {each.reason}" for each in told.obstacles[:10])
     return f"{who}: {told.outcome}: {told.reason}{obstacles}"
-
-
-def _told(dimensions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in sorted(dimensions.items()))

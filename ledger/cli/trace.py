@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import click
 
 from ledger.cli.client import asks_ledger, connected
-from ledger.cli.console import as_json_option, as_of_option, print_json, print_table
+from ledger.cli.console import as_json_option, as_of_option, dimensions_told, print_json, print_table
 from ledger.cli.event import print_amendments
 from meterbook.ledger.v1 import query_pb2
 
@@ -43,7 +41,14 @@ def trace(meter: str, tenant: str, at: str, dimensions: tuple[str, ...], as_of: 
         f" {response.booked} of it booked, by version {response.version}"
     )
     entries = [
-        [_told(each.dimensions), each.quantity, each.estimated, each.booked, str(each.position), ", ".join(each.causes)]
+        [
+            dimensions_told(each.dimensions),
+            each.quantity,
+            each.estimated,
+            each.booked,
+            str(each.position),
+            ", ".join(each.causes),
+        ]
         for each in response.entries
     ]
     print_table(
@@ -55,7 +60,8 @@ def trace(meter: str, tenant: str, at: str, dimensions: tuple[str, ...], as_of: 
     if response.amendments:
         print_amendments(response.amendments, "amended by operators; 'meterbook event show' has all of one event")
     parts = [
-        [_told(each.dimensions), each.resource, each.source, each.quantity, each.estimated] for each in response.parts
+        [dimensions_told(each.dimensions), each.resource, each.source, each.quantity, each.estimated]
+        for each in response.parts
     ]
     print_table(
         ["dimensions", "resource", "source", "quantity", "estimated"],
@@ -77,10 +83,6 @@ def trace(meter: str, tenant: str, at: str, dimensions: tuple[str, ...], as_of: 
         right=["epoch", "sequence", "position", "rows"],
         note=_more(response.batches_total - len(response.batches), f"as of position {response.as_of}"),
     )
-
-
-def _told(dimensions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in sorted(dimensions.items()))
 
 
 def _more(left: int, note: str) -> str:

@@ -17,8 +17,9 @@ from decimal import Decimal
 from ledger.billing.entitlement import Entitlement, Right, Rights, judged, rights_of
 from ledger.directory.catalog import Catalog
 from ledger.directory.plan import Plan
+from ledger.directory.standing import catalog_of
 from ledger.directory.subscription import Subscription
-from ledger.directory.versions import Definition, DefinitionRow, definition_of
+from ledger.directory.versions import Definition
 from ledger.journal.journal import Journal
 from ledger.journal.record import DEFINITIONS_CHAIN
 from ledger.journal.view import View
@@ -65,15 +66,8 @@ class Snapshot:
             return _NONE
         name = right.feature.name
         counted = self.rights[tenant].by_name.get(name)
-        if (
-            counted is not None
-            and not counted.denial
-            and (counted.period, counted.feature)
-            == (
-                right.period,
-                right.feature,
-            )
-        ):
+        is_same = counted is not None and (counted.period, counted.feature) == (right.period, right.feature)
+        if counted is not None and is_same and not counted.denial:
             return self.used.get((tenant, name), _NONE)
         if right.period.start_us >= self.at_us:
             # Of a time that begins after all that is counted, nothing is.
@@ -124,10 +118,11 @@ class Allowances:
         ]
 
     def _learn(self, view: View, now_us: int) -> int:
-        fresh = definitions_since(view, self._defined)
+        catalog = catalog_of(view)
+        fresh = [] if catalog is self._catalog else [each for each in catalog if each.position > self._defined]
         changed = set(self._ended(now_us))
         if fresh:
-            self._catalog, self._defined = self._catalog.extended(fresh), max(each.position for each in fresh)
+            self._catalog, self._defined = catalog, max(each.position for each in fresh)
             changed |= self._concerned(fresh)
         if changed:
             # Snapshots share what they were made with: it is replaced, and never changed.
@@ -149,28 +144,6 @@ class Allowances:
             elif each.kind == "tenant":
                 found.add(each.name)
         return found.intersection(self._catalog.names("tenant"))
-
-
-def definitions_since(view: View, after: int) -> list[Definition]:
-    """Definitions of a view that were written beyond a position. Raises UnreadableDefinition."""
-    rows = view.tables.query(
-        "SELECT * FROM definitions WHERE position > ? AND position <= ? ORDER BY position, kind, name, version",
-        [after, view.position],
-    ).to_pylist()
-    return [
-        definition_of(
-            DefinitionRow(
-                row["kind"],
-                row["name"],
-                row["version"],
-                row["effective_from"],
-                row["spec"],
-                row["author"],
-                row["position"],
-            )
-        )
-        for row in rows
-    ]
 
 
 def snapshot_at(view: View, catalog: Catalog, tenant: str, at_us: int) -> Snapshot:

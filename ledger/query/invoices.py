@@ -13,6 +13,7 @@ from ledger.billing.invoice import Invoice
 from ledger.billing.period import Period
 from ledger.billing.terms import accounts, zone_of
 from ledger.journal.journal import Journal
+from ledger.query.allocated import asked_limit
 from ledger.query.desks import UNDRAFTABLE, Desks, said
 from ledger.query.questions import BadQuestion, Book
 from ledger.schema.decimals import plain_text, total
@@ -32,7 +33,7 @@ def answer_invoices(
     journal: Journal, request: invoicing_pb2.InvoicesRequest, seen: frozenset[str] | None = None
 ) -> invoicing_pb2.InvoicesResponse:
     """Finalized invoices of the tenants ``seen`` (None for all), oldest first. Raises BadQuestion, JournalError."""
-    limit = _limit(request.limit, _ROWS_DEFAULT, _ROWS_MAX)
+    limit = asked_limit(request.limit, _ROWS_DEFAULT, _ROWS_MAX)
     if request.offset < 0:
         raise BadQuestion(f"offset: {request.offset} is less than 0")
     book = Book.at(journal, request.as_of)
@@ -82,7 +83,7 @@ def answer_explain_line(
     journal: Journal, request: invoicing_pb2.ExplainLineRequest, seen: frozenset[str] | None = None
 ) -> invoicing_pb2.ExplainLineResponse:
     """The entries behind one line. Raises BadQuestion, JournalError."""
-    limit = _limit(request.limit, _ROWS_DEFAULT, _ROWS_MAX)
+    limit = asked_limit(request.limit, _ROWS_DEFAULT, _ROWS_MAX)
     row = _row(Book.at(journal, 0), request.id, seen)
     lines = json.loads(row["document"])["lines"]
     if not 1 <= request.line <= len(lines):
@@ -195,13 +196,6 @@ def _entry(row: Mapping[str, Any]) -> invoicing_pb2.LineEntry:
         position=row["position"],
         version=row["version"],
     )
-
-
-def _limit(asked: int, default: int, most: int) -> int:
-    limit = asked or default
-    if not 0 < limit <= most:
-        raise BadQuestion(f"limit: {limit} is not between 1 and {most}")
-    return limit
 
 
 def _sha256(document: str) -> str:

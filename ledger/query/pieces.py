@@ -21,7 +21,6 @@ class Pieces:
         self._tenants = tenants
         self._usage: dict[tuple[int, int], list[Usage]] = {}
         self._by_tenant: dict[Period, dict[str, list[Usage]]] = {}
-        self._by_meter: dict[tuple[str, Period], Mapping[str, Sequence[Usage]]] = {}
 
     def usage(self, start_us: int, end_us: int) -> list[Usage]:
         """What the tenants used in a range. Raises BadQuestion where a quantity has no room."""
@@ -55,16 +54,14 @@ class Pieces:
 
     def by_meter(self, tenant: str, period: Period) -> Mapping[str, Sequence[Usage]]:
         """What one tenant used in a period, by meter."""
-        if (tenant, period) not in self._by_meter:
-            found: dict[str, list[Usage]] = {}
-            for row in self.of_tenant(tenant, period):
-                found.setdefault(row.meter, []).append(row)
-            self._by_meter[tenant, period] = found
-        return self._by_meter[tenant, period]
+        found: dict[str, list[Usage]] = {}
+        for row in self.of_tenant(tenant, period):
+            found.setdefault(row.meter, []).append(row)
+        return found
 
     def moved(self, tenant: str, start_us: int, end_us: int, since: int) -> bool:
-        """Whether entries of a tenant's range, any definition or any bill were written after a position."""
-        if since < max(self._newest_definition, self._newest_bill):
+        """Whether entries of a tenant's range, or any definition, were written after a position."""
+        if since < self._newest_definition:
             return True
         view = self._book.view
         return bool(
@@ -74,13 +71,6 @@ class Pieces:
                 [tenant, since, view.position, start_us, end_us],
             ).num_rows
         )
-
-    @cached_property
-    def _newest_bill(self) -> int:
-        rows = self._book.view.tables.query(
-            "SELECT coalesce(max(position), 0) AS position FROM bills WHERE position <= ?", [self._book.view.position]
-        ).to_pylist()
-        return int(rows[0]["position"])
 
     @cached_property
     def _newest_definition(self) -> int:

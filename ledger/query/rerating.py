@@ -18,10 +18,9 @@ from ledger.directory.catalog import Catalog
 from ledger.directory.meter import Meter
 from ledger.metering.answer import TooLarge, tried
 from ledger.metering.usage import Usage
-from ledger.query.desks import Desks
+from ledger.query.desks import UNDRAFTABLE, Desks, said
 from ledger.query.pieces import Pieces
 from ledger.query.questions import BadQuestion, Book
-from ledger.rating.model import Unpriced
 from ledger.schema.decimals import total
 from meterbook.wire.instants import DAY_US
 
@@ -100,9 +99,11 @@ class Rerating:
                     self._account(desks, account, others[account.name], span)
                 except BadQuestion:
                     raise
-                except (Unpriced, ValueError, LookupError) as error:
+                except UNDRAFTABLE as error:
                     self.failed.add(tenant)
-                    self.problems.append(f"subscription {account.name!r} of tenant {tenant!r} is left out: {error}")
+                    self.problems.append(
+                        f"subscription {account.name!r} of tenant {tenant!r} is left out: {said(error)}"
+                    )
 
     def _account(self, desks: Desks, account: Account, other: Account, span: Period) -> None:
         for cycle in _cycles(account, span):
