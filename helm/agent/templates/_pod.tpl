@@ -1,0 +1,131 @@
+{{/* The agent's pod: the same for a Deployment and for a StatefulSet. */}}
+
+{{- define "meterbook-agent.pod" -}}
+metadata:
+  labels:
+    {{- include "meterbook.podLabels" . | nindent 4 }}
+  annotations:
+    checksum/config: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
+    {{- with .Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "meterbook.serviceAccountName" . }}
+  {{- $token := .Values.serviceAccount.automountServiceAccountToken }}
+  automountServiceAccountToken: {{ ternary (eq "yes" (include "meterbook-agent.readsCluster" . | trunc 3)) $token (kindIs "invalid" $token) }}
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  securityContext:
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+  {{- with include "meterbook.pullSecrets" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with include "meterbook.placement" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .Values.initContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: agent
+      image: {{ include "meterbook.image" (dict "root" . "image" .Values.image) | quote }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      command: [meterbook]
+      args:
+        - agent
+        - run
+        - --config=/etc/meterbook/agent/{{ eq .Values.controller.type "statefulset" | ternary "$(POD_NAME)" "agent" }}.yaml
+        - --log-level={{ .Values.logLevel }}
+        {{- with .Values.extraArgs }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      env:
+        {{- if eq .Values.controller.type "statefulset" }}
+        - name: POD_NAME
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.name
+        {{- end }}
+        {{- include "meterbook.env" . | nindent 8 }}
+      {{- with include "meterbook.envFrom" . | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
+      ports:
+        - {name: http, containerPort: {{ .Values.http.port }}, protocol: TCP}
+      {{- include "meterbook.probes" . | nindent 6 }}
+      resources:
+        {{- toYaml .Values.resources | nindent 8 }}
+      securityContext:
+        {{- toYaml .Values.securityContext | nindent 8 }}
+      volumeMounts:
+        {{- include "meterbook-agent.mounts" . | nindent 8 }}
+    {{- with .Values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  volumes:
+    {{- include "meterbook-agent.volumes" . | nindent 4 }}
+{{- end -}}
+
+{{- define "meterbook-agent.mounts" -}}
+- {name: config, mountPath: /etc/meterbook/agent, readOnly: true}
+- {name: spool, mountPath: /var/lib/meterbook}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.ledger.tls.existingSecret }}
+- {name: tls, mountPath: /etc/meterbook/tls, readOnly: true}
+{{- end }}
+{{- if .Values.ledger.key.existingSecret }}
+- {name: key, mountPath: /etc/meterbook/key, readOnly: true}
+{{- else if .Values.ledger.token.existingSecret }}
+- {name: invitation, mountPath: /etc/meterbook/invitation, readOnly: true}
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "meterbook-agent.volumes" -}}
+- name: config
+  projected:
+    sources:
+      {{- if or (not .Values.existingConfigMap) .Values.ledger.tls.ca }}
+      - configMap: {name: {{ include "meterbook.fullname" . }}}
+      {{- end }}
+      {{- with .Values.existingConfigMap }}
+      - configMap: {name: {{ . }}}
+      {{- end }}
+{{- if not .Values.persistence.enabled }}
+- name: spool
+  emptyDir:
+    sizeLimit: {{ .Values.persistence.size }}
+{{- else if eq .Values.controller.type "deployment" }}
+- name: spool
+  persistentVolumeClaim:
+    claimName: {{ .Values.persistence.existingClaim | default (include "meterbook.fullname" .) }}
+{{- end }}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- with .Values.ledger.tls.existingSecret }}
+- name: tls
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+{{- end }}
+{{- if .Values.ledger.key.existingSecret }}
+- name: key
+  secret:
+    secretName: {{ .Values.ledger.key.existingSecret }}
+    defaultMode: 0440
+{{- else if .Values.ledger.token.existingSecret }}
+- name: invitation
+  secret:
+    secretName: {{ .Values.ledger.token.existingSecret }}
+    defaultMode: 0440
+    # It works once, and may be deleted then.
+    optional: true
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
