@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ledger.directory.price import Included
-from ledger.rating.model import Piece
+from ledger.rating.model import Piece, Used
 from ledger.schema.decimals import exact, total
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def take(given: Drawn, included: Included, carried: Carried, cycle_us: int) -> t
             taken += drawn
             left.append(Lot(lot.start_us, lot.quantity - drawn, lot.cycles_left))
         pieces = _less(given.used.pieces, taken) if given.used.pieces else ()
-        used = replace(given.used, quantity=given.used.quantity - taken, pieces=pieces)
-    return replace(given, used=used, included=taken), Carried(tuple(left))
+        used = Used(given.used.quantity - taken, pieces, given.used.others, given.used.attributes)
+    return given._replace(used=used, included=taken), Carried(tuple(left))
 
 
 def kept(carried: Carried, included: Included) -> Carried:

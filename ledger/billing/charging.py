@@ -17,10 +17,11 @@ as they are invoiced, so that the sum on paper is the minimum.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, Protocol
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol
 
 from ledger.billing.allowance import Carried, kept, take
 from ledger.billing.cycles import Account, Cycle, Part, Stretch, stretches
@@ -31,7 +32,7 @@ from ledger.directory.price import Bounded, Price
 from ledger.metering.usage import Usage
 from ledger.rating.model import Model, RatedLine
 from ledger.rating.models import name_of
-from ledger.rating.rounding import Amount, round_exact
+from ledger.rating.rounding import Amount, round_exact, summed
 from ledger.schema.decimals import exact, total
 
 Role = Literal["charge", "discount", "minimum", "maximum", "commitment", "overage", "draw-down", "credit"]
@@ -47,9 +48,8 @@ class Known(Protocol):
         """What serving the tenant cost, in a currency. Raises CostUnknown."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of what is charged.
+class Line(NamedTuple):
+    """One line of what is charged; a tuple, because thousands of invoices are made of hundreds of thousands of them.
 
     ``product``, ``price`` and ``name`` say together what it is for, and are what the same line of another invoice is told by; ``name`` is that of a
     discount, commitment or credit. ``details`` are the model's pieces, their amounts exact and for a whole period; ``exact`` is the amount before it
@@ -75,7 +75,7 @@ class Line:
     expected_us: int = 0
     estimated: Decimal = Decimal(0)
     entries: Entries | None = None
-    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    where: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -121,10 +121,10 @@ def _carried_on(
     """What is left of the allowances of the plans that held in a cycle, whether they were charged or paused."""
     found: dict[str, Carried] = {}
     for part in parts:
-        for _, price in part.plan.prices():
-            lots = left.get(price.name, carried.get(price.name))
-            if price.meter is not None and price.included is not None and lots is not None:
-                found[price.name] = kept(lots, price.included)
+        for price, included in part.plan.allowances.items():
+            lots = left.get(price, carried.get(price))
+            if lots is not None:
+                found[price] = kept(lots, included)
     return {name: lots for name, lots in found.items() if lots.lots}
 
 
@@ -153,9 +153,10 @@ class _Charging:
         self.plan = self.stretch.plan
         self.currency = self.plan.currency
         at_us = self.stretch.period.start_us
-        self.overrides = [
-            each for each in self.account.subscription.overrides if self.account.holds(each.since, each.until, at_us)
-        ]
+        self.overrides: dict[tuple[str | None, str | None], list[Override]] = {}
+        for each in self.account.subscription.overrides:
+            if self.account.holds(each.since, each.until, at_us):
+                self.overrides.setdefault((each.product, each.price), []).append(each)
         first_us = self.account.first_charged(self.stretch.plan_name)
         self.is_first = first_us is not None and self.stretch.period.holds(first_us)
 
@@ -181,15 +182,15 @@ class _Charging:
         """The share of a whole billing period that amounts of a price are for."""
         return Fraction(1) if price.times == "once" else self.stretch.share
 
-    def _of(self, *, product: str | None = None, price: str | None = None) -> list[Override]:
-        return [each for each in self.overrides if (each.product, each.price) == (product, price)]
+    def _of(self, *, product: str | None = None, price: str | None = None) -> Sequence[Override]:
+        return self.overrides.get((product, price), ())
 
     def _price(self, product: str, price: Price) -> list[Line]:
         overrides = self._of(price=price.name)
         model: Model = next((each.charge for each in overrides if each.charge is not None), price.charge)
         made = [self._line(product, price, model, each) for each in self._drawn(price, model)]
         lines = [line for line in made if line is not None]
-        return [*lines, *self._discounts(lines, self._share(price), product, price.name, overrides)]
+        return lines + self._discounts(lines, self._share(price), product, price.name, overrides)
 
     def _drawn(self, price: Price, model: Model) -> list[Drawn]:
         found = drawn(self.account, self.cycle, self.stretch, self.known, price, model)
@@ -240,7 +241,7 @@ class _Charging:
         for each in overrides:
             if each.charge is not None:
                 continue
-            exact_left = sum((Fraction(line.exact) for line in (*lines, *found)), Fraction(0))
+            exact_left = summed(line.exact for line in (*lines, *found))
             left = total(line.amount for line in (*lines, *found))
             off = min(self._off(each, lines, share, exact_left), exact_left)
             # Who is let off everything pays nothing, however the lines were rounded.

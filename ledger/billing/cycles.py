@@ -81,7 +81,7 @@ class Stretch:
         """The plan, the same in all parts."""
         return self.parts[0].plan
 
-    @property
+    @cached_property
     def period(self) -> Period:
         """From the beginning of the first part to the end of the last."""
         return Period(self.parts[0].period.start_us, self.parts[-1].period.end_us)

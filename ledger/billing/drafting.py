@@ -254,7 +254,7 @@ def _bills_ahead(account: Account) -> bool:
 
 def carries(account: Account) -> bool:
     """Whether anything of an allowance is carried from one cycle to the next."""
-    return any(price.included is not None and price.included.rollover_periods for price in _prices(account))
+    return any(plan.carries for plan in _plans(account))
 
 
 def _prices(account: Account) -> Iterator[Price]:
@@ -346,4 +346,4 @@ def _differences(start_us: int, id: str, lines: Sequence[Line], own: Sequence[Fi
         like = next(
             (line for line in found if (line.period, line.amount) not in same), found[-1] if found else was[-1].line
         )
-        yield InvoiceLine(replace(like, amount=amount, exact=amount), start_us, amount, invoiced, id)
+        yield InvoiceLine(like._replace(amount=amount, exact=amount), start_us, amount, invoiced, id)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.billing.cycles import Account, Cycle, Part, Stretch
 from ledger.billing.period import Period
@@ -39,9 +39,8 @@ class Entries:
     last: int
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """What a model is given, and of what it is. ``quantity`` is what there was, ``included`` the part of it that costs nothing."""
+class Drawn(NamedTuple):
+    """What a model is given, and of what it is; a tuple, as lines are. ``quantity`` is what there was, ``included`` the part of it that costs nothing."""
 
     used: Used
     period: Period
@@ -121,9 +120,9 @@ def _single(stretch: Stretch, row: Usage) -> Drawn:
 
 def _used(stretch: Stretch, known: Known) -> Mapping[str, Sequence[Usage]]:
     """Usage by meter; what a pause cuts apart is put together."""
+    if len(stretch.periods) == 1:
+        return known.used(stretch.periods[0].start_us, stretch.periods[0].end_us)
     parts = [known.used(period.start_us, period.end_us) for period in stretch.periods]
-    if len(parts) == 1:
-        return parts[0]
     return {meter: [row for part in parts for row in part.get(meter, ())] for part in parts for meter in part}
 
 
@@ -176,7 +175,7 @@ def _joined(pieces: Sequence[Drawn]) -> list[Drawn]:
         last = found[-1] if found else None
         if last is not None and last.used == each.used and last.period.end_us == each.period.start_us:
             period = Period(last.period.start_us, each.period.end_us)
-            found[-1] = replace(last, period=period, share=last.share + each.share)
+            found[-1] = last._replace(period=period, share=last.share + each.share)
         else:
             found.append(each)
     return [each for each in found if each.share]

@@ -82,9 +82,9 @@ class _Settling:
         self._open: dict[_Place, Decimal] = {}
         #: What commitments themselves are charged: credits may pay for it, and other commitments do not count it.
         self._besides = _NONE
-        for each in lines:
-            place = each.line.product, each.cycle_us
-            with exact():
+        with exact():
+            for each in lines:
+                place = each.line.product, each.cycle_us
                 self._open[place] = self._open.get(place, _NONE) + each.amount
 
     def commitment(self, commitment: Commitment) -> None:

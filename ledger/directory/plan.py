@@ -9,7 +9,7 @@ version changed: a price that changes from a date on is another version with tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ledger.directory.feature import Features, references_of
-from ledger.directory.price import Bounded, Price
+from ledger.directory.price import Bounded, Included, Price
 from ledger.rating.models.flat import Flat
 from ledger.rating.models.graduated import Graduated
 from ledger.rating.tiers import Tiers
@@ -160,6 +160,20 @@ class Plan(Bounded, Spec):
     def bills_ahead(self) -> bool:
         """Whether any price is billed before its billing period."""
         return any(price.billed == "advance" for _, price in self.prices())
+
+    @cached_property
+    def allowances(self) -> Mapping[str, Included]:
+        """What is included of meters, by price."""
+        return {
+            price.name: price.included
+            for _, price in self.prices()
+            if price.meter is not None and price.included is not None
+        }
+
+    @cached_property
+    def carries(self) -> bool:
+        """Whether anything of an allowance is carried from one billing period to the next."""
+        return any(price.included is not None and price.included.rollover_periods for _, price in self.prices())
 
     @cached_property
     def meters(self) -> frozenset[str]:

@@ -77,9 +77,10 @@ class TenantBook:
     def used(self, start_us: int, end_us: int) -> Mapping[str, Sequence[Usage]]:
         """Usage by meter."""
         # Every price of a plan asks for the same range.
-        if (start_us, end_us) not in self._used:
-            self._used[start_us, end_us] = self._pieces.by_meter(self._tenant, Period(start_us, end_us))
-        return self._used[start_us, end_us]
+        known = self._used.get((start_us, end_us))
+        if known is None:
+            known = self._used[start_us, end_us] = self._pieces.by_meter(self._tenant, Period(start_us, end_us))
+        return known
 
     def cost(self, start_us: int, end_us: int, currency: str) -> Decimal:
         """What serving the tenant cost. Raises CostUnknown."""

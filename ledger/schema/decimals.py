@@ -49,6 +49,11 @@ def product(one: Decimal, other: Decimal) -> Decimal:
     return _EXACT.multiply(one, other)
 
 
+def charged(quantity: Decimal, unit_price: Decimal, amount: Decimal) -> Decimal:
+    """Quantity x price + amount, exact. Raises ``decimal.Inexact`` beyond 100 digits."""
+    return _EXACT.fma(quantity, unit_price, amount)
+
+
 def difference(one: Decimal, other: Decimal) -> Decimal:
     """The exact difference, where there is only one to make. Raises ``decimal.Inexact`` beyond 100 digits."""
     return _EXACT.subtract(one, other)
@@ -77,7 +82,9 @@ def plain_text(number: Decimal) -> str:
 
     ``normalize`` would do the same, but rounds to the context's precision on the way.
     """
-    written = format(number, "f")
+    written = str(number)
+    if "E" in written:
+        written = format(number, "f")
     if "." in written:
         written = written.rstrip("0").rstrip(".")
     return "0" if written == "-0" else written

@@ -36,6 +36,7 @@ def parse_moment(value: object) -> str:
     return value if _DATE.fullmatch(value) else instants.text(instant_us)
 
 
+@lru_cache(maxsize=65_536)
 def instant_of(moment: str, zone: ZoneInfo) -> int:
     """Microseconds of a moment; a date is the midnight that begins it in ``zone``."""
     if not _DATE.fullmatch(moment):

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from ledger.rating.model import Model, RatedLine, Used
 from ledger.rating.tiers import Tiers, held
-from ledger.schema.decimals import exact
+from ledger.schema.decimals import charged
 
 
 class Graduated(Model):
@@ -30,8 +30,7 @@ class Graduated(Model):
 
     def rate(self, used: Used) -> tuple[RatedLine, ...]:
         """The lines, one per tier that holds any of the quantity, in rising order; they add up to it exactly."""
-        with exact():
-            return tuple(
-                RatedLine(part, tier.unit_price, part * tier.unit_price + tier.amount, number)
-                for number, tier, part in held(used.quantity, self.tiers)
-            )
+        return tuple(
+            RatedLine(part, tier.unit_price, charged(part, tier.unit_price, tier.amount), number)
+            for number, tier, part in held(used.quantity, self.tiers)
+        )

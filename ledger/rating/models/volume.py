@@ -21,7 +21,7 @@ from pydantic import Field
 
 from ledger.rating.model import Model, RatedLine, Used
 from ledger.rating.tiers import Tiers, reached
-from ledger.schema.decimals import exact
+from ledger.schema.decimals import charged
 
 
 class Volume(Model):
@@ -36,6 +36,5 @@ class Volume(Model):
         if found is None:
             return ()
         number, tier = found
-        with exact():
-            amount = used.quantity * tier.unit_price + tier.amount
+        amount = charged(used.quantity, tier.unit_price, tier.amount)
         return (RatedLine(used.quantity, tier.unit_price, amount, number),)

@@ -55,14 +55,14 @@ def charged(
     """A line that charges something."""
     amount = round_exact(exact, currency)
     line = Line("charge", product, price, "", title, MARCH, amount, exact)
-    return InvoiceLine(replace(line, **more), MARCH.start_us, amount)  # type: ignore[arg-type]
+    return InvoiceLine(line._replace(**more), MARCH.start_us, amount)  # type: ignore[arg-type]
 
 
 def besides(role: str, name: str, amount: str, product: str = "", price: str = "", **more: object) -> InvoiceLine:
     """A line that charges nothing by itself."""
     value = Decimal(amount)
     line = Line(role, product, price, name, name, MARCH, value, value)  # type: ignore[arg-type]
-    return InvoiceLine(replace(line, **more), MARCH.start_us, value)  # type: ignore[arg-type]
+    return InvoiceLine(line._replace(**more), MARCH.start_us, value)  # type: ignore[arg-type]
 
 
 def piece(quantity: str, price: str, tier: int = 0, label: str = "") -> RatedLine:

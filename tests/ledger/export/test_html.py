@@ -58,8 +58,7 @@ def typed(text: str) -> Invoice:
         replace(
             each,
             corrects=each.corrects and text,
-            line=replace(
-                each.line,
+            line=each.line._replace(
                 product=text,
                 price=text,
                 name=text,
