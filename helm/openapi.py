@@ -54,7 +54,7 @@ def cut(swagger: dict[str, Any]) -> dict[str, Any]:
         name = waiting.pop()
         if name not in found:
             found[name] = _EITHER.get(name) or _closed(swagger["definitions"][name])
-            waiting += sorted(_references(found[name]))
+            waiting += sorted(references(found[name]))
     return {name: found[name] for name in sorted(found)}
 
 
@@ -105,13 +105,14 @@ def _closed(schema: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _references(schema: Any) -> set[str]:
+def references(schema: Any) -> set[str]:
+    """The definitions that a schema refers to."""
     if isinstance(schema, list):
-        return {name for inner in schema for name in _references(inner)}
+        return {name for inner in schema for name in references(inner)}
     if not isinstance(schema, dict):
         return set()
     here = {schema["$ref"].removeprefix("#/definitions/")} if isinstance(schema.get("$ref"), str) else set()
-    return here | {name for inner in schema.values() for name in _references(inner)}
+    return here | {name for inner in schema.values() for name in references(inner)}
 
 
 if __name__ == "__main__":

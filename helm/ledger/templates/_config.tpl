@@ -1,0 +1,33 @@
+{{/* The ledger's configuration, as the ledger checks it. */}}
+
+{{- define "meterbook-ledger.config" -}}
+{{- $values := .Values -}}
+{{- $config := dict "listen" (printf "%s:%d" $values.grpc.host (int $values.grpc.port)) "http" (printf "%s:%d" $values.http.host (int $values.http.port)) -}}
+{{- if eq $values.mode "embedded" -}}
+{{- $_ := set $config "store" "file:/var/lib/meterbook/book" -}}
+{{- else -}}
+{{- $_ := set $config "store" (list $values.distributed.bucket $values.distributed.database) -}}
+{{- end -}}
+{{- if $values.insecure -}}
+{{- $_ := set $config "insecure" true -}}
+{{- end -}}
+{{- if $values.tls.existingSecret -}}
+{{- $tls := dict "cert_file" (printf "/etc/meterbook/tls/%s" $values.tls.certKey) "key_file" (printf "/etc/meterbook/tls/%s" $values.tls.keyKey) -}}
+{{- with $values.tls.clientCaKey -}}{{- $_ := set $tls "client_ca_file" (printf "/etc/meterbook/tls/%s" .) -}}{{- end -}}
+{{- $_ := set $config "tls" $tls -}}
+{{- end -}}
+{{- $access := dict "anonymous" $values.access.anonymous -}}
+{{- if $values.access.adminToken.existingSecret -}}
+{{- $_ := set $access "admin_token_file" (printf "/etc/meterbook/admin/%s" $values.access.adminToken.key) -}}
+{{- end -}}
+{{- $_ := set $config "access" $access -}}
+{{- $proof := deepCopy $values.config.proof -}}
+{{- if $values.proof.existingSecret -}}
+{{- $_ := set $proof "key_file" (printf "/etc/meterbook/proof/%s" $values.proof.key) -}}
+{{- end -}}
+{{- if $proof -}}{{- $_ := set $config "proof" $proof -}}{{- end -}}
+{{- range $part := list "intake" "retention" "metering" "queries" "entitlements" -}}
+{{- with get $values.config $part -}}{{- $_ := set $config $part . -}}{{- end -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}

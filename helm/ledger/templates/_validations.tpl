@@ -1,0 +1,62 @@
+{{/* What a schema cannot say: values that do not fit together, each with what to do instead. */}}
+
+{{- define "meterbook-ledger.validations" -}}
+{{- if eq .Values.mode "distributed" -}}
+{{- include "meterbook-ledger.validations.distributed" . -}}
+{{- else -}}
+{{- include "meterbook-ledger.validations.embedded" . -}}
+{{- end -}}
+{{- include "meterbook-ledger.validations.callers" . -}}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
+{{- fail "metrics.serviceMonitor and metrics.podMonitor would both scrape the ledger: enable one of them" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "meterbook-ledger.validations.distributed" -}}
+{{- $distributed := .Values.distributed -}}
+{{- if not .Values.existingConfigMap -}}
+{{- if not (hasPrefix "s3://" $distributed.bucket) -}}
+{{- fail "distributed.bucket is missing: say where the book's segments are kept, such as s3://company-meterbook/ledger?region=eu-central-1" -}}
+{{- end -}}
+{{- if not (regexMatch "^postgres(ql)?://" $distributed.database) -}}
+{{- fail "distributed.database is missing: name the primary, such as postgresql://meterbook@db.example/meterbook" -}}
+{{- end -}}
+{{- if not .Values.proof.existingSecret -}}
+{{- fail "proof.existingSecret is missing: replicas sign with one key, so it is in a Secret. README.md of the chart has the command that makes one" -}}
+{{- end -}}
+{{- end -}}
+{{- if or (regexMatch "^[a-z]+://[^/@]*:[^/@]*@" $distributed.database) (regexMatch "[?&]password=" $distributed.database) -}}
+{{- fail "distributed.database holds a password, and a ConfigMap is no place for it: put it into a Secret, and name that in distributed.postgresql.existingSecret" -}}
+{{- end -}}
+{{- if .Values.config.retention.archive -}}
+{{- fail "config.retention.archive is for an embedded book: a distributed one keeps its segments in S3" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "meterbook-ledger.validations.embedded" -}}
+{{- if or .Values.distributed.bucket .Values.distributed.database -}}
+{{- fail "distributed.bucket and distributed.database are for several replicas, and mode is embedded: set mode=distributed, or leave them out" -}}
+{{- end -}}
+{{- if and (not .Values.persistence.enabled) .Values.persistence.existingClaim -}}
+{{- fail "persistence.existingClaim is given, and persistence.enabled is false: the book would not be on it. Set persistence.enabled=true" -}}
+{{- end -}}
+{{- $context := .Values.podSecurityContext -}}
+{{- if and $context.fsGroup (ne "OnRootMismatch" (default "" $context.fsGroupChangePolicy)) (not .Values.proof.existingSecret) -}}
+{{- fail "podSecurityContext.fsGroupChangePolicy must be OnRootMismatch: at every start Kubernetes would let the group write the signing key on the volume, and the ledger refuses a key that others can change. Or give the key in proof.existingSecret" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "meterbook-ledger.validations.callers" -}}
+{{- if and (not .Values.tls.existingSecret) (not .Values.insecure) (not .Values.existingConfigMap) -}}
+{{- fail "tls.existingSecret is missing: agents send customers' usage here. Give a Secret with tls.crt and tls.key, such as cert-manager makes; or set insecure=true where something else encrypts" -}}
+{{- end -}}
+{{- if and .Values.tls.existingSecret .Values.insecure -}}
+{{- fail "insecure serves in plain text, and tls.existingSecret encrypts: remove one of them" -}}
+{{- end -}}
+{{- if and (eq .Values.access.anonymous "admin") (not .Values.insecure) -}}
+{{- fail "access.anonymous=admin lets everybody change everything: say none and give access.adminToken.existingSecret, or set insecure=true for a try-out" -}}
+{{- end -}}
+{{- if and .Values.service.loadBalancerSourceRanges (ne .Values.service.type "LoadBalancer") -}}
+{{- fail "service.loadBalancerSourceRanges is for service.type=LoadBalancer: use networkPolicy.callersFrom, or change the type" -}}
+{{- end -}}
+{{- end -}}
