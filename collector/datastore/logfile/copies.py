@@ -15,11 +15,7 @@ from collector.datastore.logfile.contents import Content
 from collector.datastore.logfile.handles import Handles
 from collector.datastore.logfile.looks import Found, Identity
 from collector.datastore.logfile.places import HEAD_BYTES
-
-#: The end of a copy, which the original has at the same place.
-_TAIL_BYTES = 256
-#: So many different lines no two files begin with by chance; one of them may be a header.
-_LINES_MIN = 3
+from collector.datastore.logfile.tracked import TAIL_BYTES, tells
 
 
 def begins_with(original: Content, copy: Content) -> bool:
@@ -32,7 +28,7 @@ def begins_with(original: Content, copy: Content) -> bool:
         return False
     if size is None or size <= len(head):
         return True
-    start = max(size - _TAIL_BYTES, 0)
+    start = max(size - TAIL_BYTES, 0)
     return original.read(start, size - start) == copy.read(start, size - start)
 
 
@@ -67,10 +63,10 @@ class Copies:
     def _answer(self, found: Found, original: Found | None) -> tuple[bool, bytes]:
         """Whether a file may be a copy; and what stands in it, where that is too little to tell."""
         head = self._head(found)
-        return original is not None or self._may_be_begun(found), b"" if _tells(head) else head + b"."
+        return original is not None or self._may_be_begun(found), b"" if tells(head) else head + b"."
 
     def _original(self, found: Found) -> Found | None:
-        if found is self._live or not _tells(self._head(found)):
+        if found is self._live or not tells(self._head(found)):
             return None
         return next((each for each in self._files if self._is_copy(found, each)), None)
 
@@ -79,15 +75,15 @@ class Copies:
         return live is not None and found is not live and bool(self._head(found)) and self._is_copy(found, live)
 
     def _is_copy(self, found: Found, of: Found) -> bool:
-        head = self._head(found)
-        if of.identity == found.identity or not self._head(of).startswith(head):
+        if of.identity == found.identity or not self._head(of).startswith(self._head(found)):
             return False
-        if self._head(of) == head and self._rank(of) < self._rank(found):
+        original, copy = self._handles.open(of), self._handles.open(found)
+        if not begins_with(original, copy):
             return False
-        return begins_with(self._handles.open(of), self._handles.open(found))
+        return self._rank(of) > self._rank(found) or not begins_with(copy, original)
 
     def _rank(self, found: Found) -> tuple[bool, bool, bool, int, int, str]:
-        """Which of two files that begin alike is the original: the one that is read already, or else the one that has more."""
+        """Which of two files that have the same is the original: the one that is read already, or else one that can be read at once."""
         is_followed, is_live = found.identity in self._followed, found is self._live
         return is_followed, is_live, not found.is_packed, found.size, found.mtime_ns, found.path
 
@@ -95,9 +91,3 @@ class Copies:
         if found.identity not in self._heads:
             self._heads[found.identity] = self._handles.open(found).read(0, HEAD_BYTES)
         return self._heads[found.identity]
-
-
-def _tells(head: bytes) -> bool:
-    """Whether a file begins as no other does by chance."""
-    *lines, _ = head.split(b"\n")
-    return len({line for line in lines if line.strip()}) >= _LINES_MIN

@@ -18,7 +18,7 @@ from collector.datastore.logfile.handles import RotatedMeanwhile
 from collector.datastore.logfile.places import HEAD_BYTES, key_of, names
 from collector.datastore.logfile.readers import BadHeader, Readers
 from collector.datastore.logfile.rotation import Plan, Step
-from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, is_continued, seen
+from collector.datastore.logfile.tracked import TAIL_BYTES, Tracked, is_continued, seen
 from collector.datastore.records import Records
 from collector.readings import DeadLetter
 from meterbook.wire.sections import EVENTS
@@ -163,7 +163,7 @@ def _check_stays(known: Sequence[Tracked], content: Content, began: int, chunk: 
     That can happen between any two looks at it: then what was read, and what the file would be known by, are of different contents, and
     neither its copy nor itself would be known again.
     """
-    first, last = chunk[:FINGERPRINT_BYTES], chunk[-FINGERPRINT_BYTES:]
+    first, last = chunk[:TAIL_BYTES], chunk[-TAIL_BYTES:]
     stays = (
         content.read(began, len(first)) == first
         and content.read(began + len(chunk) - len(last), len(last)) == last

@@ -30,10 +30,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from collector.datastore.logfile.contents import Content
-from collector.datastore.logfile.copies import Copies
+from collector.datastore.logfile.copies import Copies, begins_with
 from collector.datastore.logfile.handles import Handles
 from collector.datastore.logfile.looks import Found, Identity, Look, look
-from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, is_continued, is_whole, seen
+from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, is_continued, is_outread, is_whole, seen
 
 #: How often it is looked at most. While files are renamed a directory may show one of them nowhere, or where it is not any more.
 LOOKS_MAX = 5
@@ -208,6 +208,9 @@ class _Planner:
         if known.is_faint and any(step.content and step.tracked.identity == same.identity for step in self._plan.steps):
             if known.retired:
                 self._remember(known)
+        elif known.copy and not self._is_settled(known, same) and self._copies.original(same) is not None:
+            # It was not copied to its end when it was last seen.
+            self._plan.steps.append(Step(self._copy(known, same), None))
         elif known.copy or self._is_settled(known, same):
             self._plan.steps.append(Step(known, None))
         elif known.is_faint and same is not self._live:
@@ -219,6 +222,8 @@ class _Planner:
 
     def _remember(self, known: Tracked) -> None:
         """A file that is not there any more, for what may come of it."""
+        if not known.retired:
+            self._ended.append(known)
         self._plan.steps.append(Step(replace(known, retired=True, gone=True), None))
 
     def _candidates(self, known: Tracked, *, followed: bool = False) -> list[Found]:
@@ -237,10 +242,15 @@ class _Planner:
         return any(is_continued(known, self._handles.open(found)) for found in self._candidates(known, followed=True))
 
     def _copy_of(self, known: Tracked) -> Found | None:
+        """The file that goes on as the known one did; of several that are copies of each other the one that goes on furthest."""
+        furthest: Found | None = None
         for found in self._candidates(known):
-            if is_continued(known, self._handles.open(found)):
-                return found
-        return None
+            content = self._handles.open(found)
+            if is_continued(known, content) and (
+                furthest is None or begins_with(content, self._handles.open(furthest))
+            ):
+                furthest = found
+        return furthest
 
     def _awaited(self, known: Tracked) -> Found | None:
         return next((found for found in self._candidates(known) if not self._rests(found)), None)
@@ -262,7 +272,9 @@ class _Planner:
         begun = Tracked(*found.identity, mtime_ns=found.mtime_ns, packed=found.is_packed)
         if found.is_packed and (ended := self._ended_in(found)) is not None:
             device, inode = found.identity
-            self._plan.steps = [step for step in self._plan.steps if step.tracked != replace(ended, gone=True)]
+            self._plan.steps = [
+                step for step in self._plan.steps if step.tracked != replace(ended, retired=True, gone=True)
+            ]
             packed = replace(ended, device=device, inode=inode, mtime_ns=found.mtime_ns, packed=True)
             self._plan.steps.append(Step(replace(packed, retired=True, gone=False), None))
         elif found.is_packed and self._is_unread(found):
@@ -282,10 +294,13 @@ class _Planner:
         self._plan.partial.append(
             f"{found.path} is a copy of what {original.path} begins with: the lines of both are counted once"
         )
+        self._plan.steps.append(Step(self._copy(begun, found), None))
+
+    def _copy(self, begun: Tracked, found: Found) -> Tracked:
+        """What is remembered of a copy: all of it, since it may be compressed once its original is truncated."""
         content = self._handles.open(found)
         size = content.size or len(content.read(0, FINGERPRINT_BYTES))
-        copy = seen(replace(begun, retired=True, copy=True), content, size, found.mtime_ns)
-        self._plan.steps.append(Step(copy, None))
+        return seen(replace(begun, offset=size, retired=True, copy=True), content, size, found.mtime_ns)
 
     def _is_unread(self, found: Found) -> bool:
         """Whether a compressed file has what an open one has that may not be read to its end yet."""
@@ -296,7 +311,7 @@ class _Planner:
         """The file whose content a compressed one has, if that was read; each has come to light only once."""
         content = self._handles.open(found)
         for known in self._ended:
-            if is_whole(known, content):
+            if is_whole(known, content) or is_outread(known, content):
                 self._ended.remove(known)
                 return known
         return None

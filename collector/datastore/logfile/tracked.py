@@ -4,7 +4,7 @@ A file is known by device and inode, which renaming keeps. Inodes are given to n
 truncation keeps the inode while the content goes, and compression makes another file of the same content; so what stands in it must
 agree as well: the *fingerprint*, a hash of the first bytes, and the *tail*, a hash of the last bytes that were read. The fingerprint
 covers only what was there when it was taken (at most 256 bytes), because appending must not change it; files that begin with the same header are told apart by
-the tail.
+the tail. A copy that was cut short is known by *rungs*: hashes of the first 64 bytes, 128, and so on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from typing import Any
 from collector.datastore.logfile.contents import Content
 
 #: Bytes at the beginning of a file, and before where it was read to, that tell it from others; a line of a log is rarely longer.
-FINGERPRINT_BYTES = 256
+FINGERPRINT_BYTES = TAIL_BYTES = 256
+#: The first bytes of which there are hashes, as far as the file has so many; digits of SHA-256 that are kept of each.
+_RUNGS_BYTES = (64, 128, 256, 512, 1024, 2048, 4096)
+_RUNG_DIGITS = 16
+#: So many different lines no two files begin with by chance; one of them may be a header.
+_LINES_MIN = 3
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Tracked:
     header: str | None = None
     key: str = ""
     ordinal: int = 0
+    rungs: str = ""
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -88,6 +94,7 @@ def seen(tracked: Tracked, content: Content, size: int, mtime_ns: int) -> Tracke
         fingerprint_bytes=head,
         fingerprint=_hash(content, 0, head),
         tail=_tail(content, tracked.offset),
+        rungs=_rungs(content.read(0, min(size, _RUNGS_BYTES[-1]))),
         size=size,
         mtime_ns=mtime_ns,
     )
@@ -110,9 +117,34 @@ def is_whole(known: Tracked, content: Content) -> bool:
     return not content.read(known.offset, 1) and not content.damage
 
 
+def is_outread(known: Tracked, content: Content) -> bool:
+    """Whether an open file has a part of what was read of the known one, beyond doubt, and nothing more. Raises OSError.
+
+    That is what becomes of a copy that was made while its original was written, and read on.
+    """
+    head = content.read(0, _RUNGS_BYTES[-1])
+    rungs = _rungs(head)
+    if not rungs or not known.rungs.startswith(rungs):
+        return False
+    compared = head[: _RUNGS_BYTES[len(rungs) // _RUNG_DIGITS - 1]]
+    return tells(compared) and not content.read(known.offset, 1) and not content.damage
+
+
+def tells(head: bytes) -> bool:
+    """Whether a file begins as no other does by chance."""
+    *lines, _ = head.split(b"\n")
+    return len({line for line in lines if line.strip()}) >= _LINES_MIN
+
+
 def _tail(content: Content, offset: int) -> str:
-    start = max(0, offset - FINGERPRINT_BYTES)
+    start = max(0, offset - TAIL_BYTES)
     return _hash(content, start, offset - start)
+
+
+def _rungs(head: bytes) -> str:
+    """Hashes of the beginnings of a file."""
+    reached = [length for length in _RUNGS_BYTES if length <= len(head)]
+    return "".join(hashlib.sha256(head[:length]).hexdigest()[:_RUNG_DIGITS] for length in reached)
 
 
 def _hash(content: Content, offset: int, length: int) -> str:
