@@ -25,6 +25,7 @@ from ledger.billing.charging import Charged, Known, Line, charge
 from ledger.billing.cycles import Account, Cycle
 from ledger.billing.invoice import Finalized, Invoice, InvoiceLine
 from ledger.billing.parties import parties_at
+from ledger.billing.period import Period
 from ledger.billing.settling import Grant, settled
 from ledger.directory.plan import Plan
 from ledger.directory.price import Price
@@ -70,11 +71,31 @@ class Desk:
         given = self._given(cycle.period.start_us)
         return self._made(cycle, [*self.past, *self._virtual(cycle, given)], given, is_corrected=True)
 
+    def opening(self) -> Invoice | None:
+        """What is billed in advance for the first cycle, before it begins; None where nothing is."""
+        first = self.account.cycle_at(self.account.bounds[0])
+        if first is None or not _has_advance(self.account, first):
+            return None
+        own = self._own(self.past)
+        if first.period.start_us in _closed(own):
+            # Its own invoice has all of it, and what else the cycle was charged is not to be taken back.
+            return None
+        ahead = charge(self.account, first, self.book, {}, is_advance=True)
+        lines = list(_less_invoiced(first, ahead.lines, own))
+        if not lines:
+            return None
+        currency = self.account.parts(first)[0].plan.currency
+        lines += settled(self.account, first, lines, self.past, self.grants, currency)
+        # It is made out for the moment before the cycle begins.
+        none_of_it = replace(first.period, end_us=first.period.start_us)
+        made = self._invoice(first, none_of_it, tuple(lines), Charged((), {}))
+        return replace(made, basis="opening")
+
     def due(self, cycle: Cycle) -> Invoice:
         """What a cycle is charged by itself, whatever was invoiced, promised or granted."""
         charged = charge(self.account, cycle, self.book, self._given(cycle.period.start_us).of(cycle))
         lines = tuple(InvoiceLine(line, cycle.period.start_us, line.amount) for line in charged.lines)
-        return self._invoice(cycle, lines, charged)
+        return self._invoice(cycle, cycle.period, lines, charged)
 
     def corrections(self) -> Invoice | None:
         """What the finalized invoices should have been besides what they are, as an invoice of its own; None where that is nothing."""
@@ -158,11 +179,11 @@ class Desk:
         if done is not None and done.invoice.billed == cycle.period:
             told = f"{done.id} was finalized for this billing period; what it should have been besides comes with the next one"
             charged = replace(charged, notes=(*charged.notes, told))
-        return self._invoice(cycle, tuple(lines), charged)
+        return self._invoice(cycle, cycle.period, tuple(lines), charged)
 
-    def _invoice(self, cycle: Cycle, lines: tuple[InvoiceLine, ...], charged: Charged) -> Invoice:
+    def _invoice(self, cycle: Cycle, billed: Period, lines: tuple[InvoiceLine, ...], charged: Charged) -> Invoice:
         part = self.account.parts(cycle)[0]
-        seller, customer, paper = parties_at(self.account, cycle.period.end_us)
+        seller, customer, paper = parties_at(self.account, billed.end_us)
         return Invoice(
             as_of=self.as_of,
             tenant=self.account.tenant,
@@ -170,7 +191,7 @@ class Desk:
             plan=part.plan_name,
             plan_version=part.plan_version,
             period=cycle.whole,
-            billed=cycle.period,
+            billed=billed,
             currency=part.plan.currency,
             lines=lines,
             carried=charged.carried,
@@ -206,40 +227,6 @@ class Desk:
                 charge(self.account, cycle, self.book, given.of(cycle)).lines if cycle is not None and is_due else ()
             )
             yield from _differences(start_us, identity, lines, own)
-
-
-def opening(desk: Desk) -> Invoice | None:
-    """What is billed in advance for the first cycle, before it begins; None where nothing is."""
-    first = desk.account.cycle_at(desk.account.bounds[0])
-    if first is None or not _has_advance(desk.account, first):
-        return None
-    own = desk._own(desk.past)
-    if first.period.start_us in _closed(own):
-        # Its own invoice has all of it, and what else the cycle was charged is not to be taken back.
-        return None
-    ahead = charge(desk.account, first, desk.book, {}, is_advance=True)
-    lines = list(_less_invoiced(first, ahead.lines, own))
-    if not lines:
-        return None
-    part = desk.account.parts(first)[0]
-    lines += settled(desk.account, first, lines, desk.past, desk.grants, part.plan.currency)
-    seller, customer, paper = parties_at(desk.account, first.period.start_us)
-    return Invoice(
-        desk.as_of,
-        desk.account.tenant,
-        desk.account.name,
-        part.plan_name,
-        part.plan_version,
-        first.whole,
-        replace(first.period, end_us=first.period.start_us),
-        part.plan.currency,
-        tuple(lines),
-        {},
-        seller=seller,
-        customer=customer,
-        paper=paper,
-        basis="opening",
-    )
 
 
 def remembers(account: Account) -> bool:

@@ -147,7 +147,8 @@ class _Settling:
         with exact():
             every = self._payable(lambda _: True) + self._besides
             payable = min(self._payable(pays), every) if credit.products else every
-            counted = min(self._coins(credit.amount) + self._amount("credit", grant.name), payable)
+            # All of a tenant's subscriptions draw on its credits.
+            counted = min(self._coins(credit.amount) + self._amount("credit", grant.name, of_all=True), payable)
         if counted > 0:
             self._add("credit", grant.name, counted.copy_negate())
             self._pay(pays, counted)
@@ -156,14 +157,7 @@ class _Settling:
         """Where less than nothing is to be paid, a credit gets back what it paid, before anybody is paid out."""
         with exact():
             every = self._payable(lambda _: True) + self._besides
-            drawn = -total(
-                line.amount
-                for each in self._past
-                if each.invoice.subscription == self._account.name
-                for line in each.invoice.lines
-                if (line.line.role, line.line.name) == ("credit", grant.name)
-            )
-            back = min(drawn, -every)
+            back = min(-self._amount("credit", grant.name), -every)
         if grant.credit.currency == self._currency and back > 0:
             self._add("credit", grant.name, back)
             with exact():
@@ -191,9 +185,9 @@ class _Settling:
 
         return counts
 
-    def _lines(self, role: Role, name: str) -> Iterator[InvoiceLine]:
+    def _lines(self, role: Role, name: str, *, of_all: bool = False) -> Iterator[InvoiceLine]:
         for each in self._past:
-            if role == "credit" or each.invoice.subscription == self._account.name:
+            if of_all or each.invoice.subscription == self._account.name:
                 yield from (line for line in each.invoice.lines if (line.line.role, line.line.name) == (role, name))
 
     def _has(self, role: Role, name: str) -> bool:
@@ -202,8 +196,8 @@ class _Settling:
     def _quantity(self, role: Role, name: str) -> Decimal:
         return total(each.line.quantity or _NONE for each in self._lines(role, name))
 
-    def _amount(self, role: Role, name: str) -> Decimal:
-        return total(each.amount for each in self._lines(role, name))
+    def _amount(self, role: Role, name: str, *, of_all: bool = False) -> Decimal:
+        return total(each.amount for each in self._lines(role, name, of_all=of_all))
 
     def _coins(self, amount: Decimal) -> Decimal:
         """What of an amount can be paid: a part of a coin cannot."""

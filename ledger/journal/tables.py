@@ -51,8 +51,9 @@ _OPTIONS = {
     # Batches are sorted when they come; sorting them by each other is worth it only once.
     "sort_on_insert": ("false", "false"),
 }
-# How rows lie in a file that was merged of others. Whoever meters reads one series after the other, in the order of time.
-_SORTED = {"samples": "series_id ASC, time ASC"}
+# How rows lie in a file that was merged of others. Whoever meters reads one series after the other, in the order of time; whoever bills
+# one tenant reads of each file what is of that tenant.
+_SORTED = {"samples": "series_id ASC, time ASC", "entries": "tenant ASC, meter ASC, hour ASC"}
 # Rows of one part of an answer that is streamed.
 _STREAMED_ROWS = 1 << 18
 # Older files that nobody refers to are of no use any more.
@@ -323,12 +324,14 @@ def _create(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     for name, (value, shown) in _OPTIONS.items():
         if found.get(name) != shown:
             connection.execute(f"CALL book.set_option('{name}', '{value}')")
+    catalog = f"__ducklake_metadata_book.{lake.catalog}"
     asked = (
-        f"SELECT count(*) FROM __ducklake_metadata_book.{lake.catalog}.ducklake_sort_info WHERE end_snapshot IS NULL"  # noqa: S608
+        f"SELECT table_name FROM {catalog}.ducklake_sort_info JOIN {catalog}.ducklake_table USING (table_id)"  # noqa: S608
+        " WHERE ducklake_sort_info.end_snapshot IS NULL"
     )
-    if connection.execute(asked).fetchall() == [(0,)]:
-        for name, order in _SORTED.items():
-            connection.execute(f"ALTER TABLE {name} SET SORTED BY ({order})")
+    known = {name for (name,) in connection.execute(asked).fetchall()}
+    for name in _SORTED.keys() - known:
+        connection.execute(f"ALTER TABLE {name} SET SORTED BY ({_SORTED[name]})")
 
 
 @contextmanager

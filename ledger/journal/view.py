@@ -293,6 +293,10 @@ class View(EventQuestions):
             [self.position, after, *chosen.values()],
         )
 
+    def newest_invoice(self) -> int:
+        """The position of the last invoice or credit note that was finalized; 0 where there is none."""
+        return self._one("SELECT max(position) AS value FROM invoices WHERE position <= ?", [self.position]) or 0
+
     def batch(self, agent: str, epoch: int, sequence: int) -> tuple[str, int] | None:
         """Hash, hexadecimal, and position of one accepted batch."""
         found = self.tables.query(

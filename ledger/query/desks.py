@@ -15,6 +15,7 @@ from ledger.billing.drafting import Desk
 from ledger.billing.invoice import Finalized
 from ledger.billing.period import Period
 from ledger.billing.settling import Grant
+from ledger.journal.view import View
 from ledger.metering.usage import Usage
 from ledger.query.costs import Costs
 from ledger.query.pieces import Pieces
@@ -25,18 +26,36 @@ from ledger.rating.model import Unpriced
 UNDRAFTABLE = (Unpriced, ValueError, LookupError, ArithmeticError)
 
 
+class Past:
+    """The finalized invoices of some tenants (empty for all): what was read of one view is read on from there of a later one."""
+
+    def __init__(self, tenants: Collection[str]) -> None:
+        self._tenants, self._position = tenants, 0
+        self.by_tenant: dict[str, list[Finalized]] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
+
+    def read(self, view: View) -> None:
+        """Read what was finalized since."""
+        since, self._position = self._position, view.position
+        # A table without rows takes long to ask for many columns.
+        if view.newest_invoice() <= since:
+            return
+        for row in view.invoices(tenants=self._tenants, after=since).to_pylist():
+            finalized = Finalized(row["id"], row["position"], invoice_of(row.pop("document")))
+            self.by_tenant.setdefault(row["tenant"], []).append(finalized)
+            self.rows[row["id"]] = row
+
+
 class Desks:
     """The desks of some tenants (empty for all) of one book."""
 
-    def __init__(self, book: Book, tenants: Collection[str], pieces: Pieces | None = None) -> None:
+    def __init__(
+        self, book: Book, tenants: Collection[str], pieces: Pieces | None = None, past: Past | None = None
+    ) -> None:
         self.pieces = pieces or Pieces(book, tenants)
         self._book, self._costs = book, Costs(book)
-        self._past: dict[str, list[Finalized]] = {}
-        self._rows: dict[str, Mapping[str, Any]] = {}
-        for row in book.view.invoices(tenants=tenants).to_pylist():
-            finalized = Finalized(row["id"], row["position"], invoice_of(row["document"]))
-            self._past.setdefault(row["tenant"], []).append(finalized)
-            self._rows[row["id"]] = row
+        self._past = past or Past(tenants)
+        self._past.read(book.view)
 
     def desk(self, account: Account) -> Desk:
         """All that drafts of one subscription are made of."""
@@ -49,12 +68,12 @@ class Desks:
         )
 
     def row(self, id: str) -> Mapping[str, Any]:
-        """A finalized invoice as the journal has it."""
-        return self._rows[id]
+        """A finalized invoice as the journal has it, without its document."""
+        return self._past.rows[id]
 
     def past(self, tenant: str) -> Sequence[Finalized]:
         """The finalized invoices of a tenant, oldest first."""
-        return self._past.get(tenant, ())
+        return self._past.by_tenant.get(tenant, ())
 
 
 def said(error: Exception) -> str:

@@ -17,7 +17,7 @@ from uuid import uuid4
 from ledger.billing.closes import OBSTACLES_MAX
 from ledger.billing.cycles import Account, Cycle, NoPrice
 from ledger.billing.document import document_of
-from ledger.billing.drafting import opening, remembers
+from ledger.billing.drafting import remembers
 from ledger.billing.invoice import Invoice
 from ledger.billing.terms import accounts
 from ledger.directory.tenant import Tenant
@@ -27,7 +27,7 @@ from ledger.journal.overtaken import TRIES, until_first
 from ledger.journal.record import Head, Kind, follow, invoices_chain
 from ledger.metering.booking import Booker
 from ledger.metering.gate import Obstacle
-from ledger.query.desks import UNDRAFTABLE, Desks, said
+from ledger.query.desks import UNDRAFTABLE, Desks, Past, said
 from ledger.query.dues import Job, Key, check, wanted
 from ledger.query.gates import Gates
 from ledger.query.invoices import head_of, head_of_row, identity
@@ -79,12 +79,12 @@ class Finalizer:
         signed = _signed(request.author, caller, request.reason, is_forced=request.force)
         check(request)
         until_first(lambda: self._booker.book_closed(self._clock_us(), self._lateness_us))
-        progress, tries = _Progress(), TRIES
+        progress, tries, past = _Progress(), TRIES, Past(set(request.tenants))
         while True:
             book = Book.at(self._journal, 0)
             gates = Gates(book, self._clock_us(), self._lateness_us)
             tenants = book.tenants(request.tenants) or set(book.catalog.names("tenant"))
-            desks = Desks(book, book.tenants(request.tenants))
+            desks = Desks(book, book.tenants(request.tenants), past=past)
             round_ = _Round(self._journal, book, desks, gates, signed, self._clock_us)
             jobs = [job for tenant in sorted(tenants) if (job := self._next(request, book, tenant, progress, round_))]
             try:
@@ -233,7 +233,7 @@ class _Round:
     def _draft(self, job: Job) -> Invoice | None:
         desk = self._desks.desk(job.account)
         try:
-            made = opening(desk) if job.cycle is None else desk.draft(job.cycle)
+            made = desk.opening() if job.cycle is None else desk.draft(job.cycle)
         except BadQuestion:
             raise
         except UNDRAFTABLE as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ledger.billing.document import document_of, invoice_of
-from ledger.billing.drafting import Desk, opening
+from ledger.billing.drafting import Desk
 from ledger.billing.invoice import Invoice
 from ledger.billing.period import Period
 from ledger.billing.terms import accounts, zone_of
@@ -139,7 +139,7 @@ def _again(book: Book, finalized: Invoice) -> Invoice:
 
 def _made(desk: Desk, finalized: Invoice) -> Invoice | None:
     if finalized.basis == "opening":
-        return opening(desk)
+        return desk.opening()
     if finalized.basis == "correction":
         return desk.corrections()
     cycle = desk.account.cycle_at(finalized.billed.start_us)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ledger.billing.cycles import Account, Cycle
 from ledger.billing.document import document_of, invoice_of
-from ledger.billing.drafting import opening
 from ledger.billing.invoice import Finalized, Invoice
 from tests.ledger.billing.worlds import HOUR_US, Customer
 
@@ -30,7 +29,7 @@ class Life:
         """The invoices, the last of them what was still to be corrected."""
         now = self.customer.account(0).bounds[0] // HOUR_US + 1
         if self.customer.with_opening:
-            self._finalized(opening(self.customer.desk(now, self.past)))
+            self._finalized(self.customer.desk(now, self.past).opening())
         while now < self.over:
             cycle = self._due(now)
             if cycle is not None:

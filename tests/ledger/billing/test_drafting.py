@@ -10,7 +10,7 @@ import pytest
 
 from ledger.billing.cycles import Account
 from ledger.billing.document import document_of, invoice_of
-from ledger.billing.drafting import Desk, opening
+from ledger.billing.drafting import Desk
 from ledger.billing.invoice import Finalized, Invoice
 from ledger.billing.settling import Grant
 from ledger.billing.terms import accounts
@@ -108,7 +108,7 @@ def test_what_is_charged_once_waits_for_trial_and_pause_and_does_not_come_back()
 def test_what_was_billed_in_advance_for_a_time_that_is_gone_is_given_back() -> None:
     plans, past = {"a": plan({**FEE, "billed": "advance"})}, list[Finalized]()
     of = account(plans)
-    final(opening(Desk(of, Book({}), [], [], 1)), past)
+    final(Desk(of, Book({}), [], [], 1).opening(), past)
     april = final(draft(of, "2026-04-01", Book({}), past), past)
     assert [str(each.invoice.total) for each in past] == ["30.00", "30.00"]
     assert [line.cycle_us for line in april.lines] == [instants.parse("2026-05-01")]
@@ -235,17 +235,17 @@ def test_what_is_billed_before_the_first_cycle_takes_nothing_back_of_an_invoice_
         Book({"2026-04-02": "50", "2026-05-02": "70"}),
     )
     assert str(final(draft(of, "2026-04-01", book, past), past).total) == "250.00"
-    assert opening(Desk(of, book, past, (), 9)) is None
+    assert Desk(of, book, past, (), 9).opening() is None
     assert str(draft(of, "2026-05-01", book, past).total) == "170.00"
 
 
 def test_an_opening_invoice_draws_credits_and_counts_for_commitments() -> None:
     plans, book = {"a": plan(ADVANCE)}, Book({})
     credit = Credit.model_validate({"tenant": "acme", "currency": "EUR", "reason": "sorry", "amount": "1000"})
-    made = opening(Desk(account(plans), book, (), (Grant("c", credit),), 1))
+    made = Desk(account(plans), book, (), (Grant("c", credit),), 1).opening()
     assert made is not None and str(made.total) == "0.00"
     of, past = account(plans, commitments=[{"name": "y", "amount": "1000"}]), list[Finalized]()
-    made = final(opening(Desk(of, book, past, (), 1)), past)
+    made = final(Desk(of, book, past, (), 1).opening(), past)
     assert told(made) == [("charge", "fee", "100.00"), ("commitment", "y", "1000.00"), ("draw-down", "y", "-100.00")]
     assert str(draft(of, "2026-04-01", book, past).total) == "0.00"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ledger.journal.derive import TABLES, Rows, derive, initial_state
@@ -53,6 +54,30 @@ def test_options_are_set_also_where_somebody_else_made_the_tables(
     assert tables.query(shown).to_pylist() != before
     tables.renew()
     assert tables.query(shown).to_pylist() == before
+
+
+def test_what_is_merged_is_sorted_also_where_the_tables_were_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("ledger.journal.tables._SORTED", {"samples": "series_id ASC, time ASC"})
+        Tables(tmp_path).close()
+    tables = Tables(tmp_path)
+    for position, tenants in enumerate((["b", "d"], ["c", "a"])):
+        entry = {
+            "meter": "m",
+            "version": 1,
+            "dimensions": "{}",
+            "quantity": 1,
+            "estimated": 0,
+            "position": position + 1,
+        }
+        made = [{**entry, "tenant": name, "hour": 0, "observed_us": 0, "expected_us": 0} for name in tenants]
+        tables.apply({"entries": pa.Table.from_pylist(made, schema=TABLES["entries"])}, position, position + 1)
+    tables.compact(0)
+    tables.close()
+    (merged,) = tmp_path.glob("data/main/entries/*.parquet")
+    assert pq.read_table(merged)["tenant"].to_pylist() == ["a", "b", "c", "d"]
 
 
 def test_new_tables_are_empty(tables: Tables, lake: Lake) -> None:
