@@ -46,9 +46,7 @@ def text() -> str:
 
 
 def _written(permissions: Iterable[Permission]) -> list[dict[str, Any]]:
-    return [
-        {"group": each.group, "resource": each.resource, "verbs": list(each.verbs)} for each in union(permissions)
-    ]
+    return [{"group": each.group, "resource": each.resource, "verbs": list(each.verbs)} for each in union(permissions)]
 
 
 if __name__ == "__main__":
