@@ -12,6 +12,19 @@ from helm import openapi
 Schema = dict[str, Any]
 
 _CORE, _NETWORK = "io.k8s.api.core.v1", "io.k8s.api.networking.v1"
+_PEERS = (
+    "apiServerTo",
+    "awsTo",
+    "callersFrom",
+    "dnsTo",
+    "kubeletTo",
+    "ledgerTo",
+    "metricsFrom",
+    "postgresqlTo",
+    "s3To",
+    "targetsTo",
+    "webhooksTo",
+)
 _ONE = {
     "affinity": f"{_CORE}.Affinity",
     "dnsConfig": f"{_CORE}.PodDNSConfig",
@@ -36,12 +49,7 @@ _MANY = {
     "topologySpreadConstraints": f"{_CORE}.TopologySpreadConstraint",
     "networkPolicy.extraEgress": f"{_NETWORK}.NetworkPolicyEgressRule",
     "networkPolicy.extraIngress": f"{_NETWORK}.NetworkPolicyIngressRule",
-    **{
-        f"networkPolicy.{name}": f"{_NETWORK}.NetworkPolicyPeer"
-        for name in (
-            "apiServerTo awsTo callersFrom dnsTo kubeletTo ledgerTo metricsFrom postgresqlTo s3To targetsTo webhooksTo"
-        ).split()
-    },
+    **{f"networkPolicy.{name}": f"{_NETWORK}.NetworkPolicyPeer" for name in _PEERS},
 }
 
 
