@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults resilience kill fuzz check bench proto lock clean format
+.PHONY: help setup demo test slow faults resilience charts kill fuzz check bench proto lock clean format
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -15,6 +15,9 @@ ARGS   ?=
 AGAINST ?=
 
 PROTOS := $(shell find proto -name '*.proto' | sort)
+# The charts are rendered by it: as named here, found on the PATH, or else built once with Go into a cache outside of this folder.
+HELM ?=
+HELM_VERSION := 3.19.0
 # $(call generate,FOLDER) writes the generated code below FOLDER. The plug-ins of protoc are found on the PATH.
 generate = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) \
 	--grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
@@ -48,10 +51,10 @@ demo: $(STAMP) ## Run a ledger, an agent and a shop on this machine (DEMO_ONCE=1
 	@$(BIN)/python -m examples.demo
 
 test: $(STAMP) ## Run the tests but for the slow ones; ARGS goes to pytest
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not resilience" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not resilience and not charts" $(ARGS)
 
 slow: $(STAMP) ## Run the slow tests: the demo, processes that are killed, hostile clients, and every property on many examples
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "(slow or hypothesis) and not resilience" --hypothesis-profile thorough $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "(slow or hypothesis) and not resilience and not charts" --hypothesis-profile thorough $(ARGS)
 
 faults: $(STAMP) ## Let disks fail and machines crash under the log; ARGS="--seeds 100 --from 7" chooses histories
 	@$(BIN)/python -m tests.faults $(ARGS)
@@ -60,6 +63,23 @@ resilience: $(STAMP) ## Kill, cut off, fill up, set back and replace what runs, 
 	@RESILIENCE_SEED="$${RESILIENCE_SEED:-$$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}"; export RESILIENCE_SEED; \
 	echo "RESILIENCE_SEED=$$RESILIENCE_SEED"; \
 	$(BIN)/python -m pytest -n auto --dist worksteal -m resilience tests/resilience $(ARGS)
+
+charts: $(STAMP) ## Lint and render the Helm charts and hold them to what they promise; WRITE=1 writes what is generated anew; ARGS goes to pytest
+	@helm='$(HELM)'; kept="$${XDG_CACHE_HOME:-$$HOME/.cache}/meterbook/helm-$(HELM_VERSION)"; \
+	if [ -z "$$helm" ]; then helm=$$(command -v helm || true); fi; \
+	if [ -z "$$helm" ] && [ ! -x "$$kept/helm" ]; then \
+		if ! command -v go >/dev/null; then \
+			echo "make charts needs helm 3.16 or newer on the PATH, or named as in 'make charts HELM=/opt/helm', or Go to build it." >&2; exit 1; \
+		fi; \
+		echo "Building helm $(HELM_VERSION) into $$kept, once: this takes some minutes"; \
+		GOBIN="$$kept" GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION) || exit 1; \
+	fi; \
+	if [ -n '$(WRITE)' ]; then \
+		$(BIN)/python -m helm.permissions >helm/agent/files/permissions.json && $(BIN)/python -m helm.schema && \
+		$(BIN)/python -m helm.readme || exit 1; \
+	fi; \
+	HELM="$${helm:-$$kept/helm}" GOLDEN='$(if $(WRITE),write)' \
+		$(BIN)/python -m pytest -n auto --dist worksteal tests/helm -m "charts or not charts" $(ARGS)
 
 kill: $(STAMP) ## SIGKILL everything at random for ten minutes beside a client that counts; ARGS="--minutes 3 --store shared" chooses
 	@$(BIN)/python -m tests.kill $(ARGS)
