@@ -1,0 +1,93 @@
+"""The network policies let through what the sources and the store need, and deny the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helm.charts import Manifest, changed, every_ci_values, of_kind, one, pods, rendered
+
+pytestmark = pytest.mark.charts
+
+DNS, LEDGER, API, KUBELETS, HTTPS, PODS, POD_IDENTITY = {53}, {9460}, {443, 6443}, {10250}, {443}, {0}, {80}
+
+
+def ways(policy: Manifest) -> list[set[int]]:
+    """The ports of every way out; 0 stands for all."""
+    return [{port["port"] for port in rule["ports"]} if "ports" in rule else {0} for rule in policy["spec"]["egress"]]
+
+
+def ways_of_agent(*sources: dict[str, Any], more: tuple[str, ...] = ()) -> list[set[int]]:
+    return ways(one(changed("agent", f"config.sources={json.dumps(sources)}", *more), "NetworkPolicy"))
+
+
+@every_ci_values
+def test_both_directions_are_denied_but_for_what_is_listed(chart: str, values: Path) -> None:
+    objects = rendered(chart, values)
+    policies = of_kind(objects, "NetworkPolicy")
+    for name, pod in pods(objects):
+        selecting = [
+            each for each in policies
+            if each["spec"]["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        ]  # fmt: skip
+        assert len(selecting) == 1, name
+        assert selecting[0]["spec"]["policyTypes"] == ["Ingress", "Egress"]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"kind": "kubernetes", "cluster": "x"}, [DNS, LEDGER, API, KUBELETS]),
+        ({"kind": "prometheus", "job": "x", "targets": ["a:1"]}, [DNS, LEDGER, PODS]),
+        ({"kind": "prometheus", "job": "x", "kubernetes": {"role": "pod"}}, [DNS, LEDGER, API, PODS]),
+        ({"kind": "prometheus_monitors", "cluster": "x"}, [DNS, LEDGER, API, PODS]),
+        ({"kind": "s3", "bucket": "bucket", "region": "eu-central-1"}, [DNS, LEDGER, HTTPS]),
+        ({"kind": "logfile", "path": "/x"}, [DNS, LEDGER]),
+    ],
+)
+def test_a_source_opens_the_ways_that_it_needs(source: dict[str, Any], expected: list[set[int]]) -> None:
+    assert ways_of_agent(source) == expected
+
+
+def test_pod_identity_opens_a_way_to_its_agent() -> None:
+    source = {"kind": "s3", "bucket": "bucket", "region": "eu-central-1"}
+    assert ways_of_agent(source, more=("aws.podIdentity=true",)) == [DNS, LEDGER, HTTPS, POD_IDENTITY]
+
+
+def test_an_agent_is_asked_by_whoever_scrapes_it_and_by_nobody_else() -> None:
+    closed = one(changed("agent", "test.enabled=false"), "NetworkPolicy")
+    assert closed["spec"]["ingress"] == []
+    scraped = one(changed("agent", "test.enabled=false", "metrics.podMonitor.enabled=true"), "NetworkPolicy")
+    (rule,) = scraped["spec"]["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+
+
+def test_an_embedded_ledger_reaches_nobody() -> None:
+    policy = one(changed("ledger"), "NetworkPolicy")
+    assert "egress" not in policy["spec"]
+    assert {"ports": [{"port": "grpc", "protocol": "TCP"}]} in policy["spec"]["ingress"]
+
+
+def test_a_distributed_ledger_reaches_its_store() -> None:
+    assert ways(one(changed("ledger", values="distributed"), "NetworkPolicy")) == [DNS, {5432}, {443}]
+    assert ways(one(changed("ledger", values="podidentity"), "NetworkPolicy")) == [
+        DNS,
+        {6432},
+        {443},
+        POD_IDENTITY,
+        {15002},
+    ]
+    assert ways(one(changed("ledger", values="minio"), "NetworkPolicy")) == [DNS, {5432}, {9000}]
+
+
+def test_webhooks_are_reached() -> None:
+    assert ways(one(changed("ledger", values="observed"), "NetworkPolicy")) == [DNS, HTTPS]
+
+
+def test_callers_that_are_named_are_the_only_ones_but_for_the_test() -> None:
+    rules = one(changed("ledger", values="distributed"), "NetworkPolicy")["spec"]["ingress"]
+    (grpc,) = (rule for rule in rules if rule["ports"][0]["port"] == "grpc")
+    assert [list(each) for each in grpc["from"]] == [["ipBlock"], ["podSelector"]]
