@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 
-from agent import logs
 from agent.config import AgentConfig, load
 from agent.descriptors import allow_many
 from agent.errors import AgentError, ConfigError
@@ -26,6 +25,7 @@ from agent.trial import Trial, tried
 from collector import registry
 from collector.base import interval_s_of
 from collector.cluster.roles import together
+from meterbook import logs
 
 _config_option = click.option(
     "--config",
@@ -48,16 +48,14 @@ agent.add_command(policy)
 
 @agent.command()
 @_config_option
-@click.option(
-    "--log-level",
-    type=click.Choice(logs.LEVELS, case_sensitive=False),
-    default="info",
-    show_default=True,
-    help="The least that is logged.",
-)
-def run(config_path: Path, log_level: str) -> None:
+@logs.asks_how
+def run(config_path: Path, log_level: str, log_format: str | None) -> None:
     """Run until told to stop (SIGTERM or Ctrl-C); then finish what is under way."""
-    logs.begin(log_level)
+    with logs.telling(log_level, log_format):
+        _run(config_path)
+
+
+def _run(config_path: Path) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

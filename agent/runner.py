@@ -28,6 +28,7 @@ from agent.tagged import TaggedSeries
 from agent.tagger import Tagger
 from collector.base import Collector
 from collector.readings import Coverage, Readings, Status, Window
+from meterbook import logs
 from meterbook.wire import instants
 from meterbook.wire.sections import Sections, sections
 
@@ -79,7 +80,7 @@ class Lane:
 
     def tick(self, due_us: int | None = None) -> None:
         """Collects until the source has no more, from the moment ``due_us`` if it is not long ago, else from now. Raises nothing."""
-        with self._busy:
+        with self._busy, logs.bound(source=self.source):
             self._tick(due_us)
             if self._defined_many:
                 # Only here everything is let go of.
@@ -137,7 +138,7 @@ class Lane:
 
     def end(self) -> None:
         """The source is not there any more: store its last word. After :meth:`stop`. Raises nothing."""
-        with self._busy:
+        with self._busy, logs.bound(source=self.source):
             try:
                 self._store_end()
             except Exception as error:  # noqa: BLE001 - what is gone must not stop what is there

@@ -38,6 +38,7 @@ from agent.selfmetrics import SelfMetrics
 from agent.sendwindow import SendWindow
 from agent.spool import SealedBatch, Spool
 from agent.witness import Witness
+from meterbook import logs
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.ledger.v1 import access_pb2, access_pb2_grpc
 from meterbook.wire.sections import SCHEMA_VERSION
@@ -150,6 +151,7 @@ class Uplink:
             self._thread.join()
 
     def _run(self) -> None:
+        logs.bind(agent=self._spool.agent)
         attempt = 0
         while not self._stopping.is_set():
             self._has_progress = False
@@ -189,6 +191,8 @@ class Uplink:
     def _stream(self) -> None:
         """One stream from Hello to its end. Always raises: _Interrupted, _Stuck or _NewEpoch."""
         ends: list[Exception] = []
+        logs.unbind("sequence")
+        logs.bind(epoch=self._spool.epoch)
         window = SendWindow(self._spool.after)
         with self._channel() as connection:
             calls: list[grpc.Call] = []
@@ -268,9 +272,11 @@ class Uplink:
             self._witness.shown(message.witness)
             self._begin(window)
         elif kind == "ack":
+            logs.bind(sequence=message.ack.sequence)
             self._spool.acknowledge(message.ack.sequence, message.ack.hash)
             self._witness.acknowledged(message.ack.sequence, message.ack.hash)
             window.acknowledged(message.ack.sequence)
+            _log.debug("acknowledged at position %d", message.ack.position)
             self._has_progress = True
             self._all_is_well()
         elif kind == "refusal":
@@ -303,6 +309,7 @@ class Uplink:
     def _refused(self, refusal: intake_pb2.Refusal) -> None:
         code = intake_pb2.RefusalCode.Name(refusal.code).removeprefix("REFUSAL_CODE_")
         self._metrics.refusals.labels(code).inc()
+        logs.bind(sequence=refusal.sequence)
         text = f"sequence {refusal.sequence} refused as {code}: {refusal.message}"
         raise (_Stuck if refusal.code in _LASTING_REFUSALS else _Interrupted)(text)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from ledger.journal.errors import JournalError
 from ledger.journal.memory import keep_freed_memory
 from ledger.server.config import ConfigError, LedgerConfig, load
 from ledger.server.process import CannotServe, LedgerProcess
+from meterbook import logs
 
 #: Seconds that a thread computes before another one that waits has its turn. A call over gRPC is of many small steps, and each would wait so
 #: long while usage is counted or booked beside it; Python's own 5 ms would be most of what an answer from memory takes.
@@ -33,19 +33,17 @@ def ledger() -> None:
 @click.option("--store", help="Where the book is kept: file:PATH, or s3://BUCKET/PREFIX + postgresql://...")
 @click.option("--listen", help="host:port of the gRPC services.")
 @click.option("--http", help="host:port of /metrics, /healthz and /readyz.")
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
-def serve(config: Path | None, log_level: str, **changes: Any) -> None:
+@logs.asks_how
+def serve(config: Path | None, log_level: str, log_format: str | None, **changes: Any) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     keep_freed_memory()
     sys.setswitchinterval(_SWITCH_S)
-    try:
-        found = load(config, {name: value for name, value in changes.items() if value is not None})
-        asyncio.run(_serve(found))
-    except (ConfigError, JournalError, CannotServe) as error:
-        raise click.ClickException(str(error)) from error
+    with logs.telling(log_level, log_format):
+        try:
+            found = load(config, {name: value for name, value in changes.items() if value is not None})
+            asyncio.run(_serve(found))
+        except (ConfigError, JournalError, CannotServe) as error:
+            raise click.ClickException(str(error)) from error
 
 
 async def _serve(config: LedgerConfig) -> None:

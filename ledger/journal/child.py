@@ -18,6 +18,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
+from meterbook.logs import tell_as_parent
+
 #: What a child says first.
 _READY = b"ready"
 #: Seconds for which nothing of a message may move before the other side is given up, and until one that ended is reaped.
@@ -98,6 +100,7 @@ def serve(descriptor: int, answers: Callable[[bytes], Iterable[bytes]]) -> None:
 
     Requests are read while answers are written: where both are long each side would otherwise wait for the other to read.
     """
+    tell_as_parent()
     connection = Connection(descriptor)
     requests: SimpleQueue[bytes | None] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, requests), daemon=True).start()

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote
@@ -32,12 +32,16 @@ from ledger.access.caller import ANONYMOUS, Caller
 from ledger.access.policy import Denied
 from ledger.access.register import NotAuthenticated, NotKnown, Register, Session
 from ledger.journal.errors import JournalError
+from ledger.server.guarding import guarded
 from ledger.server.selfmetrics import SelfMetrics
+from meterbook import logs
 
 #: Failures that one address has at once, and how many more each second.
 FAILURES_MAX, FAILURES_PER_S = 30, 1.0
 _ADDRESSES_MAX = 10_000
 _NO_CREDENTIAL = "this ledger answers only who is known: send 'authorization: Bearer ...' (meterbook takes --token-file or METERBOOK_TOKEN)"
+
+logger = logging.getLogger(__name__)
 
 _session: ContextVar[Session] = ContextVar("session")
 
@@ -92,7 +96,7 @@ class Authentication(grpc.aio.ServerInterceptor):
         async def admit(context: Any, request: Any = None) -> None:
             await self._admit(method, request, context)
 
-        return _guarded(handler, admit)
+        return guarded(handler, admit)
 
     async def _admit(self, method: str, request: Any, context: Any) -> None:
         try:
@@ -101,12 +105,16 @@ class Authentication(grpc.aio.ServerInterceptor):
             policy.allow(session.caller, method, None if request is None else policy.subject_of(method, request))
         except _Refused as refused:
             self._metrics.access_refusals.labels(refused.reason).inc()
+            # Whoever is held back may not fill the log either.
+            logger.log(logging.DEBUG if refused.reason == "limited" else logging.INFO, "refused: %s", refused)
             await context.abort(refused.status, str(refused))
         except Denied as denied:
             self._metrics.access_refusals.labels("denied").inc()
+            logger.info("refused: %s", denied)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(denied))
         else:
             _session.set(session)
+            logs.bind(principal=str(session.caller))
 
     async def _find(self, context: Any) -> Session:
         presented = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
@@ -166,34 +174,3 @@ def _address(peer: str) -> str:
     except ValueError:
         return peer
     return host if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
-
-
-def _guarded(handler: Any, admit: Callable[..., Awaitable[None]]) -> Any:
-    """The same handler, which runs once ``admit`` has returned; that aborts instead."""
-
-    async def unary_unary(request: Any, context: Any) -> Any:
-        await admit(context, request)
-        return await handler.unary_unary(request, context)
-
-    async def unary_stream(request: Any, context: Any) -> AsyncIterator[Any]:
-        await admit(context, request)
-        async with aclosing(handler.unary_stream(request, context)) as answers:
-            async for answer in answers:
-                yield answer
-
-    async def stream_stream(requests: Any, context: Any) -> AsyncIterator[Any]:
-        await admit(context)
-        async with aclosing(handler.stream_stream(requests, context)) as answers:
-            async for answer in answers:
-                yield answer
-
-    coding = {
-        "request_deserializer": handler.request_deserializer,
-        "response_serializer": handler.response_serializer,
-    }
-    if handler.request_streaming:
-        assert handler.response_streaming, "no service has a method that streams requests only"
-        return grpc.stream_stream_rpc_method_handler(stream_stream, **coding)
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(unary_stream, **coding)
-    return grpc.unary_unary_rpc_method_handler(unary_unary, **coding)

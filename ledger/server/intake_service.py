@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -35,11 +35,13 @@ from ledger.server.inbox import Inbox, Room
 from ledger.server.rounds import SHARE_MAX, Messages, Rounds
 from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
+from meterbook import logs
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.sections import encode
 
 _WORKERS = 2
 _TRIES = 5
+_CODE_PREFIX = "REFUSAL_CODE_"
 _STATUS = {
     intake_pb2.REFUSAL_CODE_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     intake_pb2.REFUSAL_CODE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -78,6 +80,8 @@ class _Sender:
 
     chain: Chain
     writer: Writer
+    #: What the log calls the stream; rounds are worked on in threads that know nothing of it.
+    ids: Mapping[str, Any] = field(default_factory=logs.ids, compare=False)
 
 
 class IntakeService(intake_pb2_grpc.IntakeServicer):
@@ -252,6 +256,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         if first is None or first.WhichOneof("message") != "hello":
             raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "the first message of a stream is a hello")
         writer.greet(first.hello)
+        logs.bind(agent=first.hello.agent, epoch=first.hello.epoch)
         chain = await self._in_thread(self._chains.hello, first.hello)
         sequence, digest = await self._in_thread(self._chains.durable, chain)
         resume = intake_pb2.Resume(
@@ -299,10 +304,12 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                     raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
                 position = self._chains.accept(sender.chain, batch, look, partial(_judge, sender.writer))
             except (Refused, Denied, JournalError) as error:
-                refusal = self._refusal(batch.sequence, error)
+                with logs.bound(**sender.ids):
+                    refusal = self._refusal(batch.sequence, error)
             except Exception as error:
-                logger.exception("batch %d of %s could not be taken", batch.sequence, sender.chain.name)
-                refusal = self._refusal(batch.sequence, _failed(error))
+                with logs.bound(**sender.ids):
+                    logger.exception("batch %d of %s could not be taken", batch.sequence, sender.chain.name)
+                    refusal = self._refusal(batch.sequence, _failed(error))
             else:
                 accepted.append(_UnderWay(batch.sequence, batch.hash, batch.ByteSize(), position))
         return accepted, refusal
@@ -320,6 +327,9 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         elif isinstance(error, Denied):
             code = intake_pb2.REFUSAL_CODE_FORBIDDEN
         self._metrics.refused(code)
+        level = logging.INFO if code == intake_pb2.REFUSAL_CODE_UNAVAILABLE else logging.WARNING
+        with logs.bound(sequence=sequence):
+            logger.log(level, "refused as %s: %s", intake_pb2.RefusalCode.Name(code).removeprefix(_CODE_PREFIX), error)
         refusal = intake_pb2.Refusal(sequence=sequence, code=code, message=str(error))
         return intake_pb2.ServerMessage(refusal=refusal)
 

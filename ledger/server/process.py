@@ -39,6 +39,7 @@ from ledger.server.entitling import Entitling
 from ledger.server.intake_service import IntakeService
 from ledger.server.invoicing_service import InvoicingService
 from ledger.server.leadership import Leadership
+from ledger.server.naming import Naming
 from ledger.server.planning_service import PlanningService
 from ledger.server.proof_service import ProofService
 from ledger.server.query_service import AdminService, QueryService
@@ -189,7 +190,10 @@ class LedgerProcess:
     def _grpc_server(self) -> grpc.aio.Server:
         limit = self._config.intake.batch_bytes_max + _MESSAGE_SLACK_BYTES
         server = grpc.aio.server(
-            interceptors=[Authentication(self._register, self._metrics, allow_anonymous=self._config.allows_anonymous)],
+            interceptors=[
+                Naming(),
+                Authentication(self._register, self._metrics, allow_anonymous=self._config.allows_anonymous),
+            ],
             options=[*_OPTIONS, ("grpc.max_receive_message_length", limit)],
         )
         intake_pb2_grpc.add_IntakeServicer_to_server(self._intake, server)

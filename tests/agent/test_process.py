@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
+import os
 import signal
 import socket
 import subprocess
@@ -20,12 +20,14 @@ from click.testing import CliRunner
 from agent.cli import agent as command
 from agent.config import load
 from agent.errors import ConfigError, StartError
-from agent.logs import OneLine
 from agent.process import Agent, build_sources
 from tests.fakes.intake import FakeLedger
 
 Wait = Callable[[Callable[[], bool]], None]
 Write = Callable[..., Path]
+
+#: The same as --log-format text.
+TEXT = {"METERBOOK_LOG_FORMAT": "text"}
 
 SOURCES = """
 sources:
@@ -136,11 +138,11 @@ def test_check_lists_the_sources(config_file: Write) -> None:
 @pytest.mark.parametrize("subcommand", ["check", "run"])
 def test_faults_end_the_command(config_file: Write, subcommand: str) -> None:
     path = config_file("sources:\n  - {kind: fake, intervall_s: 1}\n  - {kind: fake}\n  - {kind: fake}\n")
-    told = CliRunner().invoke(command, [subcommand, "--config", str(path)])
+    told = CliRunner().invoke(command, [subcommand, "--config", str(path)], env=TEXT)
     assert told.exit_code == 1
     assert told.output == f"Error: {path}: sources.0.intervall_s: no such key: did you mean 'interval_s'?\n"
     path.write_text(path.read_text().replace("intervall_s", "interval_s"))
-    told = CliRunner().invoke(command, [subcommand, "--config", str(path)])
+    told = CliRunner().invoke(command, [subcommand, "--config", str(path)], env=TEXT)
     assert told.exit_code == 1
     assert "is already read by sources.0" in told.output
 
@@ -165,7 +167,9 @@ def test_a_signal_ends_the_command_well(
 ) -> None:
     path = pointed_at(config_file(SOURCES), ledger)
     root = Path(__file__).parents[2]
-    with subprocess.Popen([sys.executable, "-c", RUN, str(path)], cwd=root, stderr=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, str(path)], cwd=root, stderr=subprocess.PIPE, text=True, env=os.environ | TEXT
+    ) as run:
         eventually(lambda: len(ledger.intake.book.samples()) >= 6)
         run.send_signal(number)
         _, log = run.communicate(timeout=60)
@@ -173,14 +177,3 @@ def test_a_signal_ends_the_command_well(
     lines = log.splitlines()
     assert lines[-1].endswith(" INFO agent.cli: stopped")
     assert all(line[:4].isdigit() for line in lines)
-
-
-def test_a_record_of_the_log_is_one_line() -> None:
-
-    try:
-        raise RuntimeError("first\nsecond")
-    except RuntimeError:
-        record = logging.LogRecord("agent", logging.ERROR, "", 0, "it failed\nbadly", (), sys.exc_info())
-    line = OneLine().format(record)
-    assert "\n" not in line
-    assert line.endswith("RuntimeError: first | second")

@@ -30,3 +30,21 @@ import pandas
 
 def test_pandas_is_left_out_until_it_is_let_in() -> None:
     subprocess.run([sys.executable, "-c", LEFT_OUT], check=True)
+
+
+WITHOUT = """
+import sys
+from meterbook.lean import without
+with without("rich"):
+    try:
+        import rich
+        raise AssertionError("it is there")
+    except ModuleNotFoundError:
+        pass
+import rich
+import meterbook.logs
+"""
+
+
+def test_a_library_is_done_without_only_while_another_is_loaded() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True)

@@ -279,7 +279,7 @@ def test_what_fails_inside_is_told_without_ending_the_server(tmp_path: Path, mon
 
 def test_serve_as_a_process(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "meterbook"), "ledger", "serve", "--store", f"file:{tmp_path}/store"]
-    serve = [*command, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    serve = [*command, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "text"]
     with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert "serving" in next(line for line in process.stderr if "serving" in line)
@@ -289,7 +289,9 @@ def test_serve_as_a_process(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert "Traceback" not in process.stderr.read()
-    wrong = subprocess.run([*command, "--listen", "0.0.0.0:0"], capture_output=True, text=True, timeout=60)
+    wrong = subprocess.run(
+        [*command, "--listen", "0.0.0.0:0", "--log-format", "text"], capture_output=True, text=True, timeout=60
+    )
     assert wrong.returncode == 1
     assert (
         wrong.stderr == "Error: options: listen '0.0.0.0:0' can be reached by others: give tls, or say insecure: true\n"
