@@ -30,8 +30,8 @@ class SeaweedServer(ServerProcess):
     access_key_id = "a-key-id"
     secret_access_key = "a-secret-access-key"
     region = "us-east-1"
-    #: Objects of some megabytes would make it grow to half a gigabyte.
-    environment = MappingProxyType({"GOGC": "50", "GOMEMLIMIT": "192MiB"})
+    #: Objects of some megabytes make it grow to half a gigabyte. Held to 192 MiB, it collects garbage all the time, even idle.
+    environment = MappingProxyType({"GOGC": "50", "GOMEMLIMIT": "512MiB"})
 
     def __init__(self) -> None:
         super().__init__()
