@@ -284,7 +284,7 @@ class View(EventQuestions):
         """
         wanted = {"tenant": tenants, "subscription": subscriptions, "id": ids, "series": series, "corrects": corrects}
         chosen = {name: sorted(values) for name, values in wanted.items() if values}
-        only = "".join(f" AND list_contains(${place}::VARCHAR[], {name})" for place, name in enumerate(chosen, 3))
+        only = "".join(f" AND {_among(name, place, chosen[name])}" for place, name in enumerate(chosen, 3))
         return self.tables.query(
             "SELECT kind, series, number, id, tenant, subscription, epoch_us(start) AS start_us,"  # noqa: S608
             ' epoch_us("end") AS end_us, at_position, currency, total, corrects, author, caller,'
@@ -366,3 +366,10 @@ class View(EventQuestions):
         (row,) = self._ask(sql, parameters).to_pylist()
         value = row["value"]
         return None if value is None else int(value)
+
+
+def _among(name: str, place: int, values: Collection[str]) -> str:
+    # A list is looked through for every row: of thousands of names a table is made.
+    if len(values) > _NAMED_MAX:
+        return f"{name} IN (SELECT unnest(${place}::VARCHAR[]))"
+    return f"list_contains(${place}::VARCHAR[], {name})"

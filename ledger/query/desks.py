@@ -53,7 +53,7 @@ class Desks:
         self, book: Book, tenants: Collection[str], pieces: Pieces | None = None, past: Past | None = None
     ) -> None:
         self.pieces = pieces or Pieces(book, tenants)
-        self._book, self._costs = book, Costs(book)
+        self.book, self._costs = book, Costs(book)
         self._past = past or Past(tenants)
         self._past.read(book.view)
 
@@ -63,8 +63,8 @@ class Desks:
             account,
             TenantBook(self.pieces, self._costs, account),
             self.past(account.tenant),
-            [Grant(name, each) for name, each in self._book.catalog.credits_of(account.tenant).items()],
-            self._book.view.position,
+            [Grant(name, each) for name, each in self.book.catalog.credits_of(account.tenant).items()],
+            self.book.view.position,
         )
 
     def row(self, id: str) -> Mapping[str, Any]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 from ledger.billing.closes import OBSTACLES_MAX
 from ledger.billing.cycles import Account, Cycle, NoPrice
-from ledger.billing.document import document_of
 from ledger.billing.drafting import remembers
 from ledger.billing.invoice import Invoice
 from ledger.billing.terms import accounts
@@ -28,6 +28,7 @@ from ledger.journal.record import Head, Kind, follow, invoices_chain
 from ledger.metering.booking import Booker
 from ledger.metering.gate import Obstacle
 from ledger.query.desks import UNDRAFTABLE, Desks, Past, said
+from ledger.query.drafts import all_drafted, record_of
 from ledger.query.dues import Job, Key, check, wanted
 from ledger.query.gates import Gates
 from ledger.query.invoices import head_of, head_of_row, identity
@@ -209,62 +210,43 @@ class _Round:
                 progress.told.add(job.key)
                 yield self._answer(job, FINALIZED, invoice=head)
 
-        for job in jobs:
-            made = self._draft(job)
-            if made is None:
-                progress.refused(job)
-                continue
-            try:
-                record, future = self._append(made)
-            except Overtaken as error:
-                overtaken.append(error)
-                continue
-            waiting.append((job, record, future))
-            yield from settled(_AHEAD_MAX)
+        with closing(all_drafted(self._journal.tables, self._desks, jobs)) as drafts:
+            for job, made in zip(jobs, drafts, strict=True):
+                if made.record is None:
+                    self._tell(job, REFUSED if made.reason else NOTHING, made.reason or "nothing is billed in advance")
+                    progress.refused(job)
+                    continue
+                try:
+                    record, future = self._append(made.record)
+                except Overtaken as error:
+                    overtaken.append(error)
+                    continue
+                waiting.append((job, record, future))
+                yield from settled(_AHEAD_MAX)
         yield from settled(0)
         if overtaken:
             raise overtaken[0]
 
     def one(self, made: Invoice) -> invoicing_pb2.InvoiceHead:
         """Finalize one. Raises Overtaken."""
-        record, future = self._append(made)
+        record, future = self._append(record_of(made))
         return head_of(record, future.result())
 
-    def _draft(self, job: Job) -> Invoice | None:
-        desk = self._desks.desk(job.account)
-        try:
-            made = desk.opening() if job.cycle is None else desk.draft(job.cycle)
-        except BadQuestion:
-            raise
-        except UNDRAFTABLE as error:
-            self._tell(job, REFUSED, f"it cannot be charged: {said(error)}")
-            return None
-        if made is None:
-            self._tell(job, NOTHING, "nothing is billed in advance")
-        return made
-
-    def _append(self, made: Invoice) -> tuple[journal_pb2.InvoiceRecord, Future[int]]:
-        series = _series(self._book, made.tenant)
+    def _append(self, record: journal_pb2.InvoiceRecord) -> tuple[journal_pb2.InvoiceRecord, Future[int]]:
+        """Number it, and send it to the log."""
+        series = _series(self._book, record.tenant)
         chain = invoices_chain(series)
         head = self._heads.get(series) or self._journal.head(chain, self._book.view)
-        record = journal_pb2.InvoiceRecord(
-            kind=made.kind,
-            series=series,
-            number=head.sequence + 1,
-            id=identity(series, head.sequence + 1),
-            tenant=made.tenant,
-            subscription=made.subscription,
-            start_us=made.billed.start_us,
-            end_us=made.billed.end_us,
-            at_position=made.as_of,
-            currency=made.currency,
-            total=str(made.total),
-            author=self._signed.author,
-            caller=self._signed.caller,
-            document=document_of(made),
-            corrects=_corrected(made),
-            finalized_us=self._clock_us(),
-            run=self._run,
+        record.MergeFrom(
+            journal_pb2.InvoiceRecord(
+                series=series,
+                number=head.sequence + 1,
+                id=identity(series, head.sequence + 1),
+                author=self._signed.author,
+                caller=self._signed.caller,
+                finalized_us=self._clock_us(),
+                run=self._run,
+            )
         )
         draft = follow(Kind.INVOICE, chain, head, record.SerializeToString())
         self._heads[series] = Head(draft.sequence, draft.hash, 0)
@@ -337,12 +319,6 @@ def _series(book: Book, tenant: str) -> str:
     versions = book.catalog.versions("tenant", tenant)
     newest = versions[-1].spec if versions else None
     return newest.series if isinstance(newest, Tenant) else "INV"
-
-
-def _corrected(made: Invoice) -> str:
-    """The invoice that a correction is of; none where it is of several, whose lines name theirs."""
-    of = {each.corrects for each in made.lines if each.corrects}
-    return of.pop() if made.basis == "correction" and len(of) == 1 else ""
 
 
 def _signed(author: str, caller: str, reason: str, *, is_forced: bool) -> _Signed:
