@@ -63,6 +63,7 @@ _KNOWN: dict[str, Schema] = {
     "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
     "controller.type": {"enum": ["deployment", "statefulset"]},
     "mode": {"enum": ["embedded", "distributed"]},
+    "logFormat": {"enum": ["json", "text"]},
     "logLevel": {"enum": ["debug", "info", "warning", "error"]},
     "access.anonymous": {"enum": ["none", "admin"]},
     "service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},

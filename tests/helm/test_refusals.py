@@ -45,6 +45,7 @@ def refusal(chart: str, values: str | None, *sets: str) -> str:
         ("sharded", ['ledger.tls.keyKey=""'], "certKey and ledger.tls.keyKey go together"),
         ("kubernetes", ['ledger.tls.certKey="c"', 'ledger.tls.keyKey="k"'], "name the Secret in ledger.tls.existingSecret"),
         ("kubernetes", ['ledger.key.existingSecret="k"'], "give one of them"),
+        ("kubernetes", ['ledger.tls={"existingSecret": "s", "caKey": ""}'], "none of its keys"),
         ("observed", ["metrics.podMonitor.enabled=true"], "enable one of them"),
         ("existingconfig", ["test.enabled=true", 'test.token.existingSecret="t"', 'agentName=""'], "say agentName and ledger.endpoint"),
     ],

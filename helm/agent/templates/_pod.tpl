@@ -37,6 +37,7 @@ spec:
         - run
         - --config=/etc/meterbook/agent/{{ eq .Values.controller.type "statefulset" | ternary "$(POD_NAME)" "agent" }}.yaml
         - --log-level={{ .Values.logLevel }}
+        - --log-format={{ .Values.logFormat }}
         {{- with .Values.extraArgs }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -106,11 +107,18 @@ spec:
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
-{{- with .Values.ledger.tls.existingSecret }}
+{{- with .Values.ledger.tls }}
+{{- if .existingSecret }}
 - name: tls
   secret:
-    secretName: {{ . }}
+    secretName: {{ .existingSecret }}
     defaultMode: 0440
+    # What is named and no more: the Secret may be the ledger's own, with its private key.
+    items:
+      {{- range list .caKey .certKey .keyKey | compact }}
+      - {key: {{ . }}, path: {{ . }}}
+      {{- end }}
+{{- end }}
 {{- end }}
 {{- if .Values.ledger.key.existingSecret }}
 - name: key

@@ -33,6 +33,9 @@
 {{- if ne (empty $tls.certKey) (empty $tls.keyKey) -}}
 {{- fail "ledger.tls.certKey and ledger.tls.keyKey go together: give both, or none where the ledger asks for no certificate" -}}
 {{- end -}}
+{{- if and $tls.existingSecret (not $tls.caKey) (not $tls.certKey) -}}
+{{- fail "ledger.tls.existingSecret is given, and none of its keys: name caKey, or certKey and keyKey" -}}
+{{- end -}}
 {{- if and $tls.certKey (not $tls.existingSecret) -}}
 {{- fail "ledger.tls.certKey is a key in a Secret: name the Secret in ledger.tls.existingSecret" -}}
 {{- end -}}

@@ -48,6 +48,7 @@ spec:
         - serve
         - --config=/etc/meterbook/ledger/ledger.yaml
         - --log-level={{ .Values.logLevel }}
+        - --log-format={{ .Values.logFormat }}
         {{- with .Values.extraArgs }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
