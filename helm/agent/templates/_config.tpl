@@ -85,3 +85,8 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* How many agents there are to be. */}}
+{{- define "meterbook-agent.replicas" -}}
+{{- int .Values.controller.shards -}}
+{{- end -}}

@@ -31,3 +31,8 @@
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
+
+{{/* How many ledgers there are to be. */}}
+{{- define "meterbook-ledger.replicas" -}}
+{{- eq .Values.mode "embedded" | ternary 1 .Values.distributed.replicas | int -}}
+{{- end -}}
