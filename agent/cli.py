@@ -16,6 +16,7 @@ import click
 
 from agent.config import AgentConfig, load
 from agent.descriptors import allow_many
+from agent.doctor.command import doctor
 from agent.errors import AgentError, ConfigError
 from agent.memory import give_back_freed_memory
 from agent.policycli import policy
@@ -44,6 +45,7 @@ def agent() -> None:
 
 
 agent.add_command(policy)
+agent.add_command(doctor)
 
 
 @agent.command()

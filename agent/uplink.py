@@ -25,7 +25,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from importlib.metadata import PackageNotFoundError, version
 
 import grpc
 
@@ -42,6 +41,7 @@ from meterbook import logs
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.ledger.v1 import access_pb2, access_pb2_grpc
 from meterbook.wire.sections import SCHEMA_VERSION
+from meterbook.wire.software import software
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 30.0
@@ -369,11 +369,3 @@ def wire_batch(batch: SealedBatch) -> intake_pb2.Batch:
         charges=batch.charges,
         bills=batch.bills,
     )
-
-
-def software() -> str:
-    """What sends, for people to read."""
-    try:
-        return f"meterbook/{version('meterbook')}"
-    except PackageNotFoundError:
-        return "meterbook"

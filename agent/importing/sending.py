@@ -18,12 +18,13 @@ from agent.connection import bearer, channel
 from agent.importing.errors import ImportFault
 from agent.sendwindow import SendWindow
 from agent.spool.sealing import Chain, SealedBatch
-from agent.uplink import software, wire_batch
+from agent.uplink import wire_batch
 from meterbook.intake.v1 import intake_pb2
 from meterbook.intake.v1.intake_pb2_grpc import IntakeStub
 from meterbook.ledger.v1 import query_pb2
 from meterbook.ledger.v1.query_pb2_grpc import QueryStub
 from meterbook.wire.sections import SCHEMA_VERSION
+from meterbook.wire.software import software
 
 #: Makes a chain from its beginning.
 Making = Callable[[Chain], Iterator[SealedBatch]]

@@ -22,6 +22,10 @@ class Expired(TransientError):
     """410: the resource version or page that was asked for is of the past. The collection must be listed anew."""
 
 
+class Forbidden(PermanentError):
+    """403: the role lacks what is asked."""
+
+
 class Garbled(TransientError):
     """An answer or an event makes no sense. The collection must be listed anew."""
 
@@ -43,7 +47,7 @@ def refusal(place: str, asked: Attributes, status: int, retry_after: str, body: 
             return PermanentError(f"{place} does not know our credentials (401){tail}")
         case 403:
             missing = f'{asked.verb} on {described(asked)} (apiGroups: ["{asked.group}"])'
-            return PermanentError(f"{place} is forbidden: our role lacks {missing}{tail}")
+            return Forbidden(f"{place} is forbidden: our role lacks {missing}{tail}")
         case 410:
             return Expired(f"{place} is asked for a past that the server has forgotten (410){tail}")
         case 429:

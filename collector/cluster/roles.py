@@ -71,6 +71,16 @@ def together(texts: Iterable[str]) -> str:
     return "\n".join(filter(None, (as_yaml(list(documents.values())) if documents else "", *others)))
 
 
+def granted(text: str) -> list[tuple[str, Permission]]:
+    """What documents of roles grant: each permission with the namespace in which it holds, empty for everywhere."""
+    documents = [each for each in yaml.safe_load_all(text) if isinstance(each, dict) and each.get("kind") in _KINDS]
+    return [
+        (each["metadata"].get("namespace", ""), permission)
+        for each in documents
+        for permission in _granted(each.get("rules", ()))
+    ]
+
+
 def _rules(permissions: Iterable[Permission]) -> list[dict[str, Any]]:
     resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for permission in union(permissions):

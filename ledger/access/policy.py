@@ -72,6 +72,7 @@ RULES: Mapping[str, Rule] = {
     STREAM: _rule("agent", *_SEES_ALL),
     f"{_INTAKE}Record": _rule("agent", "anonymous", subject=_recorded),
     f"{_INTAKE}Lease": _rule("agent", "anonymous", subject=_leased),
+    f"{_INTAKE}Greet": _rule("agent", "anonymous", subject=lambda asked: Subject(asked.agent)),
     f"{_QUERY}Usage": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset(asked.tenants))),
     f"{_QUERY}Invoice": _rule("viewer", *_SEES_ALL, subject=lambda asked: Subject(tenants=frozenset([asked.tenant]))),
     f"{_QUERY}Coverage": _rule("viewer", *_SEES_ALL),

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from ledger.cli.doctor import doctor
 from ledger.cli.migrate import migrate, orphans
+from ledger.cli.serving import serving_options
 from ledger.cli.stores import backup, rebuild, restore
 from ledger.journal.errors import JournalError
 from ledger.journal.memory import keep_freed_memory
@@ -29,10 +31,7 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; all defaults without one.")
-@click.option("--store", help="Where the book is kept: file:PATH, or s3://BUCKET/PREFIX + postgresql://...")
-@click.option("--listen", help="host:port of the gRPC services.")
-@click.option("--http", help="host:port of /metrics, /healthz and /readyz.")
+@serving_options
 @logs.asks_how
 def serve(config: Path | None, log_level: str, log_format: str | None, **changes: Any) -> None:
     """Serve until SIGTERM or Ctrl-C."""
@@ -59,5 +58,5 @@ async def _serve(config: LedgerConfig) -> None:
         await process.stop()
 
 
-for _command in (backup, restore, rebuild, migrate, orphans):
+for _command in (doctor, backup, restore, rebuild, migrate, orphans):
     ledger.add_command(_command)

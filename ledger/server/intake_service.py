@@ -37,7 +37,9 @@ from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
 from meterbook import logs
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
-from meterbook.wire.sections import encode
+from meterbook.wire.instants import now_us
+from meterbook.wire.sections import SCHEMA_VERSION, encode
+from meterbook.wire.software import software
 
 _WORKERS = 2
 _TRIES = 5
@@ -141,6 +143,10 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
             answer: intake_pb2.LeaseResponse = await self._in_thread(self._leasing.answer, request)
             return answer
         raise AssertionError("abort does not return")
+
+    async def Greet(self, request: intake_pb2.GreetRequest, context: Any) -> intake_pb2.GreetResponse:
+        """Who answers, and what is understood here."""
+        return intake_pb2.GreetResponse(software=software(), schemas=[SCHEMA_VERSION], time_us=now_us())
 
     @asynccontextmanager
     async def _aborting(self, context: Any) -> AsyncIterator[None]:

@@ -23,10 +23,12 @@ def warnings(objects: Objects, database: Database) -> list[str]:
 
     Where S3 does not know conditional writes, ``objects`` does without from then on.
     """
-    return _of_postgresql(database) + _of_s3(objects)
+    return of_postgresql(database) + _of_s3(objects)
 
 
-def _of_postgresql(database: Database) -> list[str]:
+def of_postgresql(database: Database) -> list[str]:
+    """The same of the database alone, which is only asked. Raises LogUnavailable, StoreRefused."""
+
     def ask(connection: Connection) -> tuple[str, str, bool]:
         found = connection.execute(_SETTINGS).fetchone()
         assert found is not None

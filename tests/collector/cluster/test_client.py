@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from collector.cluster.client import KubernetesApi
-from collector.cluster.refusals import Expired, Garbled, Throttled
+from collector.cluster.refusals import Expired, Forbidden, Garbled, Throttled
 from collector.errors import PermanentError, SourceError, ThrottledError, TransientError, WriteRefused
 from tests.collector.cluster.conftest import PODS, Connect, pod
 from tests.fakes.http_target import FakeTarget, chunked, fake_target, page
@@ -90,7 +90,7 @@ def test_what_is_not_installed(server: FakeKubernetesApi, connected: Connect) ->
     ("status", "error"),
     [
         (400, PermanentError),
-        (403, PermanentError),
+        (403, Forbidden),
         (404, PermanentError),
         (410, Expired),
         (429, Throttled),

@@ -64,7 +64,7 @@ ALLOWED = {
     "admin": ALL_TENANTS | {"Stream", "IssueToken", "InviteAgent", "Revoke", "Rotate", "List", "RotateKey"},
     "operator": ALL_TENANTS | {"Stream"},
     "viewer": OWN,
-    "agent": {"Stream", "Record", "Lease"},
+    "agent": {"Stream", "Record", "Lease", "Greet"},
     "enrol": {"Enrol"},
 }
 ALLOWED["anonymous"] = ALLOWED["admin"] | ALLOWED["agent"]

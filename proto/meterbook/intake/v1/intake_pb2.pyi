@@ -564,3 +564,53 @@ class HeldSource(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["agent", b"agent", "source", b"source"]) -> None: ...
 
 global___HeldSource = HeldSource
+
+@typing.final
+class GreetRequest(google.protobuf.message.Message):
+    """GreetRequest says who would send."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: builtins.int
+    SOFTWARE_FIELD_NUMBER: builtins.int
+    agent: builtins.str
+    """Name of the agent, as in Hello."""
+    software: builtins.str
+    """Version of the agent's software, for people to read."""
+    def __init__(
+        self,
+        *,
+        agent: builtins.str = ...,
+        software: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "software", b"software"]) -> None: ...
+
+global___GreetRequest = GreetRequest
+
+@typing.final
+class GreetResponse(google.protobuf.message.Message):
+    """GreetResponse says who would take it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SOFTWARE_FIELD_NUMBER: builtins.int
+    SCHEMAS_FIELD_NUMBER: builtins.int
+    TIME_US_FIELD_NUMBER: builtins.int
+    software: builtins.str
+    """Version of the ledger's software, for people to read."""
+    time_us: builtins.int
+    """The ledger's clock. Microseconds since the Unix epoch."""
+    @property
+    def schemas(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Versions of the section schemas that are understood."""
+
+    def __init__(
+        self,
+        *,
+        software: builtins.str = ...,
+        schemas: collections.abc.Iterable[builtins.int] | None = ...,
+        time_us: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["schemas", b"schemas", "software", b"software", "time_us", b"time_us"]) -> None: ...
+
+global___GreetResponse = GreetResponse

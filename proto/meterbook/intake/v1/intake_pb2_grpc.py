@@ -50,6 +50,11 @@ class IntakeStub(object):
                 request_serializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseRequest.SerializeToString,
                 response_deserializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseResponse.FromString,
                 _registered_method=True)
+        self.Greet = channel.unary_unary(
+                '/meterbook.intake.v1.Intake/Greet',
+                request_serializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.GreetRequest.SerializeToString,
+                response_deserializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.GreetResponse.FromString,
+                _registered_method=True)
 
 
 class IntakeServicer(object):
@@ -84,6 +89,13 @@ class IntakeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Greet(self, request, context):
+        """Greet tells who answers and what is understood there. It takes nothing in: it is for finding out whether a stream would be welcome.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IntakeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -101,6 +113,11 @@ def add_IntakeServicer_to_server(servicer, server):
                     servicer.Lease,
                     request_deserializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseRequest.FromString,
                     response_serializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseResponse.SerializeToString,
+            ),
+            'Greet': grpc.unary_unary_rpc_method_handler(
+                    servicer.Greet,
+                    request_deserializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.GreetRequest.FromString,
+                    response_serializer=meterbook_dot_intake_dot_v1_dot_intake__pb2.GreetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -185,6 +202,33 @@ class Intake(object):
             '/meterbook.intake.v1.Intake/Lease',
             meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseRequest.SerializeToString,
             meterbook_dot_intake_dot_v1_dot_intake__pb2.LeaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Greet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meterbook.intake.v1.Intake/Greet',
+            meterbook_dot_intake_dot_v1_dot_intake__pb2.GreetRequest.SerializeToString,
+            meterbook_dot_intake_dot_v1_dot_intake__pb2.GreetResponse.FromString,
             options,
             channel_credentials,
             insecure,

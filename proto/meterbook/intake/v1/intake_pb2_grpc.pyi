@@ -53,6 +53,12 @@ class IntakeStub:
     It spares sources from being read twice, and does no more: what two agents read all the same counts once.
     """
 
+    Greet: grpc.UnaryUnaryMultiCallable[
+        meterbook.intake.v1.intake_pb2.GreetRequest,
+        meterbook.intake.v1.intake_pb2.GreetResponse,
+    ]
+    """Greet tells who answers and what is understood there. It takes nothing in: it is for finding out whether a stream would be welcome."""
+
 class IntakeAsyncStub:
     """Intake accepts usage into the journal."""
 
@@ -83,6 +89,12 @@ class IntakeAsyncStub:
 
     It spares sources from being read twice, and does no more: what two agents read all the same counts once.
     """
+
+    Greet: grpc.aio.UnaryUnaryMultiCallable[
+        meterbook.intake.v1.intake_pb2.GreetRequest,
+        meterbook.intake.v1.intake_pb2.GreetResponse,
+    ]
+    """Greet tells who answers and what is understood there. It takes nothing in: it is for finding out whether a stream would be welcome."""
 
 class IntakeServicer(metaclass=abc.ABCMeta):
     """Intake accepts usage into the journal."""
@@ -120,5 +132,13 @@ class IntakeServicer(metaclass=abc.ABCMeta):
 
         It spares sources from being read twice, and does no more: what two agents read all the same counts once.
         """
+
+    @abc.abstractmethod
+    def Greet(
+        self,
+        request: meterbook.intake.v1.intake_pb2.GreetRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[meterbook.intake.v1.intake_pb2.GreetResponse, collections.abc.Awaitable[meterbook.intake.v1.intake_pb2.GreetResponse]]:
+        """Greet tells who answers and what is understood there. It takes nothing in: it is for finding out whether a stream would be welcome."""
 
 def add_IntakeServicer_to_server(servicer: IntakeServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

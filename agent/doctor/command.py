@@ -1,0 +1,28 @@
+"""``meterbook agent doctor CONFIG``: look at everything that an agent needs, and say what to do."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from agent.doctor.checks import findings_of
+from meterbook.doctor.findings import as_json_option, examined, told
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("path", required=False, type=_FILE, metavar="CONFIG")
+@click.option("--config", "given", type=_FILE, metavar="FILE", help="The same as CONFIG, as other commands have it.")
+@as_json_option
+def doctor(path: Path | None, given: Path | None, as_json: bool) -> None:
+    """Look at what an agent needs (configuration, permissions, disk, clock, certificates, ledger, sources) and say what to do.
+
+    Nothing is kept and nothing is sent but questions. Exit code 1 where something does not work.
+    """
+    if (path is None) == (given is None):
+        raise click.UsageError("name the agent's configuration, once: meterbook agent doctor agent.yaml")
+    found, checks = findings_of(path or given)  # type: ignore[arg-type] # one of them is there
+    told(chain(found, examined(checks)), as_json=as_json)

@@ -1,0 +1,57 @@
+"""Whether a ledger could work with a store, found out by reading alone: for ``doctor``, beside a ledger that has it open."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ledger.journal.errors import StoreRefused
+from ledger.journal.place import FilePlace, Place
+from ledger.journal.store import check_version
+from meterbook.doctor import machine
+from meterbook.doctor.findings import Finding, failure, ok
+
+#: Room for some days of a middling log and its tables; from a tenth of it on nothing is said to be well.
+ROOM_BYTES = 10 << 30
+
+
+def looked(place: Place, archive: Path | None) -> Iterator[Finding]:
+    """What is found of a store, and of where its old segments go."""
+    if not isinstance(place, FilePlace):
+        # Loaded here: a ledger of one machine has neither library.
+        from ledger.journal.shared.looking import looked as looked_at_services
+
+        yield from looked_at_services(place)
+        return
+    root = place.directory
+    yield from machine.writable("permissions", "store", root)
+    yield from machine.room("store", root, ROOM_BYTES, "where the book grows")
+    if archive is not None:
+        yield from machine.writable("permissions", "retention.archive", archive)
+        yield from machine.room("retention.archive", archive, ROOM_BYTES, "where old segments go")
+    if not root.is_dir() or not any(root.iterdir()):
+        yield ok("store", f"{root} is empty: a new book begins there")
+        return
+    try:
+        check_version(root)
+    except StoreRefused as error:
+        yield failure("store", str(error), "name another directory, or use that version")
+        return
+    yield ok("store", f"{root} holds a book that this version reads, {_user(root)}")
+
+
+def _user(root: Path) -> str:
+    """Whether a process has the store open: a lock that is shared for a moment keeps nobody out who does not begin just then."""
+    try:
+        descriptor = os.open(root / "LOCK", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return "and nobody has it open"
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "and a process has it open"
+    finally:
+        os.close(descriptor)
+    return "and nobody has it open"
