@@ -20,23 +20,26 @@ from ledger.journal.lake import from_json
 from ledger.journal.tables import Tables
 from ledger.journal.view import View
 from ledger.query.desks import Desks
-from ledger.query.drafts import drafted
+from ledger.query.drafts import drafted, packed
 from ledger.query.dues import Job
 from ledger.query.questions import Book
 from meterbook.lean import leave_out
 
 
 def answers(request: bytes) -> Iterator[bytes]:
-    """The drafts that a request asks for."""
+    """The drafts that a request asks for, a message for each block."""
     asked: dict[str, Any] = json.loads(zlib.decompress(request))
     tables = Tables(from_json(asked["lake"]), reads_only=True)
     view = View.at(tables.snapshot(), asked["position"])
     book = Book(view, catalog_of(view))
-    desks = Desks(book, {tenant for tenant, _, _ in asked["jobs"]})
-    for tenant, subscription, start_us in asked["jobs"]:
-        account = next(each for each in accounts(book.catalog, tenant) if each.name == subscription)
-        cycle = None if start_us is None else account.cycle_at(start_us)
-        yield drafted(desks, Job(account, cycle)).to_bytes()
+    desks = Desks(book, {tenant for block in asked["blocks"] for tenant, _, _ in block})
+    for block in asked["blocks"]:
+        yield packed(drafted(desks, _job(book, *key)) for key in block)
+
+
+def _job(book: Book, tenant: str, subscription: str, start_us: int | None) -> Job:
+    account = next(each for each in accounts(book.catalog, tenant) if each.name == subscription)
+    return Job(account, None if start_us is None else account.cycle_at(start_us))
 
 
 def _main() -> None:

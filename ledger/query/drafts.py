@@ -1,7 +1,7 @@
 """Drafts of many subscriptions, as the records that they become once they are numbered.
 
-Drafting is arithmetic, and one process does it on one core. So where there are many drafts every other one is made by a helper: a process that reads the same book
-at the same position. What it gives is what would have been made here, in the same order and to the byte. Few drafts are made before a process has begun and has read
+Drafting is arithmetic, and one process does it on one core. So where there are many drafts every other block of them is made by a helper: a process that reads the
+same book at the same position. What it gives is what would have been made here, in the same order and to the byte. Few drafts are made before a process has begun and has read
 the book, so they are made here; and so is what is left where the helper fails.
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import struct
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ledger.billing.document import document_of
@@ -25,9 +26,12 @@ from meterbook.ledger.v1 import journal_pb2
 
 #: Drafts from which on a helper is worth the seconds that it takes to begin, where they are of more than one in so many tenants, since it reads of all.
 MANY, _TENANTS_PER_DRAFT_MAX = 3_000, 2
-#: Seconds that the helper may take for one draft; for the first one it reads the book.
+#: Drafts that are made in a row by one process: were it every other one, each would wait for the other all the time.
+BLOCK = 32
+#: Seconds that the helper may take for a block; for the first one it reads the book.
 _PATIENCE_S = 120.0
 _MADE, _WITHOUT = b"+", b"-"
+_LENGTH = struct.Struct("<I")
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +70,12 @@ def drafted(desks: Desks, job: Job) -> Drafted:
 def all_drafted(tables: Tables, desks: Desks, jobs: Sequence[Job]) -> Generator[Drafted]:
     """A draft for each job, in their order. Raises BadQuestion, JournalError."""
     is_worth_it = len(jobs) >= max(MANY, len(desks.book.catalog.names("tenant")) // _TENANTS_PER_DRAFT_MAX)
-    helper = _Helper.begun(tables, desks, jobs[1::2]) if is_worth_it else None
+    blocks = [jobs[at : at + BLOCK] for at in range(0, len(jobs), BLOCK)]
+    helper = _Helper.begun(tables, desks, blocks[1::2]) if is_worth_it else None
     try:
-        for place, job in enumerate(jobs):
-            told = helper.next() if helper is not None and place % 2 else None
-            yield drafted(desks, job) if told is None else told
+        for number, block in enumerate(blocks):
+            told = helper.next() if helper is not None and number % 2 else None
+            yield from (drafted(desks, job) for job in block) if told is None else told
     finally:
         if helper is not None:
             helper.close()
@@ -92,6 +97,21 @@ def record_of(made: Invoice) -> journal_pb2.InvoiceRecord:
     )
 
 
+def packed(drafts: Iterable[Drafted]) -> bytes:
+    """Drafts as one message."""
+    parts = [each.to_bytes() for each in drafts]
+    return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
+
+
+def _unpacked(message: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(message):
+        (length,) = _LENGTH.unpack_from(message, at)
+        at += _LENGTH.size
+        yield message[at : at + length]
+        at += length
+
+
 def _corrected(made: Invoice) -> str:
     """The invoice that a correction is of; none where it is of several, whose lines name theirs."""
     of = {each.corrects for each in made.lines if each.corrects}
@@ -99,20 +119,20 @@ def _corrected(made: Invoice) -> str:
 
 
 class _Helper:
-    """A process that makes drafts; once it has failed, it gives none."""
+    """A process that makes blocks of drafts; once it has failed, it gives none."""
 
     def __init__(self, child: Child) -> None:
         self._child, self._is_ready, self._has_failed = child, False, False
 
     @classmethod
-    def begun(cls, tables: Tables, desks: Desks, jobs: Sequence[Job]) -> _Helper | None:
-        """A helper for some jobs; None where there is no core for it, or it cannot be begun."""
+    def begun(cls, tables: Tables, desks: Desks, blocks: Sequence[Sequence[Job]]) -> _Helper | None:
+        """A helper for some blocks of jobs; None where there is no core for it, or it cannot be begun."""
         if os.cpu_count() == 1:
             return None
         asked = {
             "lake": tables.lake.to_json(),
             "position": desks.book.view.position,
-            "jobs": [each.key for each in jobs],
+            "blocks": [[each.key for each in block] for block in blocks],
         }
         try:
             helper = cls(Child("ledger.query.drafter"))
@@ -122,8 +142,8 @@ class _Helper:
         helper._tell(zlib.compress(json.dumps(asked).encode(), level=1))
         return helper
 
-    def next(self) -> Drafted | None:
-        """The next draft; None where it has to be made by somebody else."""
+    def next(self) -> Sequence[Drafted] | None:
+        """The next block; None where it has to be made by somebody else."""
         if self._has_failed:
             return None
         try:
@@ -131,7 +151,7 @@ class _Helper:
                 # What a process says first is that it has begun.
                 self._child.answer(_PATIENCE_S)
                 self._is_ready = True
-            return Drafted.of_bytes(self._child.answer(_PATIENCE_S))
+            return [Drafted.of_bytes(each) for each in _unpacked(self._child.answer(_PATIENCE_S))]
         except ChildFailed as error:
             self._give_up(error)
             return None
