@@ -58,7 +58,7 @@ _KNOWN: dict[str, Schema] = {
     "terminationGracePeriodSeconds": {"type": "integer", "minimum": 0},
     "timeoutSeconds": _COUNT,
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
-    "agentName": {"type": "string", "pattern": "^([a-z0-9][a-z0-9.-]{0,62})?$"},
+    "agentName": {"type": "string", "pattern": "^([a-z0-9][a-z0-9.-]{0,57})?$"},
     "endpoint": {"type": "string", "pattern": "^(.+:[0-9]{1,5})?$"},
     "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
     "controller.type": {"enum": ["deployment", "statefulset"]},

@@ -68,7 +68,7 @@ def test_an_agent_is_asked_by_whoever_scrapes_it_and_by_nobody_else() -> None:
 def test_an_embedded_ledger_reaches_nobody() -> None:
     policy = one(changed("ledger"), "NetworkPolicy")
     assert "egress" not in policy["spec"]
-    assert {"ports": [{"port": "grpc", "protocol": "TCP"}]} in policy["spec"]["ingress"]
+    assert {"ports": [{"port": 9460, "protocol": "TCP"}]} in policy["spec"]["ingress"]
 
 
 def test_a_distributed_ledger_reaches_its_store() -> None:
@@ -89,5 +89,5 @@ def test_webhooks_are_reached() -> None:
 
 def test_callers_that_are_named_are_the_only_ones_but_for_the_test() -> None:
     rules = one(changed("ledger", values="distributed"), "NetworkPolicy")["spec"]["ingress"]
-    (grpc,) = (rule for rule in rules if rule["ports"][0]["port"] == "grpc")
+    (grpc,) = (rule for rule in rules if rule["ports"][0]["port"] == 9460)
     assert [list(each) for each in grpc["from"]] == [["ipBlock"], ["podSelector"]]
