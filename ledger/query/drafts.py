@@ -72,10 +72,13 @@ def all_drafted(tables: Tables, desks: Desks, jobs: Sequence[Job]) -> Generator[
     is_worth_it = len(jobs) >= max(MANY, len(desks.book.catalog.names("tenant")) // _TENANTS_PER_DRAFT_MAX)
     blocks = [jobs[at : at + BLOCK] for at in range(0, len(jobs), BLOCK)]
     helper = _Helper.begun(tables, desks, blocks[1::2]) if is_worth_it else None
+    # Of the other half nothing is read here, unless the helper fails.
+    own = desks if helper is None else desks.only({job.account.tenant for block in blocks[::2] for job in block})
     try:
         for number, block in enumerate(blocks):
             told = helper.next() if helper is not None and number % 2 else None
-            yield from (drafted(desks, job) for job in block) if told is None else told
+            of = desks if number % 2 else own
+            yield from (drafted(of, job) for job in block) if told is None else told
     finally:
         if helper is not None:
             helper.close()
