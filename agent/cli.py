@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import threading
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 
 import click
 
@@ -20,7 +20,8 @@ from agent.doctor.command import doctor
 from agent.errors import AgentError, ConfigError
 from agent.memory import give_back_freed_memory
 from agent.policycli import policy
-from agent.process import Agent, build_sources, close_sources
+from agent.process import build_sources, close_sources
+from agent.reloading import Reloading
 from agent.spool import Spool
 from agent.trial import Trial, tried
 from collector import registry
@@ -52,27 +53,30 @@ agent.add_command(doctor)
 @_config_option
 @logs.asks_how
 def run(config_path: Path, log_level: str, log_format: str | None) -> None:
-    """Run until told to stop (SIGTERM or Ctrl-C); then finish what is under way."""
+    """Run until told to stop (SIGTERM or Ctrl-C); then finish what is under way. On SIGHUP the configuration is read again."""
     with logs.telling(log_level, log_format):
         _run(config_path)
 
 
 def _run(config_path: Path) -> None:
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    # Safe to be put into from a handler, and kept for when there is time for it.
+    wanted: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda found, _: wanted.put(found))
     try:
         config = load(config_path)
         allow_many()
         give_back_freed_memory(in_bulk=any(registry.plugin(source.kind).in_bulk for source in config.sources))
-        running = _opened(config, config_path)
-        running.start()
+        reloading = Reloading(config, config_path)
+        reloading.agent.start()
+        sources = len(reloading.agent.sources)
+        _log.info("agent %s reads %d sources for %s", config.agent, sources, config.ledger.endpoint)
+        while wanted.get() == signal.SIGHUP:
+            reloading.reload()
     except AgentError as error:
         raise click.ClickException(str(error)) from error
-    _log.info("agent %s reads %d sources for %s", config.agent, len(running.sources), config.ledger.endpoint)
-    stopping.wait()
     _log.info("stopping: collections under way finish, then the spool is sent")
-    running.stop()
+    reloading.agent.stop()
     _log.info("stopped")
 
 
@@ -175,13 +179,6 @@ def _show_charges(trial: Trial) -> None:
         click.echo(
             f"bill of {each['period']:%Y-%m}: {each['charges']} charges, {each['billed'].normalize():f} ({each['nature']})"
         )
-
-
-def _opened(config: AgentConfig, path: Path) -> Agent:
-    try:
-        return Agent(config)
-    except ConfigError as error:
-        raise _placed(error, path) from error
 
 
 def _named(config: AgentConfig, path: Path) -> list[tuple[str, str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ledger.journal.errors import JournalError
 from ledger.journal.memory import keep_freed_memory
 from ledger.server.config import ConfigError, LedgerConfig, load
 from ledger.server.process import CannotServe, LedgerProcess
+from ledger.server.reloading import reload
 from meterbook import logs
 
 #: Seconds that a thread computes before another one that waits has its turn. A call over gRPC is of many small steps, and each would wait so
@@ -34,26 +36,30 @@ def ledger() -> None:
 @serving_options
 @logs.asks_how
 def serve(config: Path | None, log_level: str, log_format: str | None, **changes: Any) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Serve until SIGTERM or Ctrl-C. On SIGHUP certificates and credentials are read again, and the configuration is checked."""
     keep_freed_memory()
     sys.setswitchinterval(_SWITCH_S)
+
+    def read() -> LedgerConfig:
+        return load(config, {name: value for name, value in changes.items() if value is not None})
+
     with logs.telling(log_level, log_format):
         try:
-            found = load(config, {name: value for name, value in changes.items() if value is not None})
-            asyncio.run(_serve(found))
+            asyncio.run(_serve(read(), read))
         except (ConfigError, JournalError, CannotServe) as error:
             raise click.ClickException(str(error)) from error
 
 
-async def _serve(config: LedgerConfig) -> None:
-    stopping = asyncio.Event()
+async def _serve(config: LedgerConfig, read: Callable[[], LedgerConfig]) -> None:
+    wanted: asyncio.Queue[int] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, wanted.put_nowait, number)
     process = LedgerProcess(config)
     await process.start()
     try:
-        await stopping.wait()
+        while await wanted.get() == signal.SIGHUP:
+            await reload(process, config, read)
     finally:
         await process.stop()
 

@@ -274,13 +274,17 @@ class LedgerProcess:
         """Credentials and certificates change while the ledger runs."""
         while True:
             await asyncio.sleep(_CURRENT_S)
-            if self._certificates is not None:
-                await asyncio.to_thread(self._certificates.look)
-            try:
-                await asyncio.to_thread(self._register.refresh)
-            except Exception as error:  # noqa: BLE001 - what was known goes on to hold, and the loop must outlive it
-                self._metrics.access_failures.inc()
-                logger.warning("credentials could not be read again: %s", error)
+            await self.look_again()
+
+    async def look_again(self) -> None:
+        """Read credentials and certificates as they are now; also done by itself every few seconds."""
+        if self._certificates is not None:
+            await asyncio.to_thread(self._certificates.look)
+        try:
+            await asyncio.to_thread(self._register.refresh)
+        except Exception as error:  # noqa: BLE001 - what was known goes on to hold, and who asks for this must outlive it
+            self._metrics.access_failures.inc()
+            logger.warning("credentials could not be read again: %s", error)
 
     async def _book_closed_windows(self) -> None:
         metering = self._config.metering

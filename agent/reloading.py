@@ -1,0 +1,81 @@
+"""SIGHUP: the configuration is read again, and what it says holds from then on.
+
+The new one is tried first: where it has faults, or its sources cannot be made, the one before goes on to hold and the log says why. Then the
+agent is stopped as it always is and made anew in the same process, by the way that every restart takes: collections under way finish
+and are stored, what was not sent waits in the spool, and each source goes on where it was. So whatever changed takes effect, sources that
+stay lose nothing, and the pause is no longer than a collection takes. Where the new one cannot be opened after all, a taken port say, the
+one before comes back.
+
+The name of the agent and its spool are not exchanged: what waits in the spool is that agent's, and would be left behind.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from agent.config import AgentConfig, load
+from agent.errors import AgentError, ConfigError
+from agent.process import Agent, build_sources, close_sources
+
+_log = logging.getLogger(__name__)
+
+
+class Reloading:
+    """An agent and the configuration that it has, from a file. Raises AgentError where it cannot be made or come back."""
+
+    def __init__(self, config: AgentConfig, path: Path) -> None:
+        """Opens everything and starts nothing."""
+        self.config, self._path = config, path
+        self.agent = _opened(config, path)
+
+    def reload(self) -> bool:
+        """Take on what the file says now. Gives whether it was; what stood in its way is in the log."""
+        try:
+            fresh = self._tried()
+        except AgentError as error:
+            _log.error("the configuration stays the one before: %s", error)
+            return False
+        if fresh == self.config:
+            _log.info("the configuration has not changed: nothing is to be done")
+            return False
+        _log.info("the configuration has changed: collections under way finish, then it holds")
+        self.agent.stop(0)
+        try:
+            self.agent, self.config = _opened(fresh, self._path), fresh
+        except AgentError as error:
+            _log.error("the configuration comes back that was there before: %s", error)
+            self.agent = _opened(self.config, self._path)
+        self.agent.start()
+        if self.config is fresh:
+            _log.info("the configuration of now holds: %d sources are read", len(self.agent.sources))
+        return self.config is fresh
+
+    def _tried(self) -> AgentConfig:
+        """What the file says now, once its sources could be made. Raises AgentError."""
+        fresh = load(self._path)
+        for name, before, now in (
+            ("agent", self.config.agent, fresh.agent),
+            ("spool.path", self.config.spool.path, fresh.spool.path),
+        ):
+            if before != now:
+                raise ConfigError(
+                    f"{self._path}: {name}: {before} cannot become {now} while the agent runs: restart it"
+                )
+        try:
+            close_sources(build_sources(fresh))
+        except ConfigError as error:
+            raise _placed(error, self._path) from error
+        return fresh
+
+
+def _opened(config: AgentConfig, path: Path) -> Agent:
+    try:
+        return Agent(config)
+    except ConfigError as error:
+        raise _placed(error, path) from error
+
+
+def _placed(error: ConfigError, path: Path) -> ConfigError:
+    """The faults with the name of the file, which only this module knows."""
+    return ConfigError(*(f"{path}: {fault}" for fault in error.faults))
