@@ -27,6 +27,7 @@ def refusal(chart: str, values: str | None, *sets: str) -> str:
         (None, ['agentName="a"'], "ledger.endpoint is missing"),
         (None, ['agentName="a"', 'ledger.endpoint="l:1"'], "config.sources is empty: name at least one, such as {kind: kubernetes"),
         ("kubernetes", ["controller.shards=2"], "set controller.type=statefulset"),
+        ("kubernetes", ["serviceAccount.create=false"], "name another in serviceAccount.name"),
         ("sharded", ['persistence.existingClaim="x"'], "set controller.type=deployment"),
         ("sharded", ['config.sources=[{"kind": "kubernetes", "cluster": "x", "shard": "1/2"}]'], "has shard 1/2"),
         ("kubernetes", ["persistence.enabled=false"], "give the agent's key in ledger.key.existingSecret"),

@@ -73,6 +73,9 @@
 {{- end -}}
 
 {{- define "meterbook-agent.validations.namespaces" -}}
+{{- if and .Values.rbac.create (not .Values.serviceAccount.create) (has .Values.serviceAccount.name (list "" "default")) (include "meterbook-agent.readsCluster" .) -}}
+{{- fail "serviceAccount.create is false, and the role would go to the namespace's default account, which every pod there has: name another in serviceAccount.name, or set rbac.create=false" -}}
+{{- end -}}
 {{- $namespaces := .Values.rbac.namespaces -}}
 {{- if $namespaces -}}
 {{- range .Values.config.sources -}}
