@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ledger.journal.eventquestions import EventQuestions
 from ledger.journal.reader import Reader
@@ -21,6 +22,8 @@ from meterbook.wire.instants import EARLIEST_US, LATEST_US
 
 #: Names that a statement holds at most.
 _NAMED_MAX = 100
+#: Positions of which all metering runs are remembered.
+_RUNS_MAX = 4
 #: What ``View.observation`` tells, of nothing.
 _OBSERVED = pa.schema(
     [
@@ -186,11 +189,20 @@ class View(EventQuestions):
 
     def runs(self, meter: str) -> pa.Table:
         """Metering runs of a meter, oldest first: version, start_us, end_us, at_position, position."""
-        return self._ask(
-            'SELECT version, epoch_us(start) AS start_us, epoch_us("end") AS end_us, at_position, position'
-            " FROM runs WHERE meter = ? AND position <= ? ORDER BY position",
-            [meter, self.position],
+        every = self.remembered.of("runs", self.position, self._runs, most=_RUNS_MAX)
+        return every.filter(pc.equal(every["meter"], meter)).drop_columns("meter")
+
+    def _runs(self) -> pa.Table:
+        """Those of all meters: whoever asks for one asks for dozens, and for each of them again whenever the book has moved."""
+        since, known = self.remembered.upto("runs", self.position) or (0, None)
+        fresh = self.tables.query(
+            'SELECT meter, version, epoch_us(start) AS start_us, epoch_us("end") AS end_us, at_position, position'
+            " FROM runs WHERE position > ? AND position <= ? ORDER BY position",
+            [since, self.position],
         )
+        if known is None or not known.num_rows:
+            return fresh
+        return pa.concat_tables([known, fresh]).combine_chunks() if fresh.num_rows else known
 
     def first_booked(self, meter: str, start_us: int, end_us: int) -> int | None:
         """The first hour in [start, end) that a meter has entries for."""

@@ -17,6 +17,7 @@ from ledger.journal.derive import TABLES
 from ledger.journal.errors import TablesUnavailable
 from ledger.journal.journal import Journal
 from ledger.journal.record import ACTS_CHAIN, DEFINITIONS_CHAIN, NO_HEAD, Head, Kind, runs_chain
+from ledger.journal.remembered import Remembered
 from ledger.journal.samples import fresh, near
 from ledger.journal.tables import Tables
 from ledger.journal.view import View
@@ -244,6 +245,10 @@ def test_definitions_and_runs(journal: Journal) -> None:
     assert cells(journal.view().runs("m"), "at_position", "position") == [(6, 7), (7, 8)]
     assert journal.view(7).runs("m").num_rows == 1
     assert journal.view().runs("other").num_rows == 0
+    # Whatever of the book is remembered.
+    rising = View.at(journal.tables.snapshot(), 6, Remembered())
+    found = [cells(rising.then(position).runs("m"), "position") for position in (6, 7, 8, 7)]
+    assert found == [[], [(7,)], [(7,), (8,)], [(7,)]]
 
 
 def test_booked(journal: Journal) -> None:
