@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults resilience charts kill fuzz check bench proto lock clean format
+.PHONY: help setup demo test slow faults resilience charts kill fuzz check bench proto lock clean format audit sbom licences
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -9,6 +9,8 @@ BIN    := $(VENV)/bin
 # Touched when everything in the lock file is installed.
 STAMP  := $(VENV)/.installed
 FUZZER := $(VENV)/.fuzzer-installed
+# What looks into dependencies has many of its own: it lives apart from what is tested.
+AUDIT  := $(VENV)/audit
 # More arguments for pytest: make test ARGS="tests/wire -k seal"
 ARGS   ?=
 # The commit that the wire must still speak to; the newest release if not given.
@@ -91,6 +93,24 @@ $(FUZZER): requirements-fuzz.lock $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
 	@touch $@
 
+audit: $(AUDIT)/.installed ## Ask for known vulnerabilities of everything locked (needs the network); ARGS="--ignore-vuln ID" leaves one out
+	@for lock in requirements.lock requirements-fuzz.lock requirements-audit.lock; do \
+		echo "== $$lock"; \
+		$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r "$$lock" $(ARGS) || exit 1; \
+	done
+
+sbom: $(AUDIT)/.installed ## Write dist/meterbook.cdx.json, which names all that ships, with versions and hashes
+	@mkdir -p dist && $(BIN)/python -m tests.tidy.licences shipped | $(AUDIT)/bin/python -W ignore -m cyclonedx_py requirements \
+		--output-reproducible --pyproject pyproject.toml --of JSON -o dist/meterbook.cdx.json - && echo "dist/meterbook.cdx.json"
+
+licences: $(STAMP) ## Write LICENSES.md from what is installed
+	@$(BIN)/python -m tests.tidy.licences
+
+$(AUDIT)/.installed: requirements-audit.lock | $(STAMP)
+	@$(BIN)/python -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.lock
+	@touch $@
+
 check: check-format check-lint check-types check-imports check-proto check-breaking check-generated ## Check style, types, layers and the wire
 
 check-format: $(STAMP)
@@ -160,6 +180,9 @@ lock: $(STAMP) ## Choose the newest versions that pyproject.toml allows (needs t
 		-o requirements.lock >/dev/null
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --group pyproject.toml:fuzz -o requirements-fuzz.lock >/dev/null
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --group pyproject.toml:audit -o requirements-audit.lock >/dev/null
+	@echo "Now: make setup licences check test"
 
 clean: ## Remove caches, builds and what the demo left; .venv stays
 	@rm -rf .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info

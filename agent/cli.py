@@ -62,7 +62,7 @@ def _run(config_path: Path) -> None:
     # Safe to be put into from a handler, and kept for when there is time for it.
     wanted: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda found, _: wanted.put(found))
+        signal.signal(number, lambda found, _: wanted.put_nowait(found))
     try:
         config = load(config_path)
         allow_many()
