@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ledger.directory.catalog import Catalog
 from ledger.directory.versions import DefinitionRow, definition_of
+from ledger.journal.unswept import unswept
 from ledger.journal.view import View
 
 #: Positions of which the catalog is kept.
@@ -20,8 +21,9 @@ def catalog_of(view: View) -> Catalog:
 
 def _read(view: View) -> Catalog:
     since, known = view.remembered.upto("catalog", view.position) or (0, Catalog.of(()))
-    added = [definition_of(row) for row in _rows(view, since)]
-    return known.extended(added) if added else known
+    with unswept():
+        added = [definition_of(row) for row in _rows(view, since)]
+        return known.extended(added) if added else known
 
 
 def _rows(view: View, after: int) -> list[DefinitionRow]:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from ledger.billing.period import Period
 from ledger.costing.pricesheet import CostLine, costs, merged, unpriced
+from ledger.journal.unswept import unswept
 from ledger.metering.answer import TooLarge, usage
 from ledger.metering.usage import Usage
 from ledger.query.questions import BadQuestion, Book
@@ -26,9 +27,10 @@ class Pieces:
         """What the tenants used in a range. Raises BadQuestion where a quantity has no room."""
         if (start_us, end_us) not in self._usage:
             try:
-                self._usage[start_us, end_us] = usage(
-                    self._book.view, self._book.catalog, start_us, end_us, tenants=self._tenants
-                )
+                with unswept():
+                    self._usage[start_us, end_us] = usage(
+                        self._book.view, self._book.catalog, start_us, end_us, tenants=self._tenants
+                    )
             except TooLarge as error:
                 raise BadQuestion(f"{error}; measure it by a meter of a larger unit") from error
         return self._usage[start_us, end_us]
