@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from ledger.billing.allowance import Carried
@@ -64,7 +65,7 @@ class Invoice:
     paper: Paper = PLAIN
     basis: Basis = "cycle"
 
-    @property
+    @cached_property
     def total(self) -> Decimal:
         """The sum of the lines, in whole coins."""
         return round_exact(total(each.amount for each in self.lines), self.currency)

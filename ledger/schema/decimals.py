@@ -82,12 +82,12 @@ def plain_text(number: Decimal) -> str:
 
     ``normalize`` would do the same, but rounds to the context's precision on the way.
     """
+    if not number:
+        return "0"
     written = str(number)
     if "E" in written:
         written = format(number, "f")
-    if "." in written:
-        written = written.rstrip("0").rstrip(".")
-    return "0" if written == "-0" else written
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def portion(part: int, whole: int) -> Decimal | None:
