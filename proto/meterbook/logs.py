@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -42,6 +42,7 @@ _LEVEL, _FORMAT = "METERBOOK_LOG_LEVEL", "METERBOOK_LOG_FORMAT"
 _TALKATIVE = ("httpx", "httpcore")
 #: gRPC's core writes lines of its own past all of this; what it tells, its Python side raises.
 _CORE = "GRPC_VERBOSITY"
+_SHOWN_MAX = 200
 _OWN = ("timestamp", "level", "logger", "message", "exception")
 _SECRETS = (
     # What stands before the @ of an address.
@@ -87,18 +88,8 @@ def asks_how(function: Function) -> Function:
 def telling(level: str, form: str | None) -> Iterator[None]:
     """Log everything from ``level`` on to standard error, what nobody caught and what ends the command included."""
     form = form or ("text" if sys.stderr.isatty() else "json")
-    root, as_before = logging.getLogger(), _as_it_is()
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter(form))
-    root.handlers = [handler]
-    root.setLevel(level.upper())
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.captureWarnings(True)
-    sys.excepthook, threading.excepthook = _uncaught, _uncaught_in_thread
-    os.environ |= {_LEVEL: level, _FORMAT: form}
-    if form == "json":
-        os.environ.setdefault(_CORE, "NONE")
+    as_before = _as_it_is()
+    _begin(level, form)
     try:
         yield
     except click.ClickException as error:
@@ -112,8 +103,34 @@ def telling(level: str, form: str | None) -> Iterator[None]:
 
 def tell_as_parent() -> None:
     """Have a child process log as its parent does, until it ends. Does nothing where the parent did not say how."""
-    if _FORMAT in os.environ:
-        telling(os.environ.get(_LEVEL, "info"), os.environ[_FORMAT]).__enter__()
+    if os.environ.get(_FORMAT) in FORMATS:
+        _begin(os.environ.get(_LEVEL, "info"), os.environ[_FORMAT])
+
+
+def _begin(level: str, form: str) -> None:
+    root, handler = logging.getLogger(), _Lines()
+    handler.setFormatter(formatter(form))
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook, threading.excepthook = _uncaught, _uncaught_in_thread
+    os.environ |= {_LEVEL: level, _FORMAT: form}
+    if form == "json":
+        os.environ.setdefault(_CORE, "NONE")
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """To standard error. A record that cannot be rendered is a line, too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging names it
+        error = sys.exc_info()[1]
+        # Where nobody reads there is nobody to tell.
+        if not isinstance(error, OSError):
+            known = {"name": record.name, "levelno": record.levelno, "levelname": record.levelname}
+            told = f"this could not be rendered ({type(error).__name__}): {str(record.msg)[:_SHOWN_MAX]}"
+            self.emit(logging.makeLogRecord({**known, "msg": told}))
 
 
 def formatter(form: str) -> logging.Formatter:
@@ -126,7 +143,7 @@ def formatter(form: str) -> logging.Formatter:
             structlog.processors.format_exc_info,
             structlog.processors.StackInfoRenderer(),
             _masked,
-            _line if form == "text" else structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+            _line if form == "text" else structlog.processors.JSONRenderer(default=str),
         ],
     )
 
@@ -155,7 +172,9 @@ def _line(_: Any, __: str, fields: _Fields) -> str:
     about = " ".join(f"{name}={value}" for name, value in fields.items() if name not in _OWN)
     told = f"{fields['timestamp']} {fields['level'].upper()} {fields['logger']}: {fields['message']}"
     whole = "\n".join(filter(None, (told + (f" [{about}]" if about else ""), fields.get("exception", ""))))
-    return " | ".join(line for line in whole.splitlines() if line.strip())
+    line = " | ".join(each for each in whole.splitlines() if each.strip())
+    # What comes from elsewhere must not move the cursor of whoever reads it.
+    return line if line.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def _as_it_is() -> Callable[[], None]:

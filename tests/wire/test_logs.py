@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import subprocess
 import sys
 import threading
 import warnings
@@ -166,3 +167,28 @@ def test_what_ends_a_command_is_a_record_too() -> None:
     ended = run("--log-format", "text")
     assert (ended.exit_code, ended.stderr) == (1, "Error: no such file\nin here\n")
     assert run("--log-level", "loud").exit_code == 2
+
+
+def test_a_child_logs_as_its_parent_does() -> None:
+    program = "from meterbook.logs import tell_as_parent; tell_as_parent(); raise RuntimeError('first\\nsecond')"
+    environment = {**os.environ, "METERBOOK_LOG_FORMAT": "json", "METERBOOK_LOG_LEVEL": "info"}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    (line,) = ended.stderr.splitlines()
+    assert ended.returncode == 1 and json.loads(line)["message"] == "nobody caught RuntimeError"
+    del environment["METERBOOK_LOG_FORMAT"]
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert ended.stderr.startswith("Traceback")
+
+
+def test_whatever_is_in_a_record_it_is_one_line() -> None:
+    def say() -> None:
+        with logs.bound(about=b"\x00", number=1 << 70):
+            logging.getLogger("a").info("\x1b[31mred \u2028 \x85 \ud800 ünï")
+            logging.getLogger("a").info("100 %d", "per cent")
+
+    first, second = read(say)
+    assert first["message"] == "\x1b[31mred \u2028 \x85 \ud800 ünï" and first["number"] == 1 << 70
+    assert second["message"] == "this could not be rendered (TypeError): 100 %d"
+    first_line, second_line = said(say, "text")
+    assert "\x1b" not in first_line and "\\x1b[31mred" in first_line and "ünï" in first_line
+    assert "this could not be rendered" in second_line
