@@ -30,6 +30,7 @@ from ledger.query.questions import BadQuestion
 from ledger.query.verify import kept_checkpoint, verify
 from ledger.server.authentication import current_session
 from ledger.server.turns import TooLong, TooMany, Turns
+from meterbook import logs
 from meterbook.ledger.v1 import admin_pb2, admin_pb2_grpc, period_pb2, query_pb2, query_pb2_grpc
 
 Response = TypeVar("Response")
@@ -66,7 +67,9 @@ async def or_status(context: Any, answer: Awaitable[Response]) -> Response:
             if isinstance(error, kind):
                 await context.abort(status, str(error))
         logger.exception("a request failed")
-        await context.abort(grpc.StatusCode.INTERNAL, f"the ledger failed: {error}; its log has the details")
+        named = logs.ids().get("request_id", "")
+        told = f"the ledger failed: {error}; its log has the details" + (f", under request_id {named}" if named else "")
+        await context.abort(grpc.StatusCode.INTERNAL, told)
         raise AssertionError("abort does not return") from error
 
 

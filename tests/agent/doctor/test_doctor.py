@@ -30,10 +30,16 @@ def ledger_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]
         yield found
 
 
+@pytest.fixture(scope="module")
+def enrolled(ledger_of_all: Guarded) -> str:
+    """The key of edge-1."""
+    return ledger_of_all.agent("edge-1")
+
+
 @pytest.fixture
-def settings(ledger_of_all: Guarded, tmp_path: Path) -> dict[str, Any]:
+def settings(ledger_of_all: Guarded, enrolled: str, tmp_path: Path) -> dict[str, Any]:
     key, log = tmp_path / "key", tmp_path / "usage.log"
-    key.write_text(ledger_of_all.agent("edge-1"))
+    key.write_text(enrolled)
     key.chmod(0o600)
     log.write_text("")
     return {
@@ -120,7 +126,8 @@ def test_an_authority_that_is_anothers(doctor: Doctor, settings: dict[str, Any],
 
 
 def test_a_key_that_was_revoked(doctor: Doctor, settings: dict[str, Any], ledger_of_all: Guarded) -> None:
-    key = Path(settings["ledger"]["key_file"]).read_text()
+    key, settings["agent"] = ledger_of_all.agent("edge-3"), "edge-3"
+    Path(settings["ledger"]["key_file"]).write_text(key)
     ledger_of_all.revoke(key)
     check, text = only(doctor(code=1))
     assert check == "credential" and "UNAUTHENTICATED" in text and key not in text

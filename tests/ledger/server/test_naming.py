@@ -72,7 +72,7 @@ def test_a_request_that_fails_is_found_by_its_name(
         raise ZeroDivisionError("by nothing")
 
     monkeypatch.setattr("ledger.query.usage.usage", fails)
-    with pytest.raises(grpc.RpcError):
+    with pytest.raises(grpc.RpcError, match="under request_id mine-3"):
         ledger.query.Usage(query_pb2.UsageRequest(), metadata=((HEADER, "mine-3"),))
     (record,) = (each for each in lines.records if each["message"] == "a request failed")
     assert record["request_id"] == "mine-3" and record["principal"] == "anonymous"
