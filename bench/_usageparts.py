@@ -23,6 +23,7 @@ from ledger.directory.meter import Meter
 from ledger.directory.standing import catalog_of
 from ledger.journal.derive import TABLES
 from ledger.journal.journal import Journal
+from ledger.journal.memory import keep_freed_memory
 from ledger.journal.quantity import NANO
 from ledger.journal.samples import between
 from ledger.journal.tables import Tables
@@ -193,4 +194,6 @@ PARTS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 if __name__ == "__main__":
+    # As the ledger's process does.
+    keep_freed_memory()
     print(json.dumps(PARTS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])))

@@ -55,23 +55,21 @@ def near(view: View, series_ids: np.ndarray, start_us: int, end_us: int, *, ends
     return found.take(pa.array(order))
 
 
-def between(view: View, series_ids: np.ndarray | None, start_us: int, end_us: int) -> Generator[pa.RecordBatch]:
+def between(
+    view: View, series_ids: np.ndarray | None, start_us: int, end_us: int, *, positions: bool = True
+) -> Generator[pa.RecordBatch]:
     """Samples of the series, or of all, in [start, end), markers among them, a part at a time and in the order in which they lie.
 
-    Columns series_id, time, value, position.
+    Columns series_id, time, value (of markers NaN or NULL), and position where that is wanted: it is as long as the others, and seldom
+    decides anything.
     """
-    span = [view.position, start_us, end_us]
-    if series_ids is None:
-        return view.tables.stream(
-            _TOLD + " SELECT series_id, time, value, position FROM told"
-            " WHERE position <= $1 AND time >= make_timestamp($2) AND time < make_timestamp($3)",
-            span,
-        )
+    columns = "series_id, time, value, position" if positions else "series_id, time, value"
+    wanted = {} if series_ids is None else {"wanted": _wanted(series_ids)}
     return view.tables.stream(
-        _TOLD + " SELECT series_id, time, value, position FROM told SEMI JOIN wanted USING (series_id)"
+        f"SELECT {columns} FROM samples {'SEMI JOIN wanted USING (series_id)' if wanted else ''}"
         " WHERE position <= $1 AND time >= make_timestamp($2) AND time < make_timestamp($3)",
-        span,
-        {"wanted": _wanted(series_ids)},
+        [view.position, start_us, end_us],
+        wanted,
     )
 
 

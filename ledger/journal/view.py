@@ -7,13 +7,14 @@ milliseconds before it has read a row. Answers are Arrow tables with times in UT
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.journal.eventquestions import EventQuestions
+from ledger.journal.intervals import joined
 from ledger.journal.reader import Reader
 from ledger.journal.record import Head
 from ledger.journal.remembered import Remembered
@@ -106,13 +107,13 @@ class View(EventQuestions):
         )
 
     def complete(self, start_us: int, end_us: int) -> pa.Table:
-        """The intervals wholly observed that meet [start, end): source, start_us, end_us; by source and time."""
-        return self._ask(
+        """The time wholly observed, as intervals that meet [start, end): source, start_us, end_us; by source and time."""
+        sql = (
             'SELECT source, epoch_us(start) AS start_us, epoch_us("end") AS end_us FROM coverage'
             " WHERE status = 'complete' AND position <= $1 AND start < make_timestamp($3) AND \"end\" > make_timestamp($2)"
-            ' ORDER BY source, start, "end"',
-            [self.position, start_us, end_us],
         )
+        asked = [self.position, start_us, end_us]
+        return self._found((sql, *asked), lambda: joined(self.tables.stream(sql, asked)))
 
     def observation(self) -> pa.Table:
         """Per source: agent, when it was first and last accounted for (first_us, last_us), and last_interval_us; by source."""
@@ -366,12 +367,13 @@ class View(EventQuestions):
 
     def _ask(self, sql: str, parameters: Sequence[object]) -> pa.Table:
         """The answer of a statement, remembered; for what is small and asked for again."""
-        question = (sql, *parameters)
+        return self._found((sql, *parameters), lambda: self.tables.query(sql, parameters))
+
+    def _found(self, question: tuple[object, ...], answer: Callable[[], pa.Table]) -> pa.Table:
+        """An answer that is remembered."""
         if question not in self._answers:
             # Two statements of the same parameters may mean different things at different positions.
-            self._answers[question] = self.remembered.answer(
-                (self.position, *question), lambda: self.tables.query(sql, parameters)
-            )
+            self._answers[question] = self.remembered.answer((self.position, *question), answer)
         return self._answers[question]
 
     def _one(self, sql: str, parameters: list[object]) -> int | None:

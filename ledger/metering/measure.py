@@ -63,15 +63,18 @@ def measure(view: View, meter: Meter, start_us: int, end_us: int) -> Measured:
 def measure_grid(view: View, meter: Meter, grid: Grid) -> Measured:
     """Amounts of the windows of a grid, which need not be those of the meter."""
     found = aggregated_by_key(view, meter, grid)
-    amounts = quantities(found, meter)
-    if not amounts:
+    if not found.quantity:
         return {}
     observed = _observed(found, Observation(view, grid.start_us, grid.end_us), grid)
-    return {
-        (key, start_us): Amount(*amount, *observed[key][start_us])
-        for key, windows in amounts.items()
-        for start_us, amount in windows.items()
-    }
+    amounts = quantities(found, meter)
+    # A month of many tenants is large: what has its place in the answer is let go of.
+    del found
+    measured: dict[tuple[Key, int], Amount] = {}
+    for key in list(amounts):
+        seen = observed.pop(key)
+        for start_us, amount in amounts.pop(key).items():
+            measured[key, start_us] = Amount(*amount, *seen[start_us])
+    return measured
 
 
 def quantities(found: Aggregated, meter: Meter) -> dict[Key, dict[int, tuple[int, int]]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from contextvars import copy_context
 from itertools import pairwise
@@ -45,7 +45,23 @@ class Block(NamedTuple):
         return self if rows.all() else Block.of(self.codes[rows], self.times[rows], self.values[rows])
 
 
-_Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+class _Rows(NamedTuple):
+    """Places of series, times, values, and positions where they are known."""
+
+    codes: np.ndarray
+    times: np.ndarray
+    values: np.ndarray
+    positions: np.ndarray | None
+
+    def of(self, rows: np.ndarray | slice) -> _Rows:
+        """Some of the rows, or all in another order."""
+        codes, times, values, positions = self
+        return _Rows(codes[rows], times[rows], values[rows], None if positions is None else positions[rows])
+
+
+class _Tied(Exception):
+    """Two samples are of one instant, and which was accepted first is not known."""
+
 
 #: Rows of a block; and of a slice, of which it has the first at least where it may end between files, and the second at most.
 _BLOCK_ROWS, _SLICE_ROWS, _SLICE_ROWS_MAX = 1 << 18, 1 << 20, 5 << 20
@@ -72,10 +88,17 @@ def blocks(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Iterator[
 
 def _made(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Generator[Block]:
     all_series = samples.are_most(view, ids)
+    tied = False
     for span in pairwise(cuts(view.tables.extents("samples"), start_us, end_us)):
-        for codes, times, values, _ in _ordered(_read(view, ids, span, all_series=all_series), len(ids)):
+        try:
+            found = _ordered(_read(view, ids, span, all_series=all_series, positions=tied), len(ids))
+        except _Tied:
+            # Where two readers read the same, they do so for long.
+            tied = True
+            found = _ordered(_read(view, ids, span, all_series=all_series, positions=tied), len(ids))
+        for rows in found:
             cancelling.check()
-            yield from _in_blocks(codes, times, values)
+            yield from _in_blocks(rows)
 
 
 def cuts(extents: pa.Table, start_us: int, end_us: int) -> list[int]:
@@ -107,14 +130,18 @@ def cuts(extents: pa.Table, start_us: int, end_us: int) -> list[int]:
     return [*found, end_us]
 
 
-def _read(view: View, ids: np.ndarray, span: tuple[int, int], *, all_series: bool) -> Iterator[_Rows]:
+def _read(view: View, ids: np.ndarray, span: tuple[int, int], *, all_series: bool, positions: bool) -> Generator[_Rows]:
     places = _Places(ids)
-    with closing(_ahead(samples.between(view, None if all_series else ids, *span), _PARTS_AHEAD)) as parts:
+    read = samples.between(view, None if all_series else ids, *span, positions=positions)
+    with closing(_ahead(read, _PARTS_AHEAD)) as parts:
         for part in parts:
-            series_ids, values, positions = (
-                part.column(name).to_numpy(zero_copy_only=False) for name in ("series_id", "value", "position")
-            )
-            yield _of_series(places, series_ids, (part.column("time").view(pa.int64()).to_numpy(), values, positions))
+            column = {
+                name: part.column(name).to_numpy(zero_copy_only=False) for name in part.schema.names if name != "time"
+            }
+            times = part.column("time").view(pa.int64()).to_numpy()
+            rows = _Rows(places.of(column["series_id"]), times, column["value"], column.get("position"))
+            known = rows.codes >= 0
+            yield rows if known.all() else rows.of(known)
 
 
 class _Places:
@@ -141,16 +168,6 @@ class _Places:
         return slots.view(np.int64)
 
 
-def _of_series(places: _Places, series_ids: np.ndarray, columns: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Rows:
-    """Rows of the series that are wanted, with their places."""
-    codes = places.of(series_ids)
-    if len(codes) and int(codes.min()) >= 0:
-        return codes, *columns
-    rows = codes >= 0
-    times, values, positions = (column[rows] for column in columns)
-    return codes[rows], times, values, positions
-
-
 def _heads(column: np.ndarray) -> np.ndarray:
     """Where another value begins."""
     changes = np.empty(len(column), bool)
@@ -159,45 +176,50 @@ def _heads(column: np.ndarray) -> np.ndarray:
     return np.flatnonzero(changes)
 
 
-def _ordered(parts: Iterable[_Rows], series: int) -> list[_Rows]:
-    """Blocks of a slice in the order of time of every series."""
+def _ordered(parts: Generator[_Rows], series: int) -> list[_Rows]:
+    """Blocks of a slice in the order of time of every series. Raises _Tied."""
     reached = np.full(series, _NEVER_US)
     found: list[_Rows] = []
     follow = True
-    for part in parts:
-        for first in range(0, len(part[0]), _BLOCK_ROWS):
-            block = _sorted(tuple(column[first : first + _BLOCK_ROWS] for column in part))
-            found.append(block)
-            if follow:
-                heads = _heads(block[0])
-                begun = block[0][heads]
-                follow = bool((block[1][heads] > reached[begun]).all())
-                reached[begun] = block[1][np.append(heads[1:], len(block[0])) - 1]
+    with closing(parts):
+        for part in parts:
+            for first in range(0, len(part.codes), _BLOCK_ROWS):
+                block = _sorted(part.of(slice(first, first + _BLOCK_ROWS)))
+                found.append(block)
+                if follow:
+                    heads = _heads(block.codes)
+                    begun = block.codes[heads]
+                    follow = bool((block.times[heads] > reached[begun]).all())
+                    reached[begun] = block.times[np.append(heads[1:], len(block.codes)) - 1]
     return found if follow else [_sorted(_joined(found))]
 
 
-def _sorted(rows: tuple[np.ndarray, ...]) -> _Rows:
+def _sorted(rows: _Rows) -> _Rows:
     codes, times, values, positions = rows
     same = codes[1:] == codes[:-1]
     if ((codes[1:] > codes[:-1]) | (same & (times[1:] > times[:-1]))).all():
-        return codes, times, values, positions
+        return rows
     if (times[1:] >= times[:-1]).all():
         # One reading after the other. What is not so long is sorted by its digits.
         order = np.argsort(codes.astype(np.uint16) if int(codes.max()) < _SHORT_MAX else codes, kind="stable")
     else:
         order = np.lexsort((times, codes))
-    again = (codes[order[1:]] == codes[order[:-1]]) & (times[order[1:]] == times[order[:-1]])
-    if again.any():
-        order = np.lexsort((values, positions, np.isnan(values), times, codes))
-    return codes[order], times[order], values[order], positions[order]
+    found = rows.of(order)
+    if ((found.codes[1:] == found.codes[:-1]) & (found.times[1:] == found.times[:-1])).any():
+        if positions is None:
+            raise _Tied
+        return rows.of(np.lexsort((values, positions, np.isnan(values), times, codes)))
+    return found
 
 
 def _joined(rows: list[_Rows]) -> _Rows:
-    codes, times, values, positions = (np.concatenate(columns) for columns in zip(*rows, strict=True))
-    return codes, times, values, positions
+    codes, times, values = (np.concatenate(columns) for columns in list(zip(*rows, strict=True))[:3])
+    positions = [each.positions for each in rows if each.positions is not None]
+    return _Rows(codes, times, values, np.concatenate(positions) if len(positions) == len(rows) else None)
 
 
-def _in_blocks(codes: np.ndarray, times: np.ndarray, values: np.ndarray) -> Iterator[Block]:
+def _in_blocks(rows: _Rows) -> Iterator[Block]:
+    codes, times, values, _ = rows
     first = 0
     while first < len(codes):
         end = min(first + _BLOCK_ROWS, len(codes))

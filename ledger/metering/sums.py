@@ -62,7 +62,7 @@ class Sums:
     def cells(self) -> dict[tuple[int, int], int]:
         """Nano-units by group and step."""
         groups, starts_us, high, low, rest = self._summed()
-        cells = zip(groups.tolist(), starts_us.tolist(), strict=True)
+        cells = zip(groups.tolist(), _shared(starts_us), strict=True)
         return dict(zip(cells, nano.integers(high, low, rest), strict=True))
 
     def _keep(self, columns: _Columns) -> None:
@@ -108,6 +108,12 @@ def _in_order(groups: np.ndarray, starts_us: np.ndarray, limbs: list[np.ndarray]
     runs = runs_of(groups, starts_us)
     high, low, rest = (np.add.reduceat(limb[order], runs) for limb in limbs)
     return groups[runs], starts_us[runs], high, low, rest
+
+
+def _shared(column: np.ndarray) -> list[int]:
+    """The numbers of a column, of each one object, however often it stands there."""
+    distinct, places = np.unique(column, return_inverse=True)
+    return list(map(distinct.tolist().__getitem__, places.tolist()))
 
 
 def runs_of(groups: np.ndarray, starts_us: np.ndarray) -> np.ndarray:
