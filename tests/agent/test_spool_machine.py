@@ -229,5 +229,7 @@ class SpoolMachine(RuleBasedStateMachine):
         assert [batch.sequence for batch in batches] == list(range(sizes.acked_sequence + 1, sizes.sequence + 1))
 
 
-SpoolMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+SpoolMachine.TestCase.settings = settings(
+    max_examples=settings.default.max_examples, stateful_step_count=30, deadline=None
+)
 TestSpoolMachine = SpoolMachine.TestCase

@@ -155,4 +155,8 @@ def check(log: Log, made: dict[str, list[intake_pb2.Batch]], positions: dict[tup
 
 TestChains = ChainsMachine.TestCase
 # One step takes a tenth of a second: what fails is shown as it is, for a shorter story would take minutes to find.
-TestChains.settings = settings(max_examples=6, stateful_step_count=20, phases=(Phase.explicit, Phase.generate))
+TestChains.settings = settings(
+    max_examples=2 + settings.default.max_examples // 20,
+    stateful_step_count=20,
+    phases=(Phase.explicit, Phase.generate),
+)

@@ -101,6 +101,7 @@ def asked(ledger: Running) -> Any:
     return ledger.json("usage", "--from", instants.text(TEN), "--to", instants.text(TEN + 3 * HOUR))["rows"]
 
 
+@pytest.mark.slow
 def test_a_ledger_books_what_its_cluster_measures(tmp_path: Path, sail_server: SailServer) -> None:
     cluster = {"address": sail_server.remote, "tasks": 3, "samples_min": 0}
     with serving(tmp_path / "alone") as alone, serving(tmp_path / "helped", metering={"cluster": cluster}) as helped:
@@ -119,6 +120,7 @@ def sent(journal: Journal) -> int:
     return append(journal, late(), sender=Sender("late-agent"))
 
 
+@pytest.mark.slow
 def test_the_book_of_replicas_measures_the_same(
     database: Database, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,7 @@ def replicas(database: Database, bucket: Bucket) -> Iterator[tuple[Journal, Jour
         two.close()
 
 
+@pytest.mark.slow
 def test_two_replicas_of_one_store_notify_once(
     database: Database, bucket: Bucket, tmp_path: Path, step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_receiver_that_asks_for_time_gets_it(tmp_path: Path, monkeypatch: pyte
             eventually(lambda: states(running) == [("delivered", 3, 80, "status 204")])
 
 
+@pytest.mark.slow
 def test_a_receiver_that_wants_no_more_gets_no_more_until_a_replay(tmp_path: Path) -> None:
     with receiving() as receiver:
         receiver.answers = [Answer(410)]
