@@ -1,6 +1,6 @@
 """Drafts of many subscriptions, as the records that they become once they are numbered.
 
-Drafting is arithmetic, and one process does it on one core. So where there are many drafts every other block of them is made by a helper: a process that reads the
+Drafting is arithmetic, and one process does it on one core. So where there are many drafts some of them are made by a helper: a process that reads the
 same book at the same position. What it gives is what would have been made here, in the same order and to the byte. Few drafts are made before a process has begun and has read
 the book, so they are made here; and so is what is left where the helper fails.
 """
@@ -28,6 +28,8 @@ from meterbook.ledger.v1 import journal_pb2
 MANY, _TENANTS_PER_DRAFT_MAX = 3_000, 2
 #: Drafts that are made in a row by one process: were it every other one, each would wait for the other all the time.
 BLOCK = 32
+#: The first of so many parts is made here: meanwhile the helper begins and reads the book. Of the others it makes every other block.
+_PARTS = 5
 #: Seconds that the helper may take for a block; for the first one it reads the book.
 _PATIENCE_S = 120.0
 _MADE, _WITHOUT = b"+", b"-"
@@ -71,13 +73,16 @@ def all_drafted(tables: Tables, desks: Desks, jobs: Sequence[Job]) -> Generator[
     """A draft for each job, in their order. Raises BadQuestion, JournalError."""
     is_worth_it = len(jobs) >= max(MANY, len(desks.book.catalog.names("tenant")) // _TENANTS_PER_DRAFT_MAX)
     blocks = [jobs[at : at + BLOCK] for at in range(0, len(jobs), BLOCK)]
-    helper = _Helper.begun(tables, desks, blocks[1::2]) if is_worth_it else None
-    # Of the other half nothing is read here, unless the helper fails.
-    own = desks if helper is None else desks.only({job.account.tenant for block in blocks[::2] for job in block})
+    alone = len(blocks) // _PARTS
+    helped = set(range(alone + 1, len(blocks), 2)) if is_worth_it else set[int]()
+    helper = _Helper.begun(tables, desks, [blocks[number] for number in sorted(helped)]) if helped else None
+    # Of the tenants of the others nothing is read here, unless the helper fails.
+    own = {job.account.tenant for number, block in enumerate(blocks) if number not in helped for job in block}
+    own_desks = desks if helper is None else desks.only(own)
     try:
         for number, block in enumerate(blocks):
-            told = helper.next() if helper is not None and number % 2 else None
-            of = desks if number % 2 else own
+            told = helper.next() if helper is not None and number in helped else None
+            of = desks if number in helped else own_desks
             yield from (drafted(of, job) for job in block) if told is None else told
     finally:
         if helper is not None:
