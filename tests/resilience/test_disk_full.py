@@ -174,7 +174,7 @@ def test_killed_and_started_while_the_disk_is_full(disk: Path, tmp_path: Path) -
         def is_said() -> bool:
             """By an agent that cannot begin, or by one that goes on and is not ready."""
             if not stage.agent.is_running:
-                return "Error: spool" in stage.agent.last_words()
+                return '"message": "spool ' in stage.agent.last_words()
             with suppress(httpx.HTTPError):
                 return "the disk has no room" in stage.not_ready()
             return False
@@ -209,5 +209,5 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None
         tmp_path, [{"kind": "logfile", "path": str(tmp_path / "usage.log")}], spool={"path": "/proc/agent.spool"}
     ) as stage:
         stage.agent.start()
-        with pytest.raises(Failed, match=r"Error: spool /proc/agent\.spool cannot be opened: [^\n]+\n"):
+        with pytest.raises(Failed, match=r'"message": "spool /proc/agent\.spool cannot be opened: [^\n]+\n'):
             stage.wait_for_work(stage.agent)
