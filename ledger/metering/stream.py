@@ -63,6 +63,15 @@ class _Tied(Exception):
     """Two samples are of one instant, and which was accepted first is not known."""
 
 
+class _Ties:
+    """Whether this process has met two samples of one instant: where two readers read the same, they do so for long."""
+
+    seen = False
+
+
+_ties = _Ties()
+
+
 #: Rows of a block; and of a slice, of which it has the first at least where it may end between files, and the second at most.
 _BLOCK_ROWS, _SLICE_ROWS, _SLICE_ROWS_MAX = 1 << 18, 1 << 20, 5 << 20
 #: Parts of an answer that wait to be put in order, and blocks that wait for whoever asked: those of a slice come all at once.
@@ -88,17 +97,24 @@ def blocks(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Iterator[
 
 def _made(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Generator[Block]:
     all_series = samples.are_most(view, ids)
-    tied = False
     for span in pairwise(cuts(view.tables.extents("samples"), start_us, end_us)):
-        try:
-            found = _ordered(_read(view, ids, span, all_series=all_series, positions=tied), len(ids))
-        except _Tied:
-            # Where two readers read the same, they do so for long.
-            tied = True
-            found = _ordered(_read(view, ids, span, all_series=all_series, positions=tied), len(ids))
+        found = (
+            None if _ties.seen else _untied(_read(view, ids, span, all_series=all_series, positions=False), len(ids))
+        )
+        if found is None:
+            found = _ordered(_read(view, ids, span, all_series=all_series, positions=True), len(ids))
         for rows in found:
             cancelling.check()
             yield from _in_blocks(rows)
+
+
+def _untied(parts: Generator[_Rows], series: int) -> list[_Rows] | None:
+    """Blocks of a slice; None where two samples are of one instant."""
+    try:
+        return _ordered(parts, series)
+    except _Tied:
+        _ties.seen = True
+        return None
 
 
 def cuts(extents: pa.Table, start_us: int, end_us: int) -> list[int]:

@@ -177,3 +177,5 @@ class _Helper:
     def _give_up(self, error: ChildFailed) -> None:
         logger.warning("drafts are made in the ledger itself: the process for them failed: %s", error)
         self._has_failed = True
+        # One that hangs, or is only slow, would keep its memory and a core.
+        self._child.close()

@@ -17,19 +17,29 @@ from collector.datastore.logfile.looks import Found, Identity
 from collector.datastore.logfile.places import HEAD_BYTES
 from collector.datastore.logfile.tracked import TAIL_BYTES, tells
 
+_PORTION_BYTES = 1 << 20
+
 
 def begins_with(original: Content, copy: Content) -> bool:
     """Whether a file begins with all that stands in another, as far as the first bytes and the last ones tell. Raises OSError."""
-    size = copy.size
     head = copy.read(0, HEAD_BYTES)
     if original.read(0, len(head)) != head:
         return False
     if original.size is not None and copy.read(original.size, 1):
         return False
-    if size is None or size <= len(head):
+    size = _size(copy)
+    if size <= len(head):
         return True
     start = max(size - TAIL_BYTES, 0)
     return original.read(start, size - start) == copy.read(start, size - start)
+
+
+def _size(content: Content) -> int:
+    """How much can be read of a file; of a compressed one that is not known before all of it is unpacked."""
+    offset = 0
+    while (size := content.size) is None:
+        offset += len(content.read(offset, _PORTION_BYTES))
+    return size
 
 
 class Copies:

@@ -33,6 +33,7 @@ from collector.datastore.logfile.contents import Content
 from collector.datastore.logfile.copies import Copies, begins_with
 from collector.datastore.logfile.handles import Handles
 from collector.datastore.logfile.looks import Found, Identity, Look, look
+from collector.datastore.logfile.places import HEAD_BYTES
 from collector.datastore.logfile.tracked import FINGERPRINT_BYTES, Tracked, is_continued, is_outread, is_whole, seen
 
 #: How often it is looked at most. While files are renamed a directory may show one of them nowhere, or where it is not any more.
@@ -287,7 +288,7 @@ class _Planner:
         elif not self._rules.rests(found.mtime_ns) and self._copies.may_be_begun(found):
             self._await(replace(begun, retired=True), found)
         else:
-            self._add(begun, found)
+            self._add(self._named_as_read(begun, found) if found.is_packed else begun, found)
 
     def _leave(self, begun: Tracked, found: Found, original: Found) -> None:
         """A copy, which is never to be read from its beginning."""
@@ -311,10 +312,27 @@ class _Planner:
         """The file whose content a compressed one has, if that was read; each has come to light only once."""
         content = self._handles.open(found)
         for known in self._ended:
-            if is_whole(known, content) or is_outread(known, content):
+            if is_whole(known, content):
                 self._ended.remove(known)
                 return known
         return None
+
+    def _named_as_read(self, begun: Tracked, found: Found) -> Tracked:
+        """A compressed file whose lines have the names of those of another, where it seems to hold a part of what was read of that one.
+
+        Such a copy is made while its original is written and read on. What it has in common with it counts once then, and whatever else it has
+        counts, too. Only lines of the first bytes of a file are named by all that stands before them.
+        """
+        content = self._handles.open(found)
+        known = next((known for known in self._ended if is_outread(known, content)), None)
+        if known is None or not known.key:
+            return begun
+        if content.read(HEAD_BYTES, 1):
+            self._plan.partial.append(
+                f"{found.path} begins as what was read of {self._path} before: if it is a copy of that, its lines are counted twice"
+            )
+            return begun
+        return replace(begun, key=known.key, ordinal=known.ordinal)
 
     def _await(self, tracked: Tracked, found: Found) -> None:
         reason = f"{found.path} was written just now: it is read once it is whole"

@@ -118,9 +118,9 @@ def is_whole(known: Tracked, content: Content) -> bool:
 
 
 def is_outread(known: Tracked, content: Content) -> bool:
-    """Whether an open file has a part of what was read of the known one, beyond doubt, and nothing more. Raises OSError.
+    """Whether an open file may be a part of what was read of the known one: no longer, and as it by its first bytes. Raises OSError.
 
-    That is what becomes of a copy that was made while its original was written, and read on.
+    That is what becomes of a copy that was made while its original was written, and read on; but files may begin alike, and go on otherwise.
     """
     head = content.read(0, _RUNGS_BYTES[-1])
     rungs = _rungs(head)
