@@ -63,13 +63,8 @@ class _Tied(Exception):
     """Two samples are of one instant, and which was accepted first is not known."""
 
 
-class _Ties:
-    """Whether this process has met two samples of one instant: where two readers read the same, they do so for long."""
-
-    seen = False
-
-
-_ties = _Ties()
+#: Set once two samples of one instant were met: where two readers read the same, they do so for long.
+_ties_met = threading.Event()
 
 
 #: Rows of a block; and of a slice, of which it has the first at least where it may end between files, and the second at most.
@@ -99,7 +94,9 @@ def _made(view: View, ids: np.ndarray, start_us: int, end_us: int) -> Generator[
     all_series = samples.are_most(view, ids)
     for span in pairwise(cuts(view.tables.extents("samples"), start_us, end_us)):
         found = (
-            None if _ties.seen else _untied(_read(view, ids, span, all_series=all_series, positions=False), len(ids))
+            None
+            if _ties_met.is_set()
+            else _untied(_read(view, ids, span, all_series=all_series, positions=False), len(ids))
         )
         if found is None:
             found = _ordered(_read(view, ids, span, all_series=all_series, positions=True), len(ids))
@@ -113,7 +110,7 @@ def _untied(parts: Generator[_Rows], series: int) -> list[_Rows] | None:
     try:
         return _ordered(parts, series)
     except _Tied:
-        _ties.seen = True
+        _ties_met.set()
         return None
 
 

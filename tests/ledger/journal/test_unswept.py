@@ -37,3 +37,16 @@ def test_where_it_was_off_it_stays_off() -> None:
     with unswept(), unswept():
         pass
     assert not gc.isenabled()
+
+
+def test_who_come_one_after_the_other_let_it_have_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.journal.unswept._MOST_S", 0.0)
+    one, two = unswept(), unswept()
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    assert gc.isenabled()
+    with unswept():
+        assert not gc.isenabled()
+    two.__exit__(None, None, None)
+    assert gc.isenabled()

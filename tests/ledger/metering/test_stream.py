@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_what_is_read_is_there_once_and_in_order(
         patched.setattr(stream, "_BLOCK_ROWS", 4)
         patched.setattr(stream, "_SLICE_ROWS", 5)
         patched.setattr(stream, "_SLICE_ROWS_MAX", 9)
+        patched.setattr(stream, "_ties_met", threading.Event())
         for number, rows in enumerate(batches):
             samples = sorted({(one, DAY + at, value) for one, at, value in rows}, key=repr)
             journal.send(f"agent-{number}", content(series=[series(each) for each in range(1, 6)], samples=samples))
