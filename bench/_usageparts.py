@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bench._month import END_US, START_US, Month, compact
 from ledger.directory.meter import Meter
@@ -127,11 +128,8 @@ def month(root: Path, behind: str) -> dict[str, Any]:
 def _multiply(root: Path, samples: int) -> None:
     """The same files again and again, at the positions that were booked already, until there are so many samples."""
     tables = Tables(root / "tables")
-    files = [
-        (Path(row["file"]), row["rows"])
-        for row in tables.query("SELECT data_file AS file FROM ducklake_list_files('book', 'samples')").to_pylist()
-        for row in [{"file": row["file"], "rows": pa.parquet.read_metadata(row["file"]).num_rows}]
-    ]
+    listed = tables.query("SELECT data_file AS file FROM ducklake_list_files('book', 'samples')")["file"].to_pylist()
+    files = [_plain(Path(file)) for file in listed]
     there, copies = sum(rows for _, rows in files), 0
     while there < samples:
         for path, rows in files:
@@ -141,6 +139,15 @@ def _multiply(root: Path, samples: int) -> None:
             tables.apply({"samples": copy}, tables.watermark, tables.watermark)
             there += rows
     tables.close()
+
+
+def _plain(path: Path) -> tuple[Path, int]:
+    """The rows of a file, without what merging has written beside them, in another one; and how many there are."""
+    names = TABLES["samples"].names
+    table = pq.read_table(path, columns=names)
+    plain = path.with_name(f"plain-{path.name}")
+    pq.write_table(table, plain, compression="zstd")
+    return plain, table.num_rows
 
 
 def unique(root: Path, count: str) -> dict[str, Any]:
