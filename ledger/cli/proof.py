@@ -6,6 +6,7 @@ Checking needs nothing of the ledger: ``meterbook proof check`` is ``python -m m
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import click
@@ -14,12 +15,14 @@ from ledger.cli.access import duration
 from ledger.cli.client import Stubs, asks_ledger, connected
 from ledger.cli.console import as_json_option, print_json, print_table
 from ledger.cli.leaf import leaf
+from ledger.proof.errors import KeyRefused
+from ledger.proof.keyfile import KeyFile
 from meterbook.ledger.v1 import proof_pb2
 from meterbook.proof.bundle import Bundle, path_text
 from meterbook.proof.checkpoint import Checkpoint
 from meterbook.proof.command import main as check_proof
-from meterbook.proof.errors import ProofError
-from meterbook.proof.note import Note
+from meterbook.proof.errors import Malformed, ProofError
+from meterbook.proof.note import Note, SigningKey
 
 _as_of_option = click.option(
     "--as-of",
@@ -107,7 +110,7 @@ def checkpoint(as_of: int | None, output: Path | None) -> None:
 
 @click.group()
 def keys() -> None:
-    """The keys that the ledger signs with."""
+    """The keys that a ledger signs with."""
 
 
 @keys.command("list")
@@ -129,6 +132,29 @@ def rotate(overlap: int, as_json: bool) -> None:
     with connected("rotating") as stubs:
         response = stubs.proof.RotateKey(proof_pb2.RotateKeyRequest(overlap_s=overlap))
     _show(response.keys, as_json)
+
+
+@keys.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--origin",
+    default=None,
+    help="Name under which the book is signed, such as ledger.example.com/book; meterbook/ and a number by default.",
+)
+def generate(file: Path, origin: str | None) -> None:
+    """Make FILE with a new signing key, for a ledger's proof.key_file, and print the verifier key that others check with.
+
+    Asks no ledger, and never writes over a file. Replicas that share a book need the same file: keep it like the book itself.
+    """
+    try:
+        key = SigningKey.generate(origin if origin is not None else f"meterbook/{secrets.token_hex(8)}")
+    except Malformed as error:
+        raise click.ClickException(f"--origin {origin!r}: {error}") from error
+    try:
+        KeyFile(file).create(key)
+    except KeyRefused as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(str(key.verifier))
 
 
 def _show(response: proof_pb2.KeysResponse, as_json: bool) -> None:

@@ -31,7 +31,7 @@ _COMMANDS = {
     "entitlement": ("ledger.cli.entitlement", "entitlement", "Ask what a tenant may use, and who was notified."),
     "event": ("ledger.cli.event", "event", "Show one event, or amend it."),
     "invoice": ("ledger.cli.invoice", "invoice", "Draft, finalize and prove invoices."),
-    "keys": ("ledger.cli.proof", "keys", "List or rotate the keys that the ledger signs with."),
+    "keys": ("ledger.cli.proof", "keys", "Make, list or rotate the keys that a ledger signs with."),
     "ledger": ("ledger.cli.serve", "ledger", "Run a ledger."),
     "margin": ("ledger.cli.money", "margin", "Set revenue against cost, per tenant."),
     "meter": ("ledger.cli.meter", "meter", "Try a meter before it is written into the book."),

@@ -67,7 +67,6 @@ def test_values_of_an_agent_that_do_not_fit_together(values: str | None, sets: l
         ("distributed", ['config.retention={"archive": "/a"}'], "keeps its segments in S3"),
         ("embedded", ['distributed.bucket="s3://b/p"'], "set mode=distributed"),
         ("embedded", ["persistence.enabled=false", 'persistence.existingClaim="x"'], "Set persistence.enabled=true"),
-        ("embedded", ['podSecurityContext.fsGroupChangePolicy="Always"'], "must be OnRootMismatch"),
         ("embedded", ["insecure=true"], "remove one of them"),
         ("embedded", ['access.anonymous="admin"'], "lets everybody change everything"),
         ("embedded", ['service.loadBalancerSourceRanges=["10.0.0.0/8"]'], "use networkPolicy.callersFrom"),

@@ -40,10 +40,6 @@
 {{- if and (not .Values.persistence.enabled) .Values.persistence.existingClaim -}}
 {{- fail "persistence.existingClaim is given, and persistence.enabled is false: the book would not be on it. Set persistence.enabled=true" -}}
 {{- end -}}
-{{- $context := .Values.podSecurityContext -}}
-{{- if and $context.fsGroup (ne "OnRootMismatch" (default "" $context.fsGroupChangePolicy)) (not .Values.proof.existingSecret) -}}
-{{- fail "podSecurityContext.fsGroupChangePolicy must be OnRootMismatch: at every start Kubernetes would let the group write the signing key on the volume, and the ledger refuses a key that others can change. Or give the key in proof.existingSecret" -}}
-{{- end -}}
 {{- end -}}
 
 {{- define "meterbook-ledger.validations.callers" -}}

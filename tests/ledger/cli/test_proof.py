@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def test_prove_keep_and_check(book: Running, tmp_path: Path) -> None:
 
 
 def test_what_is_printed_can_be_piped(book: Running) -> None:
-    note = book.cli("checkpoint")
+    note = book.cli("checkpoint", "--as-of", "7")
     known = VerifierKey.parse(key(book))
     assert open_checkpoint(note, [known], known.name).checkpoint.size == 7
     text = book.cli("proof", "shop-agent", "3")
@@ -109,3 +110,31 @@ def test_keys_are_listed_and_rotated(tmp_path: Path) -> None:
         assert book.cli("checkpoint").count("\n— ledger.example/book ") == 2
         (book.process._signer._key_file.path).chmod(0o644)
         assert "chmod 600" in book.error("keys", "rotate")
+
+
+def test_a_key_is_made_that_a_ledger_signs_with(tmp_path: Path) -> None:
+    file = tmp_path / "signing.key"
+    made = run_cli("keys", "generate", str(file), "--origin", "ledger.example/acme")
+    assert made.exit_code == 0 and stat.S_IMODE(file.stat().st_mode) == 0o600
+    known = VerifierKey.parse(made.stdout.strip())
+    assert known.name == "ledger.example/acme"
+    with serving(tmp_path / "store", proof={"key_file": str(file)}) as book:
+        assert key(book) == str(known)
+        assert open_checkpoint(book.cli("checkpoint"), [known], known.name).checkpoint.size == 1
+    # What a volume's group was given with all that lies there keeps no ledger from starting again.
+    file.chmod(0o660)
+    with serving(tmp_path / "store", proof={"key_file": str(file)}) as book:
+        assert key(book) == str(known) and stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_no_key_is_written_over_or_made_without_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "signing.key"
+    first = run_cli("keys", "generate", str(file))
+    assert first.stdout.startswith("meterbook/") and first.exit_code == 0
+    secret = file.read_bytes()
+    again = run_cli("keys", "generate", str(file))
+    assert again.exit_code == 1 and again.stderr.startswith(f"Error: key_file {file}: is there already; ")
+    assert file.read_bytes() == secret
+    nameless = run_cli("keys", "generate", str(tmp_path / "other"), "--origin", "a b")
+    assert nameless.exit_code == 1 and nameless.stderr.startswith("Error: --origin 'a b': ")
+    assert not (tmp_path / "other").exists()
