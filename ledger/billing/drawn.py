@@ -72,9 +72,7 @@ def drawn(account: Account, cycle: Cycle, stretch: Stretch, known: Known, price:
 def _metered(stretch: Stretch, known: Known, price: Price, model: Model) -> Drawn:
     used = _used(stretch, known)
     assert price.meter is not None
-    rows = used.get(price.meter, ())
-    if price.where:
-        rows = [row for row in rows if _is_wanted(row, price)]
+    rows = _wanted(used, price.meter, price)
     if len(rows) == 1 and not (model.by_dimensions or model.meters()):
         # Nearly all usage is one row, of which nothing has to be added up.
         return _single(stretch, rows[0])
@@ -88,7 +86,7 @@ def _metered(stretch: Stretch, known: Known, price: Price, model: Model) -> Draw
         Used(
             quantity,
             tuple(Piece(json.loads(row.dimensions), row.quantity) for row in rows) if model.by_dimensions else (),
-            {meter: total(row.quantity for row in used.get(meter, ())) for meter in model.meters()},
+            {meter: total(row.quantity for row in _wanted(used, meter, price)) for meter in model.meters()},
         ),
         stretch.period,
         Fraction(1),
@@ -132,6 +130,12 @@ def _entries(rows: Sequence[Usage]) -> Entries | None:
         return None
     first, last = min(row.first for row in booked), max(row.last for row in booked)
     return Entries(sum(row.entries for row in booked), first, last)
+
+
+def _wanted(used: Mapping[str, Sequence[Usage]], meter: str, price: Price) -> Sequence[Usage]:
+    """The usage of a meter that a price is for: ``where`` holds for all that its model goes by, the events beside the amounts."""
+    rows = used.get(meter, ())
+    return [row for row in rows if _is_wanted(row, price)] if price.where else rows
 
 
 def _is_wanted(row: Usage, price: Price) -> bool:

@@ -39,22 +39,24 @@ def unknown_meter(files: Files) -> Iterator[Remark]:
 def unknown_dimension(files: Files) -> Iterator[Remark]:
     """A price goes by a dimension that its meter does not keep, so it would find no usage."""
     for each in files.prices():
-        meter = files.meters.get(each.price.meter or "")
-        if meter is None:
-            continue
         named: dict[str, Path] = {name: (*each.path, "where", name) for name in each.price.where}
+        # What the model counts beside the quantity is narrowed by the price's own 'where' as well.
+        beside = [(meter, named) for meter in each.price.charge.meters()]
+        of_cells = dict(named)
         if isinstance(each.price.charge, Matrix):
             for number, cell in enumerate(each.price.charge.cells):
                 for name in cell.where:
-                    named.setdefault(name, (*each.model_path, "cells", number, "where", name))
-        for name, path in named.items():
-            if name not in meter.group_by:
-                yield Remark(
-                    each.document,
-                    path,
-                    f"price {each.price.name!r}: usage of meter {each.price.meter!r} has no dimension {name!r}",
-                    _advice(name, meter.group_by, "keep it by group_by of the meter, or leave it out"),
-                )
+                    of_cells.setdefault(name, (*each.model_path, "cells", number, "where", name))
+        for name_of_meter, looked_at in [(each.price.meter or "", of_cells), *beside]:
+            meter = files.meters.get(name_of_meter)
+            for name, path in looked_at.items():
+                if meter is not None and name not in meter.group_by:
+                    yield Remark(
+                        each.document,
+                        path,
+                        f"price {each.price.name!r}: usage of meter {name_of_meter!r} has no dimension {name!r}",
+                        _advice(name, meter.group_by, "keep it by group_by of the meter, or leave it out"),
+                    )
 
 
 def unknown_attribute(files: Files) -> Iterator[Remark]:

@@ -1,7 +1,7 @@
 """Percentage: a part of an amount of money, and a fixed amount for each event that moved it.
 
 The quantity is money: the price's own meter sums what was paid, in the plan's currency. The events are another meter's, named by
-``count``. Each of the two stands for itself: events of an amount of zero, such as a card that was only checked, are charged all
+``count``; a price's ``where`` narrows both. Each of the two stands for itself: events of an amount of zero, such as a card that was only checked, are charged all
 the same, and so they are where more was paid back than paid; the percentage is then nothing. What is owed at least is owed as
 soon as there is something of either, and a line of its own says what was missing. What is owed even of nothing is the minimum of the price.
 

@@ -42,6 +42,13 @@ def titled(one: str, two: str) -> str:
             "price 'a': usage of meter 'calls' has no dimension 'zone'",
         ),
         (
+            "unknown-dimension",
+            price("model: percentage, percent: 3, fixed: 1, count: calls", "meter: paid, where: {zone: [eu]}")
+            + METER
+            + METER.replace("calls", "paid").replace("[region]", "[zone]"),
+            "price 'a': usage of meter 'calls' has no dimension 'zone'",
+        ),
+        (
             "unknown-attribute",
             attribute("client") + TENANT,
             "price 'a': no tenant in these files has the attribute 'client', so all pay 'otherwise'",
