@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults resilience charts kill fuzz check bench proto lock clean format audit sbom licences
+.PHONY: help setup demo test slow faults resilience charts kube-assets test-kube kill fuzz check bench proto lock clean format audit sbom licences
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -20,12 +20,32 @@ PROTOS := $(shell find proto -name '*.proto' | sort)
 # The charts are rendered by it: as named here, found on the PATH, or else built once with Go into a cache outside of this folder.
 HELM ?=
 HELM_VERSION := 3.19.0
+# What a control plane, and a whole cluster, are started from: built once with Go, from published modules, into a cache outside of this folder.
+KUBERNETES_VERSION := 1.37.2
+KEPT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/meterbook
+KUBEBUILDER_ASSETS ?= $(KEPT)/kubernetes-$(KUBERNETES_VERSION)
+# What has a target of its own, for what it needs or for what it takes.
+ELSEWHERE := not resilience and not charts and not kube and not cluster
 # $(call generate,FOLDER) writes the generated code below FOLDER. The plug-ins of protoc are found on the PATH.
 generate = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) \
 	--grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
 
+# Sets the shell's $$helm; what a recipe does with it follows.
+define find_helm
+helm='$(HELM)'; kept='$(KEPT)/helm-$(HELM_VERSION)'; \
+if [ -z "$$helm" ]; then helm=$$(command -v helm || true); fi; \
+if [ -z "$$helm" ] && [ ! -x "$$kept/helm" ]; then \
+	if ! command -v go >/dev/null; then \
+		echo "make $@ needs helm 3.16 or newer on the PATH, or named as in 'make $@ HELM=/opt/helm', or Go to build it." >&2; exit 1; \
+	fi; \
+	echo "Building helm $(HELM_VERSION) into $$kept, once: this takes some minutes"; \
+	GOBIN="$$kept" GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION) || exit 1; \
+fi; \
+helm="$${helm:-$$kept/helm}";
+endef
+
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything that is needed (about a minute, once)
 	@echo "Ready: 'make demo' shows what it does."
@@ -53,10 +73,10 @@ demo: $(STAMP) ## Run a ledger, an agent and a shop on this machine (DEMO_ONCE=1
 	@$(BIN)/python -m examples.demo
 
 test: $(STAMP) ## Run the tests but for the slow ones; ARGS goes to pytest
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not resilience and not charts" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and $(ELSEWHERE)" $(ARGS)
 
 slow: $(STAMP) ## Run the slow tests: the demo, processes that are killed, hostile clients, and every property on many examples
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "(slow or hypothesis) and not resilience and not charts" --hypothesis-profile thorough $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "(slow or hypothesis) and $(ELSEWHERE)" --hypothesis-profile thorough $(ARGS)
 
 faults: $(STAMP) ## Let disks fail and machines crash under the log; ARGS="--seeds 100 --from 7" chooses histories
 	@$(BIN)/python -m tests.faults $(ARGS)
@@ -67,21 +87,33 @@ resilience: $(STAMP) ## Kill, cut off, fill up, set back and replace what runs, 
 	$(BIN)/python -m pytest -n auto --dist worksteal -m resilience tests/resilience $(ARGS)
 
 charts: $(STAMP) ## Lint and render the Helm charts and hold them to what they promise; WRITE=1 writes what is generated anew; ARGS goes to pytest
-	@helm='$(HELM)'; kept="$${XDG_CACHE_HOME:-$$HOME/.cache}/meterbook/helm-$(HELM_VERSION)"; \
-	if [ -z "$$helm" ]; then helm=$$(command -v helm || true); fi; \
-	if [ -z "$$helm" ] && [ ! -x "$$kept/helm" ]; then \
-		if ! command -v go >/dev/null; then \
-			echo "make charts needs helm 3.16 or newer on the PATH, or named as in 'make charts HELM=/opt/helm', or Go to build it." >&2; exit 1; \
-		fi; \
-		echo "Building helm $(HELM_VERSION) into $$kept, once: this takes some minutes"; \
-		GOBIN="$$kept" GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION) || exit 1; \
-	fi; \
+	@$(find_helm) \
 	if [ -n '$(WRITE)' ]; then \
 		$(BIN)/python -m helm.permissions >helm/agent/files/permissions.json && $(BIN)/python -m helm.schema && \
 		$(BIN)/python -m helm.readme || exit 1; \
 	fi; \
-	HELM="$${helm:-$$kept/helm}" GOLDEN='$(if $(WRITE),write)' \
+	HELM="$$helm" GOLDEN='$(if $(WRITE),write)' \
 		$(BIN)/python -m pytest -n auto --dist worksteal tests/helm -m "charts or not charts" $(ARGS)
+
+kube-assets: ## Build etcd, kube-apiserver and what else a cluster is made of with Go (about ten minutes, once)
+	@kept='$(KUBEBUILDER_ASSETS)'; v=v$(KUBERNETES_VERSION); \
+	if ! command -v go >/dev/null; then \
+		echo "make kube-assets needs Go; or name a folder that has them: make test-kube KUBEBUILDER_ASSETS=/opt/envtest" >&2; exit 1; \
+	fi; \
+	mkdir -p "$$kept" && cd tests/kube || exit 1; \
+	flags="-s -w -X k8s.io/component-base/version.gitVersion=$$v -X k8s.io/client-go/pkg/version.gitVersion=$$v"; \
+	tools=$$(go list tool) || exit 1; \
+	for tool in $$tools; do \
+		name=$${tool##*/}; case $$tool in go.etcd.io/*) name=etcd ;; esac; \
+		if [ ! -x "$$kept/$$name" ]; then \
+			echo "Building $$name into $$kept"; \
+			CGO_ENABLED=0 go build -trimpath -ldflags "$$flags" -o "$$kept/.$$name" "$$tool" && mv "$$kept/.$$name" "$$kept/$$name" || exit 1; \
+		fi; \
+	done
+
+test-kube: $(STAMP) ## Install the charts on a real API server and read it with the agent's own token; KUBEBUILDER_ASSETS names its programs
+	@$(find_helm) HELM="$$helm" KUBEBUILDER_ASSETS='$(KUBEBUILDER_ASSETS)' \
+		$(BIN)/python -m pytest tests/kube -m kube $(ARGS)
 
 kill: $(STAMP) ## SIGKILL everything at random for ten minutes beside a client that counts; ARGS="--minutes 3 --store shared" chooses
 	@$(BIN)/python -m tests.kill $(ARGS)

@@ -51,11 +51,11 @@ class Authority:
         )
         self.file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, common_name: str, *, valid_days: float = 5, file: str = "") -> Pair:
+    def issue(self, common_name: str, *, organization: str = "", valid_days: float = 5, file: str = "") -> Pair:
         """A certificate for 127.0.0.1 under a common name; one of negative days has ended."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _builder(_named(common_name), self._subject, key, valid_days)
+            _builder(_named(common_name, organization), self._subject, key, valid_days)
             .add_extension(
                 x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
             )
@@ -68,8 +68,11 @@ class Authority:
         return pair
 
 
-def _named(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+def _named(common_name: str, organization: str = "") -> x509.Name:
+    name = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    if organization:
+        name.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    return x509.Name(name)
 
 
 def _builder(
