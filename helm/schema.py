@@ -56,6 +56,7 @@ _KNOWN: dict[str, Schema] = {
     "maxUnavailable": {"type": ["integer", "string"]},
     "revisionHistoryLimit": {"type": "integer", "minimum": 0},
     "terminationGracePeriodSeconds": {"type": "integer", "minimum": 0},
+    "drainSeconds": {"type": "integer", "minimum": 0, "maximum": 3600},
     "timeoutSeconds": _COUNT,
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "agentName": {"type": "string", "pattern": "^([a-z0-9][a-z0-9.-]{0,57})?$"},

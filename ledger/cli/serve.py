@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from meterbook import logs
 #: Seconds that a thread computes before another one that waits has its turn. A call over gRPC is of many small steps, and each would wait so
 #: long while usage is counted or booked beside it; Python's own 5 ms would be most of what an answer from memory takes.
 _SWITCH_S = 0.0005
+
+logger = logging.getLogger(__name__)
 
 
 @click.group()
@@ -60,8 +64,23 @@ async def _serve(config: LedgerConfig, read: Callable[[], LedgerConfig]) -> None
     try:
         while await wanted.get() == signal.SIGHUP:
             await reload(process, config, read)
+        await _drain(process, config.drain_s, wanted)
     finally:
         await process.stop()
+
+
+async def _drain(process: LedgerProcess, drain_s: float, wanted: asyncio.Queue[int]) -> None:
+    """Serve on for so long, saying that it ends; not a moment longer once somebody says again that it is to."""
+    await process.stop_serving()
+    if not drain_s:
+        return
+    logger.info(
+        "stopping in %g s: until then everything is served, and /readyz says so; a second signal ends that", drain_s
+    )
+    with suppress(TimeoutError):
+        async with asyncio.timeout(drain_s):
+            while await wanted.get() == signal.SIGHUP:
+                pass
 
 
 for _command in (doctor, backup, restore, rebuild, migrate, orphans):

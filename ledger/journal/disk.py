@@ -6,8 +6,12 @@ not synced.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+#: What is written to see whether something can be: no segment has such a name.
+_TRIED, _TRIED_BYTES = "written-to-try", 4 << 10
 
 
 class DiskFile:
@@ -85,6 +89,20 @@ class Disk:
         if self.archive is not None and not to_write and not path.exists():
             path = self.archive / name
         return DiskFile(path, os.O_RDWR if to_write else os.O_RDONLY)
+
+    def check(self, room_bytes: int) -> None:
+        """That files can be written here, and that so many bytes fit. Raises OSError."""
+        there = os.statvfs(self.directory)
+        if there.f_bavail * there.f_frsize < room_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        path = self.directory / _TRIED
+        file = DiskFile(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        try:
+            file.append(bytes(_TRIED_BYTES))
+            file.sync()
+        finally:
+            file.close()
+            path.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
         """Delete a file, but never in the archive."""

@@ -20,7 +20,7 @@ from ledger.journal.disk import Disk, DiskFile
 from ledger.journal.errors import LogUnavailable, StoreDamaged
 from ledger.journal.fence import admit
 from ledger.journal.frames import BadFrame
-from ledger.journal.grouping import GroupCommit, Outcomes
+from ledger.journal.grouping import GROUP_BYTES_MAX, GroupCommit, Outcomes
 from ledger.journal.log import Known
 from ledger.journal.record import NO_HEAD, Draft, Head
 from ledger.journal.segment import Group, Header
@@ -91,6 +91,15 @@ class EmbeddedLog:
     def refresh(self) -> int:
         """The log's end: nobody else moves it."""
         return self.end
+
+    def check(self) -> None:
+        """That a group can be written just now. Raises LogUnavailable."""
+        try:
+            if self._failed is not None:
+                raise OSError(0, self._failed)
+            self._disk.check(GROUP_BYTES_MAX)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def wait_past(self, position: int, timeout_s: float) -> int:
         """Wait until the log ends after ``position`` or the time is up; gives the end."""
@@ -217,14 +226,15 @@ class EmbeddedLog:
             try:
                 group = self._write(admitted.drafts)
             except OSError as error:
-                raise LogUnavailable(
-                    f"{self._place}: cannot be written ({error.strerror}); free space or repair the disk"
-                ) from error
+                raise self._unwritable(error) from error
             self._heads.update(admitted.heads)
             with self._changed:
                 self._frontier, self._time_us, self._size = group.frontier, group.time_us, group.end
                 self._changed.notify_all()
         return admitted.outcomes
+
+    def _unwritable(self, error: OSError) -> LogUnavailable:
+        return LogUnavailable(f"{self._place}: cannot be written ({error.strerror}); free space or repair the disk")
 
     def _write(self, drafts: list[Draft]) -> Group:
         assert self._file is not None

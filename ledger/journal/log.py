@@ -81,6 +81,10 @@ class Log(Protocol):
         """The log's end just now, also where another process moved it. Raises LogUnavailable."""
         ...
 
+    def check(self) -> None:
+        """That records can be appended just now, as far as can be told without one. Raises LogUnavailable, StoreDamaged."""
+        ...
+
     def wait_past(self, position: int, timeout_s: float) -> int:
         """Wait until the log is known to end after ``position`` or the time is up; gives the end. Raises LogUnavailable."""
         ...

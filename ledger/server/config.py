@@ -231,6 +231,13 @@ class LedgerConfig(BaseModel):
     )
     listen: str = Field(default="127.0.0.1:9460", description="host:port of the gRPC services.")
     http: str = Field(default="127.0.0.1:9461", description="host:port of /metrics, /healthz and /readyz.")
+    drain_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=3_600,
+        description="Seconds for which the ledger, once told to stop, says so on /readyz and by gRPC health and goes on to serve: as long as "
+        "those who balance between replicas need to hear of it. A second signal ends them.",
+    )
     tls: Tls | None = Field(default=None, description="Certificate of the gRPC services; none means plain text.")
     insecure: bool = Field(
         default=False, description="Allow plain text, or anonymous admins, on an address that others can reach."

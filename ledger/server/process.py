@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ledger.access.book import JournalActs
@@ -36,6 +36,7 @@ from ledger.server.costing_service import CostingService
 from ledger.server.delivering import Deliverer
 from ledger.server.entitlement_service import EntitlementService
 from ledger.server.entitling import Entitling
+from ledger.server.health import Health
 from ledger.server.intake_service import IntakeService
 from ledger.server.invoicing_service import InvoicingService
 from ledger.server.leadership import Leadership
@@ -43,6 +44,7 @@ from ledger.server.naming import Naming
 from ledger.server.planning_service import PlanningService
 from ledger.server.proof_service import ProofService
 from ledger.server.query_service import AdminService, QueryService
+from ledger.server.readiness import Readiness
 from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
 from ledger.server.tls import Certificates, Unusable
@@ -122,6 +124,8 @@ class LedgerProcess:
             opened.push_async_callback(asyncio.to_thread, self._journal.close)
             self._booker = Booker(self._journal, self._measuring())
             opened.push_async_callback(asyncio.to_thread, self._booker.close)
+            self._readiness = Readiness(self._journal)
+            opened.callback(self._readiness.stop)
             self._metrics = SelfMetrics(self._journal)
             door = self._door()
             opened.push_async_callback(asyncio.to_thread, door.stop)
@@ -151,10 +155,13 @@ class LedgerProcess:
             opened.push_async_callback(self._entitling.close)
             self._deliverers = self._delivering()
             self._server = self._grpc_server()
+            await self._health.told(None)
             await self._server.start()
             # From here on stop() closes; whatever failed before closes what was opened so far.
             self._opened = opened.pop_all()
         door.start()
+        self._readiness.start()
+        self._telling = asyncio.create_task(self._health.tell(self._readiness.not_ready))
         self._entitling.start()
         for deliverer in self._deliverers:
             deliverer.start()
@@ -164,9 +171,15 @@ class LedgerProcess:
         self._archiving = asyncio.create_task(archiving.run())
         logger.info("serving %s on %s, /metrics on port %d", config.place, config.listen, self.http_port)
 
+    async def stop_serving(self) -> None:
+        """Say that the ledger ends, so that callers go elsewhere; until :meth:`stop` everything is served."""
+        self._readiness.stop_serving()
+        await self._health.end()
+
     async def stop(self) -> None:
         """Finish what is under way, within seconds, and close the store."""
-        for task in (self._booking, self._watching, self._archiving):
+        await self.stop_serving()
+        for task in (self._telling, self._booking, self._watching, self._archiving):
             task.cancel()
         await self._server.stop(_GRACE_S)
         for deliverer in self._deliverers:
@@ -181,7 +194,7 @@ class LedgerProcess:
 
     def _door(self) -> HealthServer:
         try:
-            door = HealthServer(self._config.http, self._metrics.registry, lambda: self._journal.materialiser.trouble)
+            door = HealthServer(self._config.http, self._metrics.registry, self._readiness.not_ready)
         except OSError as error:
             raise CannotServe(f"http: {error}; stop what listens there or choose another address") from error
         self.http_port = door.port
@@ -213,13 +226,10 @@ class LedgerProcess:
         access_pb2_grpc.add_AccessServicer_to_server(AccessService(Issuer(self._acts, self._register)), server)
         proofs = Proofs(self._journal, self._checkpoints)
         proof_pb2_grpc.add_ProofServicer_to_server(ProofService(self._signer, proofs), server)
-        serving = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(serving, server)
+        self._health = Health(_SERVICES)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         self.port = self._bind(server)
-        self._announcing = asyncio.gather(
-            *(serving.set(name, health_pb2.HealthCheckResponse.SERVING) for name in ("", *_SERVICES))
-        )
         return server
 
     def _delivering(self) -> list[Deliverer]:

@@ -100,6 +100,13 @@ def test_whole_numbers_stay_whole(tmp_path: Path) -> None:
     assert found.retention.keep_bytes == 100_000_000_000
 
 
+def test_a_ledger_drains_and_has_the_time_to(tmp_path: Path) -> None:
+    objects = changed("ledger", "drainSeconds=20", "terminationGracePeriodSeconds=90")
+    pod = one(objects, "Deployment", "StatefulSet")["spec"]["template"]["spec"]
+    assert (ledger_of(objects, tmp_path).drain_s, pod["terminationGracePeriodSeconds"]) == (20, 90)
+    assert ledger_of(changed("ledger"), tmp_path).drain_s == 5
+
+
 def test_shards_divide_nodes_and_share_targets(tmp_path: Path) -> None:
     objects = changed("agent", values="sharded")
     found = agents_of(objects, tmp_path)

@@ -70,6 +70,7 @@ def test_values_of_an_agent_that_do_not_fit_together(values: str | None, sets: l
         ("embedded", ["insecure=true"], "remove one of them"),
         ("embedded", ['access.anonymous="admin"'], "lets everybody change everything"),
         ("embedded", ['service.loadBalancerSourceRanges=["10.0.0.0/8"]'], "use networkPolicy.callersFrom"),
+        ("embedded", ["drainSeconds=40"], "leaves less than 30 seconds after drainSeconds"),
         ("observed", ["metrics.podMonitor.enabled=true"], "enable one of them"),
     ],
 )

@@ -118,9 +118,10 @@ def loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
 
 
 @contextmanager
-def serving(store: Path, **config: Any) -> Iterator[Running]:
-    """A ledger over a store, on ports that are free."""
-    settings: dict[str, Any] = {"store": f"file:{store}", "listen": "127.0.0.1:0", "http": "127.0.0.1:0"} | config
+def serving(store: Path | str, **config: Any) -> Iterator[Running]:
+    """A ledger over a directory, or the place that a text names, on ports that are free."""
+    place = store if isinstance(store, str) else f"file:{store}"
+    settings: dict[str, Any] = {"store": place, "listen": "127.0.0.1:0", "http": "127.0.0.1:0"} | config
     # Tests book when they want to.
     settings.setdefault("metering", {"every_s": 3_600})
     process = LedgerProcess(LedgerConfig.model_validate(settings))

@@ -8,6 +8,7 @@
 {{- else -}}
 {{- $_ := set $config "store" (list $values.distributed.bucket $values.distributed.database) -}}
 {{- end -}}
+{{- $_ := set $config "drain_s" (int $values.drainSeconds) -}}
 {{- if $values.insecure -}}
 {{- $_ := set $config "insecure" true -}}
 {{- end -}}

@@ -7,6 +7,9 @@
 {{- include "meterbook-ledger.validations.embedded" . -}}
 {{- end -}}
 {{- include "meterbook-ledger.validations.callers" . -}}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (add (int .Values.drainSeconds) 30) -}}
+{{- fail "terminationGracePeriodSeconds leaves less than 30 seconds after drainSeconds for calls to end and for the store to be closed: raise it, or drain for less" -}}
+{{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
 {{- fail "metrics.serviceMonitor and metrics.podMonitor would both scrape the ledger: enable one of them" -}}
 {{- end -}}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -20,8 +21,9 @@ from ledger.journal.shared.commit import Offer, edge_of, settled
 from ledger.journal.shared.database import Database
 from ledger.journal.shared.groups import packed
 from ledger.journal.shared.machine import MACHINE, Machine
-from ledger.journal.shared.objects import Objects
+from ledger.journal.shared.objects import BOOK, Objects
 from ledger.journal.shared.reader import SharedReader
+from ledger.journal.shared.soundness import FOLDER
 from ledger.journal.shared.tail import Tail
 from meterbook.proof.merkle import Frontier
 
@@ -38,6 +40,7 @@ class SharedLog:
         self._database, self._objects, self._machine = database, objects, machine
         self._changed = threading.Condition()
         self._frontier = Frontier()
+        self._refused_s3 = False
         position = known.position if known else 0
         if self.refresh() < position:
             raise StoreDamaged(
@@ -77,6 +80,17 @@ class SharedLog:
         self._learn(edge_of(edge, "the log's end"))
         return self.end
 
+    def check(self) -> None:
+        """That PostgreSQL and S3 answer; and where S3 took something not, whether it does now. Raises LogUnavailable, StoreDamaged."""
+        self.refresh()
+        if self._refused_s3:
+            name = f"{FOLDER}{uuid.uuid4()}"
+            self._objects.put(name, b"")
+            self._objects.delete([name])
+            self._refused_s3 = False
+        else:
+            self._objects.get(BOOK)
+
     def wait_past(self, position: int, timeout_s: float) -> int:
         """Wait until the log is known to end after ``position`` or the time is up; gives the end. Raises LogUnavailable."""
         give_up_s = time.monotonic() + timeout_s
@@ -109,7 +123,11 @@ class SharedLog:
 
     def _put(self, drafts: Sequence[Draft]) -> Offer:
         offer, body = packed(drafts, machine=self._machine)
-        self._objects.put(offer.object, body)
+        try:
+            self._objects.put(offer.object, body)
+        except LogUnavailable:
+            self._refused_s3 = True
+            raise
         return offer
 
     def _commit(self, offer: Offer) -> Sequence[int | Overtaken]:

@@ -31,6 +31,8 @@ _CONNECTIONS = 16
 #: Not ConditionalRequestConflict: that one says that another try is under way, of which nobody knows whether it will succeed.
 _TAKEN = ("PreconditionFailed",)
 _MISSING = ("NoSuchKey", "404")
+#: The object that says whose book a prefix holds.
+BOOK = "BOOK"
 
 
 @dataclass(frozen=True)

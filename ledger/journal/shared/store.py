@@ -20,11 +20,8 @@ from ledger.journal.shared.database import Database
 from ledger.journal.shared.leases import SharedLeases
 from ledger.journal.shared.log import SharedLog
 from ledger.journal.shared.migrations import migrate
-from ledger.journal.shared.objects import NameTaken, Objects
+from ledger.journal.shared.objects import BOOK, NameTaken, Objects
 from ledger.journal.shared.turn import SharedTurn
-
-#: The object that says whose book a prefix holds.
-BOOK = "BOOK"
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from ledger.journal import segment
 from ledger.journal.disk import Disk
 from ledger.journal.embedded import EmbeddedLog
 from ledger.journal.errors import LogUnavailable, StoreDamaged
+from ledger.journal.grouping import GROUP_BYTES_MAX
 from ledger.journal.log import Known
 from ledger.journal.record import Head
 from meterbook.proof.merkle import Frontier
@@ -309,6 +310,36 @@ def test_a_log_that_is_refused_leaves_no_file_open(tmp_path: Path) -> None:
                     EmbeddedLog(Disk(tmp_path), known)
         path.write_bytes(data)
     assert open_files() <= before
+
+
+def test_a_log_that_is_tried_says_whether_a_group_would_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened_log(tmp_path) as log:
+        log.check()
+        assert [path.suffix for path in tmp_path.iterdir()] == [".seg"], "nothing of it is left"
+        there = os.statvfs(tmp_path)
+        full = os.statvfs_result((*there[:4], GROUP_BYTES_MAX // there.f_frsize - 1, *there[5:]))
+        with monkeypatch.context() as patch:
+            patch.setattr("os.statvfs", lambda _: full)
+            with pytest.raises(LogUnavailable, match=rf"{tmp_path}: cannot be written \(No space left on device\)"):
+                log.check()
+        log.check()
+
+
+def test_a_log_whose_sync_failed_is_not_well_until_it_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with opened_log(tmp_path) as log:
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fdatasync", fails)
+            with pytest.raises(LogUnavailable):
+                append(log, b"lost")
+        with pytest.raises(LogUnavailable, match="a sync failed earlier"):
+            log.check()
+    with opened_log(tmp_path) as log:
+        log.check()
 
 
 def test_a_reader_that_fails_leaves_no_file_open_and_can_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

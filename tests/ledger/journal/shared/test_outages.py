@@ -12,6 +12,7 @@ from ledger.journal.place import SharedPlace
 from ledger.journal.shared import connection as connections
 from ledger.journal.shared import database as databases
 from ledger.journal.shared import objects
+from ledger.journal.shared.objects import Objects
 from ledger.journal.shared.store import SharedStore
 from tests.ledger.journal.shared.places import WAIT_S, address, batch, place_of, records_of, replica
 from tests.servers.fixtures import Bucket, Database
@@ -69,6 +70,43 @@ def test_questions_while_postgresql_is_gone(place: SharedPlace, database: Databa
                 ask()
         database.server.start()
         assert log.refresh() == log.head("a").position == 1
+
+
+def test_a_log_that_is_tried_says_which_service_is_gone(place: SharedPlace, database: Database, bucket: Bucket) -> None:
+    with replica(place) as log:
+        log.check()
+        for server, said in ((database.server, "postgresql://127.0.0.1:"), (bucket.server, "s3://")):
+            server.kill()
+            with pytest.raises(LogUnavailable, match=said):
+                log.check()
+            server.start()
+            log.check()
+
+
+def test_where_s3_refused_a_record_it_is_ready_once_it_takes_one(
+    place: SharedPlace, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 may read well and write nothing: a role that lost a right, a bucket that is full."""
+    takes = False
+    put = Objects.put
+
+    def refusing(self: Objects, name: str, body: bytes) -> str:
+        if not takes:
+            raise LogUnavailable("s3://bucket: cannot be written (AccessDenied, HTTP status 403)")
+        return put(self, name, body)
+
+    with replica(place) as log:
+        monkeypatch.setattr(Objects, "put", refusing)
+        log.check()
+        assert isinstance(log.append(batch("a", 1)).exception(WAIT_S), LogUnavailable)
+        for _ in range(2):
+            with pytest.raises(LogUnavailable, match="AccessDenied"):
+                log.check()
+        takes = True
+        log.check()
+        assert log.append(batch("a", 1)).result(WAIT_S) == 1
+        written = [each.name for page in log._objects.listed("") for each in page]
+        assert not any(name.startswith("soundness/") for name in written), "nothing of it is left"
 
 
 def test_places_that_cannot_be_opened(
