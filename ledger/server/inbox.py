@@ -7,6 +7,7 @@ the stream is not read, and gRPC's flow control holds the agent back.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 
@@ -30,6 +31,8 @@ class Inbox:
         self._room = room
         self._messages: deque[tuple[intake_pb2.ClientMessage, int]] = deque()
         self._bytes = 0
+        #: When each of those came that nobody has asked about yet, on the clock of ``time.monotonic``.
+        self.arrivals_s: deque[float] = deque()
         self._ended = False
         self._arrived, self._taken = asyncio.Event(), asyncio.Event()
 
@@ -39,6 +42,7 @@ class Inbox:
             async for message in requests:
                 size = message.ByteSize()
                 self._messages.append((message, size))
+                self.arrivals_s.append(time.monotonic())
                 self._count(size)
                 self._arrived.set()
                 # It may be large, and the next one long in coming.

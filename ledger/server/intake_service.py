@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -60,6 +61,7 @@ class _UnderWay:
     hash: bytes
     size: int
     position: Future[int]
+    arrived_s: float = 0.0
 
     @property
     def is_durable(self) -> bool:
@@ -235,12 +237,13 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                 except (Refused, JournalError) as error:
                     yield self._refusal(item.sequence, error)
                     return
-                self._metrics.acknowledged(item.size)
+                now_s = time.monotonic()
+                self._metrics.acknowledged(item.size, now_s - item.arrived_s)
                 following = _next(under_way)
                 while isinstance(following, _UnderWay) and following.is_durable:
                     # Acks are cumulative: one says it for everything that the same sync made durable.
                     item, position, following = following, following.position.result(), _next(under_way)
-                    self._metrics.acknowledged(item.size)
+                    self._metrics.acknowledged(item.size, now_s - item.arrived_s)
                 ack = intake_pb2.Ack(sequence=item.sequence, hash=item.hash, position=position)
                 yield intake_pb2.ServerMessage(ack=ack)
                 witness.acknowledged(item.sequence, position)
@@ -281,7 +284,8 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
             while last is None and await inbox.has_some():
                 accepted, last = await self._rounds.join(_Sender(chain, writer), inbox)
                 for item in accepted:
-                    await under_way.put(item)
+                    # In the order in which they came, and up to the first that is refused, which is the end.
+                    await under_way.put(replace(item, arrived_s=inbox.arrivals_s.popleft()))
         except Exception as error:
             logger.exception("what came from %s could not be taken", chain.name)
             last = self._refusal(0, _failed(error))

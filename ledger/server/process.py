@@ -36,6 +36,7 @@ from ledger.server.costing_service import CostingService
 from ledger.server.delivering import Deliverer
 from ledger.server.entitlement_service import EntitlementService
 from ledger.server.entitling import Entitling
+from ledger.server.gapwatching import GapWatching
 from ledger.server.health import Health
 from ledger.server.intake_service import IntakeService
 from ledger.server.invoicing_service import InvoicingService
@@ -149,6 +150,8 @@ class LedgerProcess:
             opened.push_async_callback(self._turns.close)
             self._leadership = Leadership(self._journal.leases)
             opened.push_async_callback(asyncio.to_thread, self._resign)
+            gap_watching = GapWatching(self._journal, self._leadership, self._metrics, config.metering.lateness_us)
+            opened.push_async_callback(asyncio.to_thread, gap_watching.close)
             self._entitling = Entitling(
                 self._journal, config.entitlements, self._leadership, self._metrics, config.queries.timeout_s
             )
@@ -169,6 +172,7 @@ class LedgerProcess:
         self._watching = asyncio.create_task(self._stay_current())
         archiving = Archiving(self._journal, self._checkpoints, config.retention, self._metrics)
         self._archiving = asyncio.create_task(archiving.run())
+        self._gap_watching = asyncio.create_task(gap_watching.run())
         logger.info("serving %s on %s, /metrics on port %d", config.place, config.listen, self.http_port)
 
     async def stop_serving(self) -> None:
@@ -179,7 +183,7 @@ class LedgerProcess:
     async def stop(self) -> None:
         """Finish what is under way, within seconds, and close the store."""
         await self.stop_serving()
-        for task in (self._telling, self._booking, self._watching, self._archiving):
+        for task in (self._telling, self._booking, self._watching, self._archiving, self._gap_watching):
             task.cancel()
         await self._server.stop(_GRACE_S)
         for deliverer in self._deliverers:
@@ -301,7 +305,8 @@ class LedgerProcess:
         while True:
             await asyncio.sleep(metering.every_s)
             try:
-                _, entries = await asyncio.to_thread(self._booker.book_closed, now_us(), metering.lateness_us)
+                with self._metrics.booking_seconds.time():
+                    _, entries = await asyncio.to_thread(self._booker.book_closed, now_us(), metering.lateness_us)
                 self._metrics.entries.inc(entries)
             except Overtaken:
                 logger.info("nothing was booked this time: another replica was first")

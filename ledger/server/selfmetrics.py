@@ -1,12 +1,25 @@
-"""What the ledger tells of itself on /metrics."""
+"""What the ledger tells of itself on /metrics; docs/metrics.md lists all of it.
+
+What has a label has a bound: of sources those are told that lack most, of meters so many, and how many sources lack anything is a number.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
+from collections.abc import Mapping
+from heapq import nlargest
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 from ledger.journal.journal import Journal
+from ledger.metering.gaps import Gaps
 from ledger.server.tls import Certificates
 from meterbook.intake.v1 import intake_pb2
+from meterbook.wire.instants import SECOND_US
+
+#: How many sources and meters are told of by name.
+SOURCES_MAX, METERS_MAX = 50, 200
+_ACK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_BOOKING_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0)
 
 
 class SelfMetrics:
@@ -21,6 +34,12 @@ class SelfMetrics:
         self.refusals = self._counter("refusals", "Batches and messages refused.", "code")
         self.limits = self._counter("limits_met", "Refusals because of a limit, by its setting.", "limit")
         self.entries = self._counter("entries", "Entries booked.")
+        self.booking_seconds = self._histogram(
+            "booking_seconds", "Seconds that a look for something to book took, bookings included.", _BOOKING_S
+        )
+        self.ack_seconds = self._histogram(
+            "ack_seconds", "Seconds from the arrival of a batch to its acknowledgement, when it is durable.", _ACK_S
+        )
         self.booking_failures = self._counter("booking_failures", "Looks for something to book that failed.")
         self.access_refusals = self._counter("access_refusals", "Calls that were turned away, by reason.", "reason")
         self.access_failures = self._counter("access_read_failures", "Times that credentials could not be read again.")
@@ -40,6 +59,30 @@ class SelfMetrics:
         self._gauge("tables_position", "Position up to which the tables hold the log.").set_function(
             lambda: journal.materialiser.watermark
         )
+        self._gauge(
+            "tables_lag_seconds", "Seconds since the tables had all that the log had then; 0 where they have it now."
+        ).set_function(lambda: journal.materialiser.lag_s)
+        self._missing = self._gauge(
+            "coverage_gap_seconds",
+            "Seconds of the last closed hour that the sources behind a meter were expected to observe, and did not.",
+            "meter",
+        )
+        self._expected = self._gauge(
+            "coverage_expected_seconds",
+            "Seconds of the last closed hour that the sources behind a meter were expected to observe.",
+            "meter",
+        )
+        self._source_missing = self._gauge(
+            "source_gap_seconds",
+            f"Seconds of the last closed hour that a source was expected to be observed, and was not; the {SOURCES_MAX} largest.",
+            "source",
+        )
+        self._sources_missing = self._gauge(
+            "sources_with_gaps", "Sources of which something of the last closed hour was not observed."
+        )
+        self._gaps_until = self._gauge(
+            "coverage_until_seconds", "Until when the gaps are told, Unix time: the end of the last closed hour."
+        )
 
     def watch(self, certificates: Certificates) -> None:
         """Show how long the certificate is good for, and how often its files could not be used."""
@@ -50,10 +93,22 @@ class SelfMetrics:
             lambda: certificates.failures
         )
 
-    def acknowledged(self, size: int) -> None:
-        """Count a batch of ``size`` bytes."""
+    def acknowledged(self, size: int, after_s: float) -> None:
+        """Count a batch of ``size`` bytes that arrived ``after_s`` seconds ago."""
         self.batches.inc()
         self.bytes.inc(size)
+        self.ack_seconds.observe(after_s)
+
+    def show_gaps(self, found: Gaps | None) -> None:
+        """Show what was not observed of an hour; nothing where another replica does."""
+        sources, meters = (found.sources, found.meters) if found is not None else ({}, {})
+        told = dict(nlargest(SOURCES_MAX, sources.items(), key=lambda each: each[1]))
+        largest = dict(nlargest(METERS_MAX, meters.items(), key=lambda each: each[1]))
+        _show(self._source_missing, told)
+        _show(self._missing, {name: missing_us for name, (missing_us, _) in largest.items()})
+        _show(self._expected, {name: expected_us for name, (_, expected_us) in largest.items()})
+        self._sources_missing.set(len(sources))
+        self._gaps_until.set(found.end_us / SECOND_US if found is not None else 0)
 
     def refused(self, code: intake_pb2.RefusalCode.ValueType) -> None:
         """Count a refusal under its code's name."""
@@ -68,5 +123,17 @@ class SelfMetrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"meterbook_ledger_{name}", text, labels, registry=self.registry)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"meterbook_ledger_{name}", text, registry=self.registry)
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"meterbook_ledger_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"meterbook_ledger_{name}", text, buckets=buckets, registry=self.registry)
+
+
+def _show(gauge: Gauge, values_us: Mapping[str, int]) -> None:
+    """Show these series in seconds, and no others. Never none of them for a moment: somebody may scrape just then."""
+    shown = {name for metric in gauge.collect() for sample in metric.samples for name in sample.labels.values()}
+    for name in shown - values_us.keys():
+        gauge.remove(name)
+    for name, value_us in values_us.items():
+        gauge.labels(name).set(value_us / SECOND_US)

@@ -33,7 +33,9 @@ def registry_of(chart: str) -> CollectorRegistry:
         of_agent.watch_ledger(lambda: "", lambda: 0, lambda: 0)
         of_agent.watch(lambda: Sizes(0, 0, 0, None, 0, 0))
         return of_agent.registry
-    journal: Any = SimpleNamespace(warnings=(), log=SimpleNamespace(end=0), materialiser=SimpleNamespace(watermark=0))
+    journal: Any = SimpleNamespace(
+        warnings=(), log=SimpleNamespace(end=0), materialiser=SimpleNamespace(watermark=0, lag_s=0.0)
+    )
     certificates: Any = SimpleNamespace(current=SimpleNamespace(not_after_s=0.0), failures=0)
     of_ledger = LedgerMetrics(journal)
     of_ledger.watch(certificates)
