@@ -7,6 +7,7 @@ again on the same port with the same data, as when its machine is replaced.
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,12 +95,9 @@ class ApiServer(ServerProcess):
 
     def client(self) -> httpx.Client:
         """Speaks for who may do everything."""
-        return httpx.Client(
-            base_url=self.url,
-            verify=str(self.authority.file),
-            cert=(str(self.admin.cert_file), str(self.admin.key_file)),
-            timeout=30,
-        )
+        context = ssl.create_default_context(cafile=str(self.authority.file))
+        context.load_cert_chain(self.admin.cert_file, self.admin.key_file)
+        return httpx.Client(base_url=self.url, verify=context, timeout=30)
 
     def answers(self) -> bool:
         try:
@@ -120,8 +118,12 @@ class ControlPlane:
         self.api = ApiServer(self.etcd, ["--disable-admission-plugins=ServiceAccount"])
 
     def __enter__(self) -> Self:
-        self.etcd.start()
-        self.api.start()
+        try:
+            self.etcd.start()
+            self.api.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
