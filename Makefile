@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults resilience charts kube-assets test-kube kill fuzz check bench proto lock clean format audit sbom licences
+.PHONY: help setup demo test slow faults resilience charts prometheus-assets kube-assets test-kube kill fuzz check bench proto lock clean format audit sbom licences
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -24,6 +24,9 @@ HELM_VERSION := 3.19.0
 KUBERNETES_VERSION := 1.37.2
 KEPT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/meterbook
 KUBEBUILDER_ASSETS ?= $(KEPT)/kubernetes-$(KUBERNETES_VERSION)
+# The alerts are tried with promtool, the dashboards with a real Prometheus.
+PROMETHEUS_VERSION := 3.14.0
+PROMETHEUS_ASSETS ?= $(KEPT)/prometheus-$(PROMETHEUS_VERSION)
 # What has a target of its own, for what it needs or for what it takes.
 ELSEWHERE := not resilience and not charts and not kube and not cluster
 # $(call generate,FOLDER) writes the generated code below FOLDER. The plug-ins of protoc are found on the PATH.
@@ -92,8 +95,19 @@ charts: $(STAMP) ## Lint and render the Helm charts and hold them to what they p
 		$(BIN)/python -m helm.permissions >helm/agent/files/permissions.json && $(BIN)/python -m helm.schema && \
 		$(BIN)/python -m helm.readme || exit 1; \
 	fi; \
-	HELM="$$helm" GOLDEN='$(if $(WRITE),write)' \
+	HELM="$$helm" GOLDEN='$(if $(WRITE),write)' PATH="$$PATH:$(PROMETHEUS_ASSETS)" \
 		$(BIN)/python -m pytest -n auto --dist worksteal tests/helm -m "charts or not charts" $(ARGS)
+
+prometheus-assets: ## Build prometheus and promtool with Go, for the alerts and dashboards of make charts (two minutes, once)
+	@mkdir -p '$(PROMETHEUS_ASSETS)' && cd tests/prometheus && tools=$$(go list tool) || exit 1; \
+	for tool in $$tools; do \
+		name='$(PROMETHEUS_ASSETS)'/$${tool##*/}; \
+		if [ ! -x "$$name" ]; then \
+			echo "Building $$name"; \
+			CGO_ENABLED=0 go build -tags remove_all_sd -trimpath -ldflags '-s -w -X github.com/prometheus/common/version.Version=$(PROMETHEUS_VERSION)' \
+				-o "$$name.new" "$$tool" && mv "$$name.new" "$$name" || exit 1; \
+		fi; \
+	done
 
 kube-assets: ## Build etcd, kube-apiserver and what else a cluster is made of with Go (about ten minutes, once)
 	@kept='$(KUBEBUILDER_ASSETS)'; v=v$(KUBERNETES_VERSION); \

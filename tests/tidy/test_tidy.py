@@ -26,7 +26,21 @@ DOCSTRING_CHARACTERS_MIN = 40
 #: Names that say nothing of what is inside.
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "common"}
 #: Folders of tests that mirror no package.
-OWN_TESTS = {"data", "e2e", "fakes", "faults", "kill", "proof", "resilience", "servers", "tidy", "wire"}
+OWN_TESTS = {
+    "data",
+    "e2e",
+    "fakes",
+    "faults",
+    "kill",
+    "kube",
+    "prometheus",
+    "proof",
+    "resilience",
+    "servers",
+    "tidy",
+    "upgrade",
+    "wire",
+}
 
 
 @cache

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes.certificates import Authority
@@ -31,7 +31,6 @@ from tests.fakes.cluster.readings import read
 from tests.fakes.cluster.summary import summary
 from tests.fakes.cluster.world import World
 from tests.fakes.kubernetes_access import USER
-from tests.fakes.kubernetes_api import FakeKubernetesApi
 
 _PAGES = {"/metrics/resource": exposition.resource, "/metrics/cadvisor": exposition.cadvisor}
 _SUBRESOURCES = {"stats": "stats", "metrics": "metrics", "logs": "log", "checkpoint": "checkpoint"}
@@ -63,10 +62,28 @@ class Request:
     at_us: int
 
 
+class Known(Protocol):
+    """Whose tokens there are."""
+
+    def knows(self, token: str) -> bool: ...
+
+
+class Authorities(Protocol):
+    """What kubelets ask an API server, and the authority that signs their certificates."""
+
+    @property
+    def authority(self) -> Authority: ...
+
+    @property
+    def access(self) -> Known: ...
+
+    def authorized(self, token: str, verb: str, group: str, full_resource: str) -> bool: ...
+
+
 class Kubelets:
     """One server for all nodes of a world; a context manager, or ``start`` and ``stop``."""
 
-    def __init__(self, world: World, api: FakeKubernetesApi, folder: Path) -> None:
+    def __init__(self, world: World, api: Authorities, folder: Path) -> None:
         self.world = world
         self.api = api
         self.requests: list[Request] = []
