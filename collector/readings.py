@@ -7,9 +7,9 @@ coverage records, because a measured zero and a missing measurement must never l
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,8 @@ from meterbook.wire.sections import AMOUNT, BILLS, CHARGES, EVENTS, SAMPLES
 
 #: What a collector needs to go on where it stopped. JSON values only; written with the batch it belongs to.
 Checkpoint = Mapping[str, Any]
+
+Remembered = TypeVar("Remembered")
 
 Status = Literal["complete", "partial", "failed", "throttled", "lost"]
 
@@ -72,6 +74,12 @@ class Readings:
     dead_letters: tuple[DeadLetter, ...] = ()
     checkpoint: Checkpoint = field(default_factory=dict)
     more: bool = False
+
+
+def remembered(kind: type[Remembered], document: Mapping[str, Any]) -> Remembered:
+    """A dataclass back from a checkpoint. What this version knows nothing of is left out: a newer one wrote it, and was rolled back."""
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in document.items() if name in known})
 
 
 def sample_table(series_ids: Sequence[int], times_us: Sequence[int], values: Iterable[float]) -> pa.Table:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from collector.errors import PermanentError
+from collector.readings import remembered
 from meterbook.wire.instants import from_datetime, text, to_datetime
 
 
@@ -43,7 +44,7 @@ class Purse:
 
     def open(self, document: Mapping[str, Any] | None, since_us: int, now_us: int) -> Tab:
         """A tab that goes on from what is stored."""
-        before = Spent(**document) if document else Spent("", since_us)
+        before = remembered(Spent, document) if document else Spent("", since_us)
         month = to_datetime(now_us).strftime("%Y-%m")
         if before.month != month:
             before = replace(before, month=month, month_usd="0", month_requests=0, month_metrics=0)

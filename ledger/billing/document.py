@@ -27,6 +27,8 @@ from meterbook.wire import instants
 #: What a document says it is; a reader refuses another.
 FORMAT = "meterbook.invoice.v1"
 _EXACT_DIGITS = 12
+#: What lines have been given since the format was made, each with the value that says nothing. Documents from before have none of it.
+_LATER: Mapping[str, Any] = {"where": {}}
 
 
 class UnreadableInvoice(ValueError):
@@ -85,6 +87,16 @@ def invoice_of(document: str) -> Invoice:
         )
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise UnreadableInvoice(f"the document cannot be read: {error!r}") from error
+
+
+def as_then(computed: str, finalized: str) -> str:
+    """The computed document as it would have been written when the other one was: without what came later and says nothing."""
+    told, lines = json.loads(computed), json.loads(finalized)["lines"]
+    for new, old in zip(told["lines"], lines, strict=False):
+        for name, nothing in _LATER.items():
+            if name not in old and new.get(name) == nothing:
+                del new[name]
+    return to_json(told).decode()
 
 
 def _sorted(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,7 +180,7 @@ def _line_of(told: Mapping[str, Any]) -> InvoiceLine:
         expected_us=told["expected_us"],
         estimated=Decimal(told["estimated"]),
         entries=None if told["entries"] is None else Entries(**told["entries"]),
-        where={name: tuple(values) for name, values in told["where"].items()},
+        where={name: tuple(values) for name, values in told.get("where", {}).items()},
     )
     cycle_us = instants.parse(told["cycle"])
     return InvoiceLine(line, cycle_us, Decimal(told["amount"]), Decimal(told["invoiced"]), told["corrects"])

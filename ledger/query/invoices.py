@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ledger.billing.document import document_of, invoice_of
+from ledger.billing.document import as_then, document_of, invoice_of
 from ledger.billing.drafting import Desk
 from ledger.billing.invoice import Invoice
 from ledger.billing.period import Period
@@ -68,6 +68,7 @@ def answer_verify_invoice(
     computed, trouble = "", ""
     try:
         computed = document_of(_again(Book.at(journal, row["at_position"]), invoice_of(finalized)))
+        computed = computed if computed == finalized else as_then(computed, finalized)
     except UNDRAFTABLE as error:
         trouble = f"it cannot be computed again: {said(error)}"
     return invoicing_pb2.VerifyInvoiceResponse(
@@ -172,7 +173,7 @@ def _entries(book: Book, of: Mapping[str, Any], line: Mapping[str, Any]) -> list
             instants.parse(period["end"]),
         ],
     ).to_pylist()
-    where: Mapping[str, list[str]] = line["where"]
+    where: Mapping[str, list[str]] = line.get("where", {})
     told = [json.loads(row["dimensions"]) for row in rows] if where else []
     is_of = [all(each.get(name) in values for name, values in where.items()) for each in told]
     found = [row for row, is_wanted in zip(rows, is_of, strict=True) if is_wanted] if where else rows

@@ -12,6 +12,7 @@ from typing import Any
 
 from collector.aws.prices.config import SPOT_HISTORY_S, PricesConfig
 from collector.aws.prices.questions import Question
+from collector.readings import remembered
 from meterbook.wire.instants import SECOND_US
 
 _HOUR_US = 3_600 * SECOND_US
@@ -74,9 +75,9 @@ class Progress:
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any], keys: frozenset[str]) -> Progress:
         """What a checkpoint has, but for what is not asked any more."""
-        known = {key: Known(**each) for key, each in checkpoint.get("known", {}).items() if key in keys}
+        known = {key: remembered(Known, each) for key, each in checkpoint.get("known", {}).items() if key in keys}
         places = {
-            key: Place(**{**each, "editions": tuple(each["editions"])})
+            key: remembered(Place, {**each, "editions": tuple(each["editions"])})
             for key, each in checkpoint.get("places", {}).items()
             if key in keys
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 from collector.datastore.kinesis.shards import Shard
 from collector.datastore.kinesis.stream import Place
-from collector.readings import Checkpoint
+from collector.readings import Checkpoint, remembered
 
 
 @dataclass(frozen=True)
@@ -56,4 +56,4 @@ def beginning(shard: Shard) -> Position:
 
 def from_json(document: Checkpoint) -> Position:
     """Back from the checkpoint."""
-    return Position(**document)
+    return remembered(Position, document)

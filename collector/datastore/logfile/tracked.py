@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from collector.datastore.logfile.contents import Content
+from collector.readings import remembered
 
 #: Bytes at the beginning of a file, and before where it was read to, that tell it from others; a line of a log is rarely longer.
 FINGERPRINT_BYTES = TAIL_BYTES = 256
@@ -83,7 +84,7 @@ class Tracked:
 
 def from_json(document: Mapping[str, Any]) -> Tracked:
     """Back from the checkpoint."""
-    return Tracked(**document)
+    return remembered(Tracked, document)
 
 
 def seen(tracked: Tracked, content: Content, size: int, mtime_ns: int) -> Tracked:

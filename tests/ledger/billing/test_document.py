@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.billing.allowance import Carried, Lot
 from ledger.billing.charging import Line
-from ledger.billing.document import document_of, invoice_of
+from ledger.billing.document import as_then, document_of, invoice_of
 from ledger.billing.drawn import Entries
 from ledger.billing.invoice import Invoice, InvoiceLine
 from ledger.billing.parties import Paper, Party
@@ -58,3 +58,18 @@ def test_a_document_is_the_canonical_json_of_what_it_says(text: str, exact: Deci
 def test_a_document_is_read_as_what_was_written(text: str) -> None:
     invoice = typed(text, Decimal("12.5"))
     assert document_of(invoice_of(document_of(invoice))) == document_of(invoice)
+
+
+def test_a_document_from_before_lines_had_dimensions_is_read_and_computed_as_it_was() -> None:
+    now = json.loads(document_of(typed("a", Decimal("12.5"))))
+    now["lines"][0]["where"] = {}
+    old = json.loads(json.dumps(now))
+    del old["lines"][0]["where"]
+    finalized = json.dumps(old, separators=(",", ":"))
+    assert not invoice_of(finalized).lines[0].line.where
+    assert as_then(json.dumps(now), finalized) == finalized
+    # What says something is never left out, and what an older document says is never hidden.
+    now["lines"][0]["where"] = {"region": ["eu"]}
+    assert as_then(json.dumps(now), finalized) != finalized
+    old["lines"][0]["amount"] = "0.00"
+    assert as_then(finalized, json.dumps(old, separators=(",", ":"))) != json.dumps(old, separators=(",", ":"))
