@@ -14,7 +14,8 @@ from queue import SimpleQueue
 
 import click
 
-from agent.config import AgentConfig, load
+from agent.config import AgentConfig
+from agent.configured import Configured, configured
 from agent.descriptors import allow_many
 from agent.doctor.command import doctor
 from agent.errors import AgentError, ConfigError
@@ -29,14 +30,6 @@ from collector.base import interval_s_of
 from collector.cluster.roles import together
 from meterbook import logs
 
-_config_option = click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The agent's configuration, in YAML.",
-)
 _log = logging.getLogger(__name__)
 
 
@@ -50,24 +43,24 @@ agent.add_command(doctor)
 
 
 @agent.command()
-@_config_option
+@configured
 @logs.asks_how
-def run(config_path: Path, log_level: str, log_format: str | None) -> None:
+def run(asked: Configured, log_level: str, log_format: str | None) -> None:
     """Run until told to stop (SIGTERM or Ctrl-C); then finish what is under way. On SIGHUP the configuration is read again."""
     with logs.telling(log_level, log_format):
-        _run(config_path)
+        _run(asked)
 
 
-def _run(config_path: Path) -> None:
+def _run(asked: Configured) -> None:
     # Safe to be put into from a handler, and kept for when there is time for it.
     wanted: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda found, _: wanted.put_nowait(found))
     try:
-        config = load(config_path)
+        config = asked.load()
         allow_many()
         give_back_freed_memory(in_bulk=any(registry.plugin(source.kind).in_bulk for source in config.sources))
-        reloading = Reloading(config, config_path)
+        reloading = Reloading(config, asked)
         reloading.agent.start()
         sources = len(reloading.agent.sources)
         _log.info("agent %s reads %d sources for %s", config.agent, sources, config.ledger.endpoint)
@@ -81,11 +74,11 @@ def _run(config_path: Path) -> None:
 
 
 @agent.command()
-@_config_option
-def forget_ledger(config_path: Path) -> None:
+@configured
+def forget_ledger(asked: Configured) -> None:
     """Forget the ledger's key and checkpoint; for after it was restored, or replaced, on purpose."""
     try:
-        config = load(config_path)
+        config = asked.load()
         spool = Spool(config.spool.path, agent=config.agent, bytes_max=config.spool.bytes_max)
         spool.keep_trust("")
         spool.close()
@@ -95,21 +88,21 @@ def forget_ledger(config_path: Path) -> None:
 
 
 @agent.command()
-@_config_option
+@configured
 @click.argument("source", required=False)
 @click.option("--rows", default=10, show_default=True, type=click.IntRange(1, 10_000), help="Rows of SOURCE to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(config_path: Path, source: str | None, rows: int, as_json: bool) -> None:
+def check(asked: Configured, source: str | None, rows: int, as_json: bool) -> None:
     """Check a configuration and list the sources it names; or read SOURCE once and show what becomes of it.
 
     Nothing is kept and nothing is sent.
     """
     try:
-        config = load(config_path)
+        config = asked.load()
         if source is not None:
             _show_trial(tried(config, source, rows), as_json=as_json)
             return
-        built = _named(config, config_path)
+        built = _named(config, asked.path)
     except AgentError as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -124,13 +117,13 @@ def check(config_path: Path, source: str | None, rows: int, as_json: bool) -> No
 
 
 @agent.command()
-@_config_option
+@configured
 @click.option("--name", default="meterbook-agent", show_default=True, help="Name of the role and the service account.")
 @click.option("--namespace", default="meterbook", show_default=True, help="Namespace of the service account.")
-def role(config_path: Path, name: str, namespace: str) -> None:
+def role(asked: Configured, name: str, namespace: str) -> None:
     """Print what the agent must be granted to read its sources, and nothing more: pipe it into 'kubectl apply -f -'."""
     try:
-        config = load(config_path)
+        config = asked.load()
     except AgentError as error:
         raise click.ClickException(str(error)) from error
     documents = [
@@ -139,7 +132,7 @@ def role(config_path: Path, name: str, namespace: str) -> None:
         if (found := registry.plugin(source.kind)).role is not None
     ]
     if not any(documents):
-        raise click.ClickException(f"{config_path}: nothing has to be granted for these sources")
+        raise click.ClickException(f"{asked.path}: nothing has to be granted for these sources")
     click.echo(together(documents).rstrip("\n"))
 
 

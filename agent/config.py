@@ -16,7 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, field_validator, model_validator
 
-from agent import faults
+from agent import faults, sharding
 from agent.errors import ConfigError
 from agent.rules import TagsConfig
 from collector import registry
@@ -163,9 +163,15 @@ class AgentConfig(_Part):
         return name
 
 
-def load(path: Path) -> AgentConfig:
-    """The configuration in a file. Raises ConfigError with one sentence per fault, each naming the file."""
+def load(path: Path, *, name: str | None = None, shard: str | None = None) -> AgentConfig:
+    """The configuration in a file, with another ``name`` of the agent and as a ``shard`` (see ``sharding``) where these are given.
+
+    Raises ConfigError with one sentence per fault, each naming the file.
+    """
+    sharding.check(shard)
     document = _document(path)
+    if name is not None:
+        document["agent"] = name
     raw_sources = document.pop("sources", None)
     found: list[str] = []
     config: AgentConfig | None = None
@@ -179,7 +185,8 @@ def load(path: Path) -> AgentConfig:
     else:
         for index, raw in enumerate(raw_sources):
             try:
-                sources.append(_source(raw, index))
+                if (part := sharding.part_of(raw, f"sources.{index}", shard)) is not None:
+                    sources.append(_source(part, index))
             except ConfigError as error:
                 found += error.faults
     if found or config is None:

@@ -61,6 +61,16 @@ def with_gap(records: Sequence[Coverage], window: Window, watched_us: int, gap: 
     return tuple(told)
 
 
+def gaps_us(records: Sequence[Coverage], window: Window) -> dict[str, int]:
+    """Microseconds of the window that are not told of as complete, by their status. Time before it was told of earlier."""
+    found: dict[str, int] = {}
+    for record in records:
+        length_us = record.end_us - max(record.start_us, window.start_us)
+        if record.status != "complete" and length_us > 0:
+            found[record.status] = found.get(record.status, 0) + length_us
+    return found
+
+
 def coverage_table(records: Sequence[Coverage]) -> pa.Table:
     """Coverage records as the section of a batch."""
     time = COVERAGE.field("start").type

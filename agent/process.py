@@ -15,6 +15,8 @@ from agent.config import AgentConfig
 from agent.errors import ConfigError, SpoolFull, SpoolUnusable, StartError
 from agent.faults import mask
 from agent.leases import Leases
+from agent.memorylimit import INTERVAL_S as MEMORY_INTERVAL_S
+from agent.memorylimit import MemoryLimit
 from agent.roster import INTERVAL_S, Roster
 from agent.rules import ready
 from agent.runner import Lane
@@ -28,6 +30,9 @@ from collector.base import Collector, SourceConfig, Sources, interval_s_of
 from collector.errors import SourceError
 from meterbook.health import HealthServer
 from meterbook.wire import instants
+
+#: What /readyz says while the agent stops.
+STOPPING = "the agent is stopping: collections under way finish, then the spool is sent"
 
 _log = logging.getLogger(__name__)
 
@@ -69,15 +74,16 @@ def close_sources(built: Sequence[tuple[Sources, SourceConfig]]) -> None:
 class Agent:
     """One running agent."""
 
-    def __init__(self, config: AgentConfig) -> None:
-        """Opens everything and starts nothing. Raises AgentError."""
+    def __init__(self, config: AgentConfig, metrics: SelfMetrics | None = None) -> None:
+        """Opens everything and starts nothing; goes on with the ``metrics`` of an agent before it. Raises AgentError."""
+        self._ending: str | None = None
         with ExitStack() as opened:
             entries = build_sources(config)
-            schedule = Schedule(config.schedule.threads_max)
+            self._schedule = schedule = Schedule(config.schedule.threads_max)
             leases = Leases(lambda sources: self.uplink.lease(sources))
             self._roster = Roster(entries, schedule, self._lane, self._forget, leases.elsewhere)
             opened.callback(self._roster.close)
-            self.metrics = SelfMetrics()
+            self.metrics = metrics or SelfMetrics()
             self.spool = Spool(
                 config.spool.path,
                 agent=config.agent,
@@ -89,8 +95,9 @@ class Agent:
             self._rules = ready(config.tags)
             self.uplink = Uplink(config.ledger, self.spool, self.metrics)
             self._roster.update()
-            self._schedule = schedule
             self._schedule.also(self._roster.update, INTERVAL_S)
+            limit = MemoryLimit(self.metrics, self._hold_less)
+            self._schedule.also(limit.look, MEMORY_INTERVAL_S)
             self._door = _door(config.http.listen, self)
             opened.callback(self._door.stop)
             self._opened = opened.pop_all()
@@ -111,17 +118,28 @@ class Agent:
         self.uplink.start()
         self._schedule.start()
 
-    def stop(self, drain_s: float = 5.0) -> None:
-        """Finishes collections under way, sends for at most ``drain_s`` seconds more, and lets go of everything."""
+    def stop(self, drain_s: float = 5.0, why: str = STOPPING) -> None:
+        """Finishes collections under way, sends for at most ``drain_s`` seconds more, and lets go of everything.
+
+        Meanwhile the agent is not ready: ``why`` says so.
+        """
+        self._ending = why
         self._schedule.stop()
         self.uplink.stop(drain_s)
         self._opened.close()
 
     def not_ready(self) -> str | None:
         """Why the agent cannot do its work just now. A ledger that cannot be reached is no reason: the spool waits."""
+        if self._ending is not None:
+            return self._ending
         if self.uplink.problem is not None:
             return self.uplink.problem
         return next((lane.problem for lane in self._roster.lanes if lane.problem is not None), None)
+
+    def _hold_less(self, is_short: bool) -> None:
+        """Do one thing at a time while memory is short."""
+        self._schedule.narrow(is_short)
+        self.uplink.narrow(is_short)
 
     def _lane(self, collector: Collector, source: SourceConfig) -> Lane:
         return Lane(

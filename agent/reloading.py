@@ -14,9 +14,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from agent.config import AgentConfig, load
+from agent.config import AgentConfig
+from agent.configured import Configured
 from agent.errors import AgentError, ConfigError
 from agent.process import Agent, build_sources, close_sources
+from agent.selfmetrics import SelfMetrics
+
+#: What /readyz says meanwhile.
+CHANGING = "the configuration is being exchanged: collections under way finish, then the agent goes on"
 
 _log = logging.getLogger(__name__)
 
@@ -24,10 +29,12 @@ _log = logging.getLogger(__name__)
 class Reloading:
     """An agent and the configuration that it has, from a file. Raises AgentError where it cannot be made or come back."""
 
-    def __init__(self, config: AgentConfig, path: Path) -> None:
+    def __init__(self, config: AgentConfig, asked: Configured) -> None:
         """Opens everything and starts nothing."""
-        self.config, self._path = config, path
-        self.agent = _opened(config, path)
+        self.config, self._asked, self._path = config, asked, asked.path
+        #: What was counted is counted on: a counter that fell would be taken for an agent that was started anew.
+        self._metrics = SelfMetrics()
+        self.agent = self._opened(config)
 
     def reload(self) -> bool:
         """Take on what the file says now. Gives whether it was; what stood in its way is in the log."""
@@ -40,12 +47,12 @@ class Reloading:
             _log.info("the configuration has not changed: nothing is to be done")
             return False
         _log.info("the configuration has changed: collections under way finish, then it holds")
-        self.agent.stop(0)
+        self.agent.stop(0, CHANGING)
         try:
-            self.agent, self.config = _opened(fresh, self._path), fresh
+            self.agent, self.config = self._opened(fresh), fresh
         except AgentError as error:
             _log.error("the configuration comes back that was there before: %s", error)
-            self.agent = _opened(self.config, self._path)
+            self.agent = self._opened(self.config)
         self.agent.start()
         if self.config is fresh:
             _log.info("the configuration of now holds: %d sources are read", len(self.agent.sources))
@@ -53,7 +60,7 @@ class Reloading:
 
     def _tried(self) -> AgentConfig:
         """What the file says now, once its sources could be made. Raises AgentError."""
-        fresh = load(self._path)
+        fresh = self._asked.load()
         for name, before, now in (
             ("agent", self.config.agent, fresh.agent),
             ("spool.path", self.config.spool.path, fresh.spool.path),
@@ -68,12 +75,11 @@ class Reloading:
             raise _placed(error, self._path) from error
         return fresh
 
-
-def _opened(config: AgentConfig, path: Path) -> Agent:
-    try:
-        return Agent(config)
-    except ConfigError as error:
-        raise _placed(error, path) from error
+    def _opened(self, config: AgentConfig) -> Agent:
+        try:
+            return Agent(config, self._metrics)
+        except ConfigError as error:
+            raise _placed(error, self._path) from error
 
 
 def _placed(error: ConfigError, path: Path) -> ConfigError:

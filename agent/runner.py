@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agent import coverage, memory
@@ -178,6 +178,8 @@ class Lane:
         self._metrics.events.labels(self.source).inc(readings.events.num_rows)
         self._metrics.events_unassigned.labels(self.source).inc(found.events_unassigned)
         self._metrics.dead_letters.labels(self.source).inc(len(readings.dead_letters))
+        for gap_status, gap_us in found.gaps_us.items():
+            self._metrics.gap_seconds.labels(self.source, gap_status).inc(gap_us / instants.SECOND_US)
         return readings.more
 
     def _prepared(self, readings: Readings, window: Window, gap: Gap | None) -> _Prepared:
@@ -200,7 +202,10 @@ class Lane:
             bills=readings.bills,
         )
         until_us = max(window.start_us, *(record.end_us for record in records))
-        return _Prepared(readings, tagged.series, content, until_us, records[-1].status, tagged.events_unassigned)
+        gaps_us = coverage.gaps_us(records, window)
+        return _Prepared(
+            readings, tagged.series, content, until_us, records[-1].status, tagged.events_unassigned, gaps_us
+        )
 
     def _store(self, found: _Prepared, gap: Gap | None) -> bool:
         checkpoint = found.readings.checkpoint
@@ -243,6 +248,7 @@ class _Prepared:
     until_us: int
     status: Status
     events_unassigned: int
+    gaps_us: Mapping[str, int]
 
 
 def _text(error: Exception) -> str:

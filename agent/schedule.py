@@ -22,7 +22,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
@@ -73,6 +73,7 @@ class Schedule:
         )
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         self._stopping = threading.Event()
+        self._is_narrow, self._alone = False, threading.Lock()
         self._clock_thread = threading.Thread(target=self._watch_clock, name="clock", daemon=True)
         self.also(memory.trim, TRIM_INTERVAL_S)
 
@@ -87,7 +88,7 @@ class Schedule:
         interval_us = round(interval_s * instants.SECOND_US)
         start = instants.to_datetime(shift_us(lane.source, interval_us))
         self._scheduler.add_job(
-            lambda: lane.tick(due_us(lane.source, interval_us, instants.now_us())),
+            lambda: self._tick(lane, due_us(lane.source, interval_us, instants.now_us())),
             IntervalTrigger(seconds=interval_s, start_date=start, timezone=UTC),
             id=lane.source,
             max_instances=1,
@@ -101,6 +102,10 @@ class Schedule:
         lane.stop()
         if self._lanes.pop(lane.source, None) is not None:
             self._scheduler.remove_job(lane.source)
+
+    def narrow(self, is_narrow: bool) -> None:
+        """Whether collections that begin from now on run one at a time."""
+        self._is_narrow = is_narrow
 
     def start(self) -> None:
         """Begin to tick."""
@@ -116,6 +121,10 @@ class Schedule:
             lane.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
+
+    def _tick(self, lane: Lane, due_us: int) -> None:
+        with self._alone if self._is_narrow else nullcontext():
+            lane.tick(due_us)
 
     def _watch_clock(self) -> None:
         while not self._stopping.wait(CLOCK_INTERVAL_S):

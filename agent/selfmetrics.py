@@ -1,7 +1,9 @@
 """What the agent says of itself on /metrics.
 
 Counters are counted where things happen; sizes are read from the spool when somebody asks, so that they cannot
-drift from the truth. The registry is the agent's own: two agents in one process do not mix.
+drift from the truth. The registry is the agent's own: two agents in one process do not mix. It outlives a configuration
+that is exchanged while the agent runs: what was counted goes on, and what is read is that of the agent of now.
+docs/metrics.md lists all of it.
 """
 
 from __future__ import annotations
@@ -25,69 +27,74 @@ class SelfMetrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self.collections = Counter(
-            "meterbook_agent_collections",
-            "Collections, by how well the source was observed.",
-            ["source", "status"],
-            registry=registry,
+        self.collections = self._counter(
+            "collections", "Collections, by how well the source was observed.", "source", "status"
         )
-        self.collection_seconds = Histogram(
-            "meterbook_agent_collection_seconds",
-            "Seconds from asking a source to having its readings in the spool.",
-            ["source"],
-            buckets=_SECONDS,
-            registry=registry,
+        self.collection_seconds = self._histogram(
+            "collection_seconds", "Seconds from asking a source to having its readings in the spool.", "source"
         )
-        self.ticks_missed = Counter(
-            "meterbook_agent_ticks_missed", "Ticks at which no collection began.", ["source"], registry=registry
+        self.gap_seconds = self._counter(
+            "gap_seconds",
+            "Seconds of which the coverage told that they were not wholly observed, by how well they were.",
+            "source",
+            "status",
         )
-        self.samples = Counter("meterbook_agent_samples", "Samples spooled.", ["source"], registry=registry)
-        self.events = Counter("meterbook_agent_events", "Events spooled.", ["source"], registry=registry)
-        self.events_unassigned = Counter(
-            "meterbook_agent_events_unassigned",
-            "Events spooled that no tag rule matched.",
-            ["source"],
-            registry=registry,
+        self.ticks_missed = self._counter("ticks_missed", "Ticks at which no collection began.", "source")
+        self.samples = self._counter("samples", "Samples spooled.", "source")
+        self.events = self._counter("events", "Events spooled.", "source")
+        self.events_unassigned = self._counter(
+            "events_unassigned", "Events spooled that no tag rule matched.", "source"
         )
-        self.dead_letters = Counter(
-            "meterbook_agent_dead_letters", "Records that could not be read.", ["source"], registry=registry
+        self.dead_letters = self._counter("dead_letters", "Records that could not be read.", "source")
+        self.connected = self._gauge("uplink_connected", "1 while the ledger takes batches.")
+        self.connections_lost = self._counter("uplink_disconnections", "Streams to the ledger that ended.")
+        self.batches_sent = self._counter("batches_sent", "Batches sent, again if need be.")
+        self.ack_seconds = self._histogram("ack_seconds", "Seconds from sending a batch to its acknowledgement.")
+        self.refusals = self._counter("refusals", "Batches that the ledger refused.", "code")
+        self.epochs_begun = self._counter("epochs_begun", "Times that the ledger and the spool parted company.")
+        self.memory_limit = self._gauge(
+            "memory_limit_bytes", "Most memory that the agent may take, by its cgroup; 0 where there is no limit."
         )
-        self.connected = Gauge(
-            "meterbook_agent_uplink_connected", "1 while the ledger takes batches.", registry=registry
+        self.memory_used = self._gauge(
+            "memory_used_bytes", "Memory that counts against that limit, less what the kernel gives back by itself."
         )
-        self.connections_lost = Counter(
-            "meterbook_agent_uplink_disconnections", "Streams to the ledger that ended.", registry=registry
+        self.memory_short = self._gauge("memory_short", "1 while memory is short, and less is done at once.")
+        self._trusted = self._gauge("ledger_trusted", "1 while the ledger shows the book that it showed before.")
+        self._failures = self._gauge("witness_failures", "Times that the ledger showed what cannot be believed.")
+        self._witnessed = self._gauge(
+            "witnessed_records", "Records in the last checkpoint of the ledger that was believed."
         )
-        self.batches_sent = Counter(
-            "meterbook_agent_batches_sent", "Batches sent, again if need be.", registry=registry
-        )
-        self.refusals = Counter(
-            "meterbook_agent_refusals", "Batches that the ledger refused.", ["code"], registry=registry
-        )
-        self.epochs_begun = Counter(
-            "meterbook_agent_epochs_begun", "Times that the ledger and the spool parted company.", registry=registry
-        )
+        self._spool: _SpoolMetrics | None = None
 
     def watch_ledger(self, distrust: Callable[[], str], failures: Callable[[], int], size: Callable[[], int]) -> None:
-        """Shows whether the ledger is believed, how often it was not, and how large the book was that it showed last."""
-        for name, text, value in (
-            ("ledger_trusted", "1 while the ledger shows the book that it showed before.", lambda: not distrust()),
-            ("witness_failures", "Times that the ledger showed what cannot be believed.", failures),
-            ("witnessed_records", "Records in the last checkpoint of the ledger that was believed.", size),
-        ):
-            Gauge(f"meterbook_agent_{name}", text, registry=self.registry).set_function(value)
+        """From now on shows whether the ledger is believed, how often it was not, and how large the book was that it showed last."""
+        self._trusted.set_function(lambda: not distrust())
+        self._failures.set_function(failures)
+        self._witnessed.set_function(size)
 
     def watch(self, sizes: Callable[[], Sizes]) -> None:
-        """Shows what ``sizes`` gives, each time somebody asks."""
-        self.registry.register(_SpoolMetrics(sizes))
+        """From now on shows what ``sizes`` gives, each time somebody asks."""
+        if self._spool is None:
+            self._spool = _SpoolMetrics(sizes)
+            self.registry.register(self._spool)
+        self._spool.sizes = sizes
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"meterbook_agent_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(f"meterbook_agent_{name}", text, labels, buckets=_SECONDS, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"meterbook_agent_{name}", text, registry=self.registry)
 
 
 class _SpoolMetrics(MetricCollector):
     def __init__(self, sizes: Callable[[], Sizes]) -> None:
-        self._sizes = sizes
+        self.sizes = sizes
 
     def collect(self) -> Iterator[Metric]:
-        sizes = self._sizes()
+        sizes = self.sizes()
         age_s = 0.0 if sizes.oldest_us is None else (instants.now_us() - sizes.oldest_us) / instants.SECOND_US
         for name, text, value in (
             ("spool_bytes", "Bytes of batches that wait for the ledger.", sizes.bytes),

@@ -27,6 +27,9 @@ class SendWindow:
         self._ready: deque[SealedBatch] = deque()
         self._in_flight_max = 0
         self._sent = self._acked = 0
+        #: When each of those went that are under way, oldest first.
+        self._under_way: deque[tuple[int, float]] = deque()
+        self._is_narrow = False
         self._is_closed = False
         self._heard_s = time.monotonic()
 
@@ -34,6 +37,7 @@ class SendWindow:
         """Batches after ``acked`` may go, at most ``in_flight_max`` of them unanswered."""
         with self._changed:
             self._sent = self._acked = acked
+            self._under_way.clear()
             self._in_flight_max = max(1, in_flight_max)
             self._heard()
 
@@ -42,13 +46,15 @@ class SendWindow:
         ends_s = time.monotonic() + timeout_s
         with self._changed:
             while not self._is_closed:
-                if self._in_flight_max and self._sent - self._acked < self._in_flight_max:
+                in_flight_max = min(self._in_flight_max, 1) if self._is_narrow else self._in_flight_max
+                if self._sent - self._acked < in_flight_max:
                     if not self._ready:
                         self._ready.extend(self._read(self._sent, _READ_AHEAD))
                     if self._ready:
                         if self._sent == self._acked:
                             self._heard_s = time.monotonic()  # nothing was under way: waiting begins now
                         self._sent = self._ready[0].sequence
+                        self._under_way.append((self._sent, time.monotonic()))
                         return self._ready.popleft()
                 left_s = ends_s - time.monotonic()
                 if left_s <= 0:
@@ -56,11 +62,21 @@ class SendWindow:
                 self._changed.wait(left_s)
         return None
 
-    def acknowledged(self, sequence: int) -> None:
-        """Everything up to ``sequence`` has been answered."""
+    def acknowledged(self, sequence: int) -> list[float]:
+        """Everything up to ``sequence`` has been answered. Gives the seconds that each of them was under way."""
         with self._changed:
             self._acked = max(self._acked, sequence)
             self._heard()
+            took_s = []
+            while self._under_way and self._under_way[0][0] <= sequence:
+                took_s.append(self._heard_s - self._under_way.popleft()[1])
+            return took_s
+
+    def narrow(self, is_narrow: bool) -> None:
+        """Whether only one batch may be under way, until it is said otherwise."""
+        with self._changed:
+            self._is_narrow = is_narrow
+            self._changed.notify_all()
 
     def wake(self) -> None:
         """There may be new batches."""

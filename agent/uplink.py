@@ -103,6 +103,7 @@ class Uplink:
         metrics.watch_ledger(lambda: self._witness.distrust, lambda: self._witness.failures, lambda: self._witness.size)
         self._resume: intake_pb2.Resume | None = None
         self._window: SendWindow | None = None
+        self._is_narrow = False
         self._end_stream: Callable[[], object] | None = None
         #: What calls the ledger while there is a stream to it.
         self._connected: tuple[intake_pb2_grpc.IntakeStub, tuple[tuple[str, str], ...]] | None = None
@@ -123,6 +124,13 @@ class Uplink:
         window = self._window
         if window is not None:
             window.wake()
+
+    def narrow(self, is_narrow: bool) -> None:
+        """Whether batches go one by one."""
+        self._is_narrow = is_narrow
+        window = self._window
+        if window is not None:
+            window.narrow(is_narrow)
 
     def lease(self, sources: Collection[str]) -> Answer | None:
         """Ask to be the one who reads some sources; None where the ledger cannot be asked, or knows nothing of that."""
@@ -194,6 +202,7 @@ class Uplink:
         logs.unbind("sequence")
         logs.bind(epoch=self._spool.epoch)
         window = SendWindow(self._spool.after)
+        window.narrow(self._is_narrow)
         with self._channel() as connection:
             calls: list[grpc.Call] = []
             identity = self._identity(connection)
@@ -275,7 +284,8 @@ class Uplink:
             logs.bind(sequence=message.ack.sequence)
             self._spool.acknowledge(message.ack.sequence, message.ack.hash)
             self._witness.acknowledged(message.ack.sequence, message.ack.hash)
-            window.acknowledged(message.ack.sequence)
+            for took_s in window.acknowledged(message.ack.sequence):
+                self._metrics.ack_seconds.observe(took_s)
             _log.debug("acknowledged at position %d", message.ack.position)
             self._has_progress = True
             self._all_is_well()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from agent.config import AgentConfig, load
+from agent.config import AgentConfig
+from agent.configured import Configured
 from agent.doctor.greeting import greeted
 from agent.doctor.sources import sources
 from agent.errors import AgentError
@@ -15,14 +15,16 @@ from meterbook.doctor.reaching import Trust, reached
 from meterbook.health import split_address
 
 
-def findings_of(path: Path) -> tuple[list[Finding], Sequence[tuple[str, Check]]]:
+def findings_of(asked: Configured) -> tuple[list[Finding], Sequence[tuple[str, Check]]]:
     """What is to be said of the configuration in a file, and the checks that it makes possible."""
     try:
-        config = load(path)
+        config = asked.load()
     except AgentError as error:
         faults = [failure("configuration", each, "mend the file") for each in str(error).splitlines()]
         return faults, [("versions", machine.versions)]
-    told = f"{path} is valid: agent {config.agent}, {len(config.sources)} sources, ledger {config.ledger.endpoint}"
+    told = (
+        f"{asked.path} is valid: agent {config.agent}, {len(config.sources)} sources, ledger {config.ledger.endpoint}"
+    )
     return [ok("configuration", told)], [
         ("versions", machine.versions),
         ("permissions", lambda: _files(config)),

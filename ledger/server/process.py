@@ -128,6 +128,7 @@ class LedgerProcess:
             self._readiness = Readiness(self._journal)
             opened.callback(self._readiness.stop)
             self._metrics = SelfMetrics(self._journal)
+            self._metrics.watch_readiness(self._readiness.not_ready)
             door = self._door()
             opened.push_async_callback(asyncio.to_thread, door.stop)
             self._acts = JournalActs(self._journal)

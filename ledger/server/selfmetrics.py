@@ -5,7 +5,7 @@ What has a label has a bound: of sources those are told that lack most, of meter
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from heapq import nlargest
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -80,6 +80,7 @@ class SelfMetrics:
         self._sources_missing = self._gauge(
             "sources_with_gaps", "Sources of which something of the last closed hour was not observed."
         )
+        self._ready = self._gauge("ready", "1 while the ledger can do its work; 0 while /readyz says why not.")
         self._gaps_until = self._gauge(
             "coverage_until_seconds", "Until when the gaps are told, Unix time: the end of the last closed hour."
         )
@@ -92,6 +93,10 @@ class SelfMetrics:
         self._gauge("certificate_failures", "Changes of the certificate's files that could not be used.").set_function(
             lambda: certificates.failures
         )
+
+    def watch_readiness(self, not_ready: Callable[[], str | None]) -> None:
+        """Show whether the ledger is ready: while it is not, ``not_ready`` says why."""
+        self._ready.set_function(lambda: not_ready() is None)
 
     def acknowledged(self, size: int, after_s: float) -> None:
         """Count a batch of ``size`` bytes that arrived ``after_s`` seconds ago."""

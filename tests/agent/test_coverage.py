@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.coverage import NOT_RUNNING, SPOOL_FULL, with_gap, with_unassigned
+from agent.coverage import NOT_RUNNING, SPOOL_FULL, gaps_us, with_gap, with_unassigned
 from collector.readings import Coverage, Window
 
 
@@ -42,6 +42,12 @@ def test_unassigned_events_make_a_complete_window_partial(count: int, reason: st
 
 def test_assigned_events_change_nothing() -> None:
     assert told(*with_unassigned([record(0, 50)], 0)) == [(0, 50, "complete", "")]
+
+
+def test_gaps_are_added_up_by_status_and_only_once() -> None:
+    parts = [record(-50, 10, "failed"), record(10, 30), record(30, 35, "failed"), record(35, 100, "lost")]
+    assert gaps_us(parts, Window(0, 100)) == {"failed": 15, "lost": 65}
+    assert gaps_us([record(-50, 0, "failed"), record(0, 100)], Window(0, 100)) == {}
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(1, 100))

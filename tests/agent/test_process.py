@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,10 +18,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from agent import memorylimit
 from agent.cli import agent as command
 from agent.config import load
 from agent.errors import ConfigError, StartError
-from agent.process import Agent, build_sources
+from agent.process import STOPPING, Agent, build_sources
 from tests.fakes.intake import FakeLedger
 
 Wait = Callable[[Callable[[], bool]], None]
@@ -51,6 +53,54 @@ def fetch(port: int, page: str) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def test_an_agent_that_stops_says_so_until_it_has(config_file: Write, eventually: Wait) -> None:
+    running = Agent(load(config_file(SOURCES)))
+    running.start()
+    assert fetch(running.http_port, "readyz")[0] == 200
+    may_stop = threading.Event()
+    stop = running._schedule.stop
+
+    def slowly() -> None:
+        may_stop.wait(30)
+        stop()
+
+    running._schedule.stop = slowly  # type: ignore[method-assign] # a collection that takes its time
+    stopping = threading.Thread(target=running.stop, args=(0,))
+    stopping.start()
+    eventually(lambda: fetch(running.http_port, "readyz") == (503, f"{STOPPING}\n"))
+    assert fetch(running.http_port, "healthz")[0] == 200
+    may_stop.set()
+    stopping.join()
+    with pytest.raises(OSError):
+        fetch(running.http_port, "readyz")
+
+
+def test_an_agent_short_of_memory_says_so_and_goes_on(
+    config_file: Write, ledger: FakeLedger, eventually: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = tmp_path / "cgroup"
+    group.mkdir()
+    for name, text in (("max", "1000000"), ("current", "900000"), ("stat", "inactive_file 0")):
+        (group / f"memory.{name}").write_text(text)
+    (tmp_path / "own").write_text("0::/\n")
+    found = memorylimit.groups(group, tmp_path / "own")
+    monkeypatch.setattr(memorylimit, "groups", lambda: found)
+    running = Agent(load(pointed_at(config_file(SOURCES), ledger)))
+    running.start()
+    try:
+        assert "meterbook_agent_memory_short 1.0" in fetch(running.http_port, "metrics")[1]
+        assert fetch(running.http_port, "readyz")[0] == 200
+        book = ledger.intake.book
+        eventually(lambda: max((value for _, value in book.samples()), default=0.0) >= 3)
+        (group / "memory.current").write_text("100000")
+        eventually(lambda: "meterbook_agent_memory_short 0.0" in fetch(running.http_port, "metrics")[1])
+        assert "meterbook_agent_memory_used_bytes 100000.0" in fetch(running.http_port, "metrics")[1]
+    finally:
+        running.stop()
+    acked = running.metrics.registry.get_sample_value("meterbook_agent_ack_seconds_count")
+    assert acked is not None and acked >= 3
 
 
 def test_from_source_to_ledger_and_on_after_a_restart(config_file: Write, ledger: FakeLedger, eventually: Wait) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import load
+from agent.configured import Configured
 from agent.reloading import Reloading
 from tests.fakes.intake import FakeLedger
 
@@ -41,7 +42,7 @@ def write(config_file: Write, ledger: FakeLedger) -> Callable[[str], Path]:
 @pytest.fixture
 def reloading(write: Callable[[str], Path]) -> Iterator[Reloading]:
     path = write(ONE + TWO)
-    made = Reloading(load(path), path)
+    made = Reloading(load(path), Configured(path))
     made.agent.start()
     yield made
     made.agent.stop(30)
@@ -89,6 +90,26 @@ def test_one_that_is_bad_changes_nothing(
     assert not reloading.reload()
     assert reloading.agent is before
     assert "the configuration stays the one before" in caplog.text and reason in caplog.text
+
+
+def test_what_was_counted_is_counted_on(
+    reloading: Reloading, write: Callable[[str], Path], ledger: FakeLedger, eventually: Wait
+) -> None:
+    def value(name: str, **labels: str) -> float:
+        return reloading.agent.metrics.registry.get_sample_value(f"meterbook_agent_{name}", labels) or 0.0
+
+    eventually(lambda: value("collections_total", source="fake/one", status="complete") > 2)
+    before = value("collections_total", source="fake/one", status="complete"), value("batches_sent_total")
+    spool = reloading.agent.spool
+    write(ONE)
+    assert reloading.reload()
+    after = value("collections_total", source="fake/one", status="complete"), value("batches_sent_total")
+    assert all(now >= then for now, then in zip(after, before, strict=True)) and after[0] > 2
+    # What is read and not counted is that of the agent of now.
+    assert reloading.agent.spool is not spool
+    eventually(lambda: value("acknowledged_sequence") > before[1])
+    assert value("acknowledged_sequence") <= reloading.agent.spool.sizes().acked_sequence
+    assert value("ledger_trusted") == 1
 
 
 def test_one_that_is_the_same_changes_nothing(reloading: Reloading, caplog: pytest.LogCaptureFixture) -> None:

@@ -100,6 +100,17 @@ def test_after_a_restart_the_time_in_between_is_partial(bench: Bench) -> None:
     assert bench.collector.windows[-1] == Window(START_US + 10 * SECOND, START_US + 3_610 * SECOND)
 
 
+def test_what_was_not_watched_is_counted_in_seconds(bench: Bench) -> None:
+    bench.tick(10)
+    assert bench.count("gap_seconds_total", status="partial") == 0
+    bench.now_us += 3_000 * SECOND
+    bench.restart()
+    bench.tick(3_610)
+    assert bench.count("gap_seconds_total", status="partial") == 3_595 - 10
+    bench.tick(3_625)
+    assert bench.count("gap_seconds_total", status="partial") == 3_595 - 10
+
+
 def test_a_source_that_catches_up_has_no_gap(bench: Bench) -> None:
     bench.collector.catches_up = True
     bench.tick(10)

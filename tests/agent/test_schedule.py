@@ -32,6 +32,36 @@ def test_the_shift_is_small_and_always_the_same(source: str, interval_us: int) -
     assert shift == shift_us(source, interval_us)
 
 
+def test_a_narrow_schedule_runs_one_collection_at_a_time(spool: Spool, eventually: Wait) -> None:
+    running, most, done = 0, 0, 0
+    lock = threading.Lock()
+    may_end = threading.Event()
+
+    def slowly(window: Window, checkpoint: Checkpoint) -> Readings:
+        nonlocal running, most, done
+        with lock:
+            running += 1
+            most = max(most, running)
+        may_end.wait(0.05)
+        with lock:
+            running -= 1
+            done += 1
+        return plain(window, checkpoint)
+
+    made = Schedule(8)
+    made.narrow(True)
+    for number in range(4):
+        collector = ScriptedCollector(slowly, source=f"fake/{number}")
+        made.add(lane(spool, collector, 0.1), 0.1)
+    made.start()
+    eventually(lambda: done > 8)
+    assert most == 1
+    made.narrow(False)
+    eventually(lambda: most > 1)
+    may_end.set()
+    made.stop()
+
+
 def test_sources_are_shifted_apart() -> None:
     assert len({shift_us(f"fake/{number}", 15 * instants.SECOND_US) for number in range(100)}) > 90
 

@@ -79,6 +79,41 @@ def test_closing_ends_the_wait() -> None:
     assert window.is_closed
 
 
+def test_how_long_each_was_under_way_is_told_once() -> None:
+    window = SendWindow(Stock(4))
+    window.open(0, 4)
+    for _ in range(3):
+        window.take(0)
+    took_s = window.acknowledged(2)
+    assert len(took_s) == 2 and took_s[0] >= took_s[1] >= 0
+    assert window.acknowledged(2) == []
+    assert len(window.acknowledged(3)) == 1
+    # What another stream had under way is not this one's.
+    window.take(0)
+    window.open(3, 4)
+    assert window.acknowledged(4) == []
+
+
+def test_a_narrow_window_lets_one_go_at_a_time() -> None:
+    window = SendWindow(Stock(5))
+    window.open(0, 3)
+    assert [window.take(0), window.take(0)] == [batch(1), batch(2)]
+    window.narrow(True)
+    assert window.take(0) is None
+    window.acknowledged(1)
+    assert window.take(0) is None
+    window.acknowledged(2)
+    assert [window.take(0), window.take(0)] == [batch(3), None]
+    window.narrow(False)
+    assert [window.take(0), window.take(0), window.take(0)] == [batch(4), batch(5), None]
+
+
+def test_a_narrow_window_that_is_not_open_stays_shut() -> None:
+    window = SendWindow(Stock(1))
+    window.narrow(True)
+    assert window.take(0) is None
+
+
 def test_silence_counts_only_while_an_answer_is_due() -> None:
     window = SendWindow(Stock(1))
     assert window.silent_s > 0  # the Resume is due

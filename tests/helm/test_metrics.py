@@ -70,6 +70,35 @@ def test_there_are_names_to_compare_with(chart: str) -> None:
     assert "process_resident_memory_bytes" in names
 
 
+def documented(chart: str) -> dict[str, str]:
+    """The rows of docs/metrics.md about a process, by metric."""
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    (part,) = re.findall(rf"^## Of an? {chart}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    return {row.split("`")[1]: row for row in part.splitlines() if row.startswith("| `")}
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_every_metric_is_documented_as_it_says_of_itself(chart: str) -> None:
+    registry, rows = registry_of(chart), {}
+    for collector in registry._collector_to_names:
+        labels = ", ".join(f"`{each}`" for each in getattr(collector, "_labelnames", ()))
+        for metric in collector.collect():
+            if metric.name.startswith("meterbook_"):
+                name = metric.name + ("_total" if metric.type == "counter" else "")
+                rows[name] = f"| `{name}` | {metric.type} | {labels} | {metric.documentation} |"
+    assert documented(chart) == rows
+    assert list(rows) == list(documented(chart))
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_units_stand_in_names(chart: str) -> None:
+    """What is counted in seconds or bytes says so in its name, and nothing is in milliseconds or kilobytes."""
+    for name, row in documented(chart).items():
+        assert not re.search(r"_(ms|us|millis\w*|micros\w*|kb|mb|kib|mib)(_|$)", name), name
+        if row.split("|")[4].lower().startswith((" seconds ", " bytes ")):
+            assert re.search(r"_(seconds|bytes)(_|$)", name), name
+
+
 @pytest.mark.parametrize("chart", CHARTS)
 def test_every_metric_is_there(chart: str) -> None:
     names = series_of(chart)

@@ -130,6 +130,7 @@ def not_ready(running: Running) -> str:
     told = readyz(running)[1]
     eventually(lambda: health(running) == health(running, "meterbook.intake.v1.Intake") == NOT_SERVING)
     assert get(f"127.0.0.1:{running.process.http_port}/healthz") == (200, "alive\n")
+    assert "meterbook_ledger_ready 0.0\n" in get(f"127.0.0.1:{running.process.http_port}/metrics")[1]
     assert told.count("\n") == 1
     return told.rstrip()
 
@@ -137,6 +138,7 @@ def not_ready(running: Running) -> str:
 def ready(running: Running) -> None:
     """Returns once the ledger is ready."""
     eventually(lambda: readyz(running) == (200, "ready\n"))
+    assert "meterbook_ledger_ready 1.0\n" in get(f"127.0.0.1:{running.process.http_port}/metrics")[1]
     eventually(lambda: health(running) == health(running, "meterbook.intake.v1.Intake") == SERVING)
 
 
