@@ -46,6 +46,12 @@ class TlsConfig(_Part):
         default=None, description="PEM file with the agent's own certificate, where the ledger wants one."
     )
     key_file: Path | None = Field(default=None, description="PEM file with the key of that certificate.")
+    server_name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=253,
+        description="Name in the ledger's certificate; that of the endpoint if unset.",
+    )
     insecure: bool = Field(default=False, description="Whether usage may travel unencrypted to another machine.")
 
     @model_validator(mode="after")
@@ -54,6 +60,8 @@ class TlsConfig(_Part):
             raise ValueError("ca_file and insecure: true exclude each other: remove one of them")
         if self.insecure and self.cert_file is not None:
             raise ValueError("cert_file and insecure: true exclude each other: remove one of them")
+        if self.insecure and self.server_name is not None:
+            raise ValueError("server_name and insecure: true exclude each other: remove one of them")
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file go together: give both or none")
         return self
@@ -103,7 +111,7 @@ class LedgerConfig(_Part):
     @property
     def plaintext(self) -> bool:
         """Whether the connection is not encrypted."""
-        has_tls = self.tls.ca_file is not None or self.tls.cert_file is not None
+        has_tls = any(each is not None for each in (self.tls.ca_file, self.tls.cert_file, self.tls.server_name))
         return self.tls.insecure or (not has_tls and is_loopback(split_address(self.endpoint)[0]))
 
 

@@ -30,7 +30,8 @@ def channel(config: LedgerConfig) -> grpc.Channel:
     credentials = grpc.ssl_channel_credentials(
         _file(tls.ca_file, "ca_file"), _file(tls.key_file, "key_file"), _file(tls.cert_file, "cert_file")
     )
-    return grpc.secure_channel(config.endpoint, credentials, options=_OPTIONS)
+    named = [] if tls.server_name is None else [("grpc.ssl_target_name_override", tls.server_name)]
+    return grpc.secure_channel(config.endpoint, credentials, options=[*_OPTIONS, *named])
 
 
 def bearer(credential: str) -> tuple[tuple[str, str], ...]:

@@ -71,7 +71,7 @@ def _certificates(config: AgentConfig) -> Iterator[Finding]:
 def _ledger(config: AgentConfig) -> Iterator[Finding]:
     host, port = split_address(config.ledger.endpoint)
     tls = config.ledger.tls
-    trust = None if config.ledger.plaintext else Trust(tls.ca_file, tls.cert_file, tls.key_file)
+    trust = None if config.ledger.plaintext else Trust(tls.ca_file, tls.cert_file, tls.key_file, tls.server_name)
     if tls.insecure:
         told = "usage travels unencrypted (ledger.tls.insecure)"
         yield warning("certificates", told, "give the ledger a certificate, and its authority as ca_file")

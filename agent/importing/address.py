@@ -18,7 +18,11 @@ def connection(asker: Asker) -> LedgerConfig:
     except click.ClickException as error:
         raise ImportFault(error.message) from error
     tls = TlsConfig(
-        ca_file=asker.ca_file, cert_file=asker.cert_file, key_file=asker.key_file, insecure=asker.ca_file is None
+        ca_file=asker.ca_file,
+        cert_file=asker.cert_file,
+        key_file=asker.key_file,
+        server_name=asker.server_name,
+        insecure=asker.ca_file is None,
     )
     try:
         return LedgerConfig(endpoint=asker.ledger, tls=tls)

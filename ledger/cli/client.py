@@ -35,7 +35,7 @@ _SIGNS = (
     ("WRONG_VERSION_NUMBER", "{ledger} speaks plain text: leave --ca-file out"),
     (
         "Hostname Verification",
-        "the certificate of {ledger} is for another name: name the ledger as the certificate does",
+        "the certificate of {ledger} is for another name: name the ledger as the certificate does, or give that name by --server-name",
     ),
     ("security handshaker", "--ca-file {ca_file}: holds no PEM certificate; give the authority's"),
     (
@@ -108,7 +108,8 @@ def _channel(asking: Asker) -> grpc.Channel:
     if found is None:
         return grpc.insecure_channel(asking.ledger, _OPTIONS)
     credentials = grpc.ssl_channel_credentials(found.authority, found.key, found.certificate)
-    return grpc.secure_channel(asking.ledger, credentials, _OPTIONS)
+    named = [] if asking.server_name is None else [("grpc.ssl_target_name_override", asking.server_name)]
+    return grpc.secure_channel(asking.ledger, credentials, [*_OPTIONS, *named])
 
 
 def _bearing(channel: grpc.Channel, asking: Asker) -> grpc.Channel:

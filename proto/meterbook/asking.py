@@ -43,14 +43,17 @@ class Asker:
     key_file: Path | None = None
     token_file: Path | None = None
     is_insecure: bool = False
+    #: The name that the ledger's certificate must be for, where it is not that of the address.
+    server_name: str | None = None
 
     def certificates(self) -> Certificates | None:
         """What is in the files; None for plain text. Raises UsageError where one lacks another, ClickException where one cannot be read."""
         if (self.cert_file is None) != (self.key_file is None):
             raise click.UsageError("--cert-file and --key-file go together: give both")
         if self.ca_file is None:
-            if self.cert_file is not None:
-                raise click.UsageError("--cert-file without --ca-file: plain text has no certificates")
+            for option, given in (("--cert-file", self.cert_file), ("--server-name", self.server_name)):
+                if given is not None:
+                    raise click.UsageError(f"{option} without --ca-file: plain text has no certificates")
             return None
         authority, certificate, key = _read(self.ca_file, "--ca-file"), None, None
         if self.cert_file is not None and self.key_file is not None:
@@ -83,6 +86,14 @@ def asks(function: Function) -> Function:
         expose_value=False,
         callback=_remember,
         help="Send the token in plain text even to another machine.",
+    )(function)
+    function = click.option(
+        "--server-name",
+        envvar="METERBOOK_SERVER_NAME",
+        metavar="NAME",
+        expose_value=False,
+        callback=_remember,
+        help="Name in the ledger's certificate, where the ledger is reached by another: through a port-forward, say.",
     )(function)
     for name, help_text in (
         ("key", "PEM file of that certificate's key."),

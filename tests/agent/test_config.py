@@ -153,6 +153,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("ledger.example:1", {}, False),
         ("10.0.0.1:1", {}, False),
         ("10.0.0.1:1", {"insecure": True}, True),
+        ("localhost:1", {"server_name": "ledger.example"}, False),
     ],
 )
 def test_only_this_machine_is_spoken_to_in_the_clear(endpoint: str, tls: dict[str, object], plaintext: bool) -> None:
@@ -165,6 +166,12 @@ def test_insecure_and_authorities_exclude_each_other(config_file: Write) -> None
     text = path.read_text().replace("127.0.0.1:1\n", "h:1\n  tls: {insecure: true, ca_file: /ca.pem}\n", 1)
     path.write_text(text)
     assert faults(path) == ["ledger.tls: ca_file and insecure: true exclude each other: remove one of them"]
+
+
+def test_a_name_in_a_certificate_takes_encryption(config_file: Write) -> None:
+    path = config_file()
+    path.write_text(path.read_text().replace("127.0.0.1:1\n", "h:1\n  tls: {insecure: true, server_name: l}\n", 1))
+    assert faults(path) == ["ledger.tls: server_name and insecure: true exclude each other: remove one of them"]
 
 
 @pytest.mark.parametrize("endpoint", ["ledger", "ledger:", ":1", "ledger:http", "ledger:70000"])

@@ -43,6 +43,7 @@ def refusal(chart: str, values: str | None, *sets: str) -> str:
         ("kubernetes", ['rbac.extraRules=[{"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}]'], "* is refused"),
         ("kubernetes", ['rbac.extraRules=[{"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]}]'], "name the API groups"),
         ("everything", ["ledger.tls.insecure=true"], "remove one of them"),
+        ("kubernetes", ["ledger.tls.insecure=true", 'ledger.tls.serverName="x"', 'ledger.tls.ca=""'], "serverName is the name"),
         ("sharded", ['ledger.tls.keyKey=""'], "certKey and ledger.tls.keyKey go together"),
         ("kubernetes", ['ledger.tls.certKey="c"', 'ledger.tls.keyKey="k"'], "name the Secret in ledger.tls.existingSecret"),
         ("kubernetes", ['ledger.key.existingSecret="k"'], "give one of them"),

@@ -17,7 +17,7 @@ ELSEWHERE = "192.0.2.1:9460"
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LEDGER", "CA_FILE", "CERT_FILE", "KEY_FILE", "TOKEN_FILE", "TOKEN"):
+    for name in ("LEDGER", "CA_FILE", "CERT_FILE", "KEY_FILE", "TOKEN_FILE", "TOKEN", "SERVER_NAME"):
         monkeypatch.delenv(f"METERBOOK_{name}", raising=False)
 
 
@@ -61,7 +61,7 @@ def test_nothing_that_is_said_is_a_ledger_on_this_machine_in_plain_text() -> Non
 
 
 def test_options_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LEDGER", "CA_FILE", "CERT_FILE", "KEY_FILE", "TOKEN_FILE"):
+    for name in ("LEDGER", "CA_FILE", "CERT_FILE", "KEY_FILE", "TOKEN_FILE", "SERVER_NAME"):
         monkeypatch.setenv(f"METERBOOK_{name}", f"{name}-of-the-environment")
     options = [
         "--ledger",
@@ -74,10 +74,15 @@ def test_options_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         "key",
         "--token-file",
         "token",
+        "--server-name",
+        "ledger.example.com",
     ]
-    assert asked(*options, "--insecure") == [Asker("b:1", Path("ca"), Path("cert"), Path("key"), Path("token"), True)]
+    assert asked(*options, "--insecure") == [
+        Asker("b:1", Path("ca"), Path("cert"), Path("key"), Path("token"), True, "ledger.example.com")
+    ]
     (found,) = asked()
     assert (found.ledger, found.ca_file) == ("LEDGER-of-the-environment", Path("CA_FILE-of-the-environment"))
+    assert found.server_name == "SERVER_NAME-of-the-environment"
     assert (found.token_file, found.is_insecure) == (Path("TOKEN_FILE-of-the-environment"), False)
 
 
@@ -105,6 +110,8 @@ def test_a_certificate_and_its_key_go_together(given: str) -> None:
 def test_plain_text_has_no_certificates() -> None:
     found = Asker("127.0.0.1:1", cert_file=Path("a"), key_file=Path("b"))
     assert refused(found.certificates, click.UsageError).startswith("--cert-file without --ca-file")
+    found = Asker("127.0.0.1:1", server_name="ledger.example.com")
+    assert refused(found.certificates, click.UsageError).startswith("--server-name without --ca-file")
 
 
 def test_a_token_comes_from_its_file_or_else_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@
 {{- $_ := set $tls "cert_file" (printf "/etc/meterbook/tls/%s" $given.tls.certKey) -}}
 {{- $_ := set $tls "key_file" (printf "/etc/meterbook/tls/%s" $given.tls.keyKey) -}}
 {{- end -}}
+{{- with $given.tls.serverName -}}{{- $_ := set $tls "server_name" . -}}{{- end -}}
 {{- if $tls -}}{{- $_ := set $ledger "tls" $tls -}}{{- end -}}
 {{- $several := eq .root.Values.controller.type "statefulset" -}}
 {{- if $given.key.existingSecret -}}

@@ -27,6 +27,9 @@
 {{- fail "test.token asks the ledger about the agent: say agentName and ledger.endpoint as they stand in existingConfigMap, or leave test.token out" -}}
 {{- end -}}
 {{- $tls := .Values.ledger.tls -}}
+{{- if and $tls.insecure $tls.serverName -}}
+{{- fail "ledger.tls.serverName is the name in a certificate, and with ledger.tls.insecure there is none: remove one of them" -}}
+{{- end -}}
 {{- if and $tls.insecure (or $tls.ca $tls.existingSecret) -}}
 {{- fail "ledger.tls.insecure sends usage in the clear, and ledger.tls.ca or existingSecret encrypts it: remove one of them" -}}
 {{- end -}}

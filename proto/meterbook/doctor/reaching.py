@@ -22,6 +22,8 @@ class Trust:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    #: The name that the certificate must be for, where it is not that of the address.
+    server_name: str | None = None
 
 
 def reached(host: str, port: int, trust: Trust | None) -> Iterator[Finding]:
@@ -44,7 +46,7 @@ def reached(host: str, port: int, trust: Trust | None) -> Iterator[Finding]:
 
 
 def _shaken_hands(connection: socket.socket, host: str, port: int, trust: Trust) -> Iterator[Finding]:
-    place = f"{host}:{port}"
+    place, name = f"{host}:{port}", trust.server_name or host
     try:
         context = ssl.create_default_context(cafile=trust.ca_file)
         if trust.cert_file is not None:
@@ -55,10 +57,10 @@ def _shaken_hands(connection: socket.socket, host: str, port: int, trust: Trust)
         return
     context.set_alpn_protocols(["h2"])
     try:
-        with context.wrap_socket(connection, server_hostname=host) as secured:
+        with context.wrap_socket(connection, server_hostname=name) as secured:
             shown = secured.getpeercert(binary_form=True)
             assert shown is not None
-            yield ok("certificates", f"{place} shows a certificate that is trusted here and names {host}")
+            yield ok("certificates", f"{place} shows a certificate that is trusted here and names {name}")
             yield certificates.issuer(shown, place)
             if secured.selected_alpn_protocol() != "h2":
                 advice = "name the port that gRPC is served on, or let what stands between pass HTTP/2"

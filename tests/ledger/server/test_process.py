@@ -142,8 +142,13 @@ def test_tls(tmp_path: Path) -> None:
         )
         named = f"localhost:{running.process.port}"
         assert told(running, "--ca-file", str(cert), address=named) == (
-            f"the certificate of {named} is for another name: name the ledger as the certificate does"
+            f"the certificate of {named} is for another name: name the ledger as the certificate does, or give that name by --server-name"
         )
+        # As through a port-forward: the address is another, the name that of the certificate.
+        again = run_cli("agents", "--ledger", named, "--ca-file", str(cert), "--server-name", "127.0.0.1")
+        assert (again.exit_code, again.stderr) == (0, "") and "as of position 1" in again.stdout
+        stranger = told(running, "--ca-file", str(cert), "--server-name", "ledger.example.com")
+        assert stranger.startswith(f"the certificate of {at} is for another name: ")
         door = f"127.0.0.1:{running.process.http_port}"
         assert told(running, address=door) == f"{door} is no ledger's gRPC port: give the one that it listens on"
     with serving(tmp_path / "store") as running:
