@@ -184,6 +184,7 @@ def test_what_stands_in_the_way(authority: Authority, tmp_path: Path, reason: st
         with listening(authority.issue("ledger")) as port:
             found = last(port, Trust(authority.file, server_name="127.0.0.1"), "localhost")
             assert found.status != "failure", found
+        with listening(authority.issue("ledger")) as port:
             found = last(port, Trust(authority.file), "localhost")
         assert "Hostname mismatch" in found.found and "name the server" in found.advice
     assert found.status == "failure"
