@@ -95,14 +95,25 @@ class Disk:
         there = os.statvfs(self.directory)
         if there.f_bavail * there.f_frsize < room_bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        path = self.directory / _TRIED
-        file = DiskFile(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        file = self._nameless()
         try:
             file.append(bytes(_TRIED_BYTES))
             file.sync()
         finally:
             file.close()
-            path.unlink(missing_ok=True)
+
+    def _nameless(self) -> DiskFile:
+        """A file that nobody else sees and that goes with its last descriptor."""
+        try:
+            return DiskFile(self.directory, os.O_RDWR | os.O_TMPFILE)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                raise
+        # Some file systems know none: it has a name for a moment.
+        path = self.directory / _TRIED
+        file = DiskFile(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        path.unlink(missing_ok=True)
+        return file
 
     def remove(self, name: str) -> None:
         """Delete a file, but never in the archive."""

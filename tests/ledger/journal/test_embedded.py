@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -323,6 +324,21 @@ def test_a_log_that_is_tried_says_whether_a_group_would_fit(tmp_path: Path, monk
             with pytest.raises(LogUnavailable, match=rf"{tmp_path}: cannot be written \(No space left on device\)"):
                 log.check()
         log.check()
+
+
+def test_a_log_is_tried_where_every_file_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def without(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return opened(path, flags, mode)
+
+    with opened_log(tmp_path) as log:
+        monkeypatch.setattr("os.open", without)
+        before = open_files()
+        log.check()
+        assert [path.suffix for path in tmp_path.iterdir()] == [".seg"] and open_files() == before
 
 
 def test_a_log_whose_sync_failed_is_not_well_until_it_is_opened_again(
