@@ -129,6 +129,11 @@ test-kube: $(STAMP) ## Install the charts on a real API server and read it with 
 	@$(find_helm) HELM="$$helm" KUBEBUILDER_ASSETS='$(KUBEBUILDER_ASSETS)' \
 		$(BIN)/python -m pytest tests/kube -m kube $(ARGS)
 
+# A release behind this one by default; before there is one, the commit that tests/data/upgrade was recorded with.
+.PHONY: upgrade
+upgrade: $(STAMP) ## Run an earlier build beside this one, upgrade and roll back under load, and count; FROM=REV chooses it
+	@$(BIN)/python -m tests.upgrade $(if $(FROM),--from '$(FROM)') $(ARGS)
+
 kill: $(STAMP) ## SIGKILL everything at random for ten minutes beside a client that counts; ARGS="--minutes 3 --store shared" chooses
 	@$(BIN)/python -m tests.kill $(ARGS)
 
