@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults resilience charts prometheus-assets kube-assets test-kube kill fuzz check bench proto lock clean format audit sbom licences
+.PHONY: help setup demo test slow faults resilience charts prometheus-assets kube-assets cluster-assets test-kube test-cluster kill fuzz check bench proto lock clean format audit sbom licences
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -109,25 +109,44 @@ prometheus-assets: ## Build prometheus and promtool with Go, for the alerts and 
 		fi; \
 	done
 
-kube-assets: ## Build etcd, kube-apiserver and what else a cluster is made of with Go (about ten minutes, once)
-	@kept='$(KUBEBUILDER_ASSETS)'; v=v$(KUBERNETES_VERSION); \
-	if ! command -v go >/dev/null; then \
-		echo "make kube-assets needs Go; or name a folder that has them: make test-kube KUBEBUILDER_ASSETS=/opt/envtest" >&2; exit 1; \
-	fi; \
-	mkdir -p "$$kept" && cd tests/kube || exit 1; \
-	flags="-s -w -X k8s.io/component-base/version.gitVersion=$$v -X k8s.io/client-go/pkg/version.gitVersion=$$v"; \
-	tools=$$(go list tool) || exit 1; \
+# $(call build_kube,PROGRAMS) builds those of the tools in tests/kube that are not there yet.
+define build_kube
+kept='$(KUBEBUILDER_ASSETS)'; v=v$(KUBERNETES_VERSION); wanted=' $(1) '; \
+if ! command -v go >/dev/null; then \
+	echo "make $@ needs Go; or name a folder that has the programs: KUBEBUILDER_ASSETS=/opt/envtest" >&2; exit 1; \
+fi; \
+mkdir -p "$$kept" && cd tests/kube || exit 1; \
+flags="-s -w -X k8s.io/component-base/version.gitVersion=$$v -X k8s.io/client-go/pkg/version.gitVersion=$$v"; \
+for folder in . coredns; do \
+	tools=$$(cd $$folder && go list tool) || exit 1; \
 	for tool in $$tools; do \
 		name=$${tool##*/}; case $$tool in go.etcd.io/*) name=etcd ;; esac; \
+		case $$wanted in *" $$name "*) ;; *) continue ;; esac; \
 		if [ ! -x "$$kept/$$name" ]; then \
 			echo "Building $$name into $$kept"; \
-			CGO_ENABLED=0 go build -trimpath -ldflags "$$flags" -o "$$kept/.$$name" "$$tool" && mv "$$kept/.$$name" "$$kept/$$name" || exit 1; \
+			(cd $$folder && CGO_ENABLED=0 go build -trimpath -ldflags "$$flags" -o "$$kept/.$$name" "$$tool") && \
+				mv "$$kept/.$$name" "$$kept/$$name" || exit 1; \
 		fi; \
-	done
+	done; \
+done
+endef
+
+kube-assets: ## Build etcd, kube-apiserver and kubectl with Go, for make test-kube (five minutes, once)
+	@$(call build_kube,etcd kube-apiserver kubectl)
+
+cluster-assets: ## Build what else a cluster of one node is made of with Go, for make test-cluster (ten minutes, once)
+	@$(call build_kube,etcd kube-apiserver kubectl kube-controller-manager kube-scheduler kube-proxy kubelet coredns); \
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$$kept/load" ./load
 
 test-kube: $(STAMP) ## Install the charts on a real API server and read it with the agent's own token; KUBEBUILDER_ASSETS names its programs
 	@$(find_helm) HELM="$$helm" KUBEBUILDER_ASSETS='$(KUBEBUILDER_ASSETS)' \
 		$(BIN)/python -m pytest tests/kube -m kube $(ARGS)
+
+# All of it lives in namespaces of its own, and ends with them.
+test-cluster: $(STAMP) ## Install the charts on a cluster of one real node and compare the book with what pods counted; needs root, Linux and containerd
+	@$(find_helm) HELM="$$helm" KUBEBUILDER_ASSETS='$(KUBEBUILDER_ASSETS)' METERBOOK_NODE=$$$$ \
+		unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private \
+		$(BIN)/python -m pytest tests/kube -m cluster $(ARGS)
 
 # A release behind this one by default; before there is one, the commit that tests/data/upgrade was recorded with.
 .PHONY: upgrade
@@ -227,7 +246,7 @@ proto: $(STAMP) ## Generate the code of the wire from proto/
 
 lock: $(STAMP) ## Choose the newest versions that pyproject.toml allows (needs the network)
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate --extra agent --extra kubernetes --extra ledger --extra distributed --extra aws --extra pdf --extra spark --group dev pyproject.toml \
+		--no-emit-index-url --no-annotate --extra agent --extra kubernetes --extra ledger --extra distributed --extra aws --extra pdf --extra spark --extra tracing --group dev pyproject.toml \
 		-o requirements.lock >/dev/null
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --group pyproject.toml:fuzz -o requirements-fuzz.lock >/dev/null

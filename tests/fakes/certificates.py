@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,14 +52,20 @@ class Authority:
         )
         self.file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, common_name: str, *, organization: str = "", valid_days: float = 5, file: str = "") -> Pair:
-        """A certificate for 127.0.0.1 under a common name; one of negative days has ended."""
+    def issue(
+        self,
+        common_name: str,
+        *,
+        organization: str = "",
+        hosts: Sequence[str] = ("127.0.0.1",),
+        valid_days: float = 5,
+        file: str = "",
+    ) -> Pair:
+        """A certificate for addresses and names under a common name; one of negative days has ended."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(_named(common_name, organization), self._subject, key, valid_days)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-            )
+            .add_extension(x509.SubjectAlternativeName([_host(each) for each in hosts]), critical=False)
             .sign(self.key, hashes.SHA256())
         )
         stem = file or common_name.replace(":", "-")
@@ -66,6 +73,13 @@ class Authority:
         pair.cert_file.write_bytes(certificate.public_bytes(Encoding.PEM))
         pair.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return pair
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def _named(common_name: str, organization: str = "") -> x509.Name:

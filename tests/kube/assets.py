@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kubectl")
-CLUSTER = (*CONTROL_PLANE, "kube-controller-manager", "kube-scheduler", "kubelet")
+CLUSTER = (*CONTROL_PLANE, "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "coredns", "load")
 
 
 def folder() -> Path | None:

@@ -62,14 +62,16 @@ class ApiServer(ServerProcess):
 
     name = "kube-apiserver"
 
-    def __init__(self, etcd: Etcd, flags: Sequence[str] = ()) -> None:
+    def __init__(self, etcd: Etcd, flags: Sequence[str] = (), hosts: Sequence[str] = ("127.0.0.1",)) -> None:
+        """It listens on the first of ``hosts``; the others are names of it."""
         super().__init__()
         (port,) = free_ports(1)
-        self.url = f"https://127.0.0.1:{port}"
+        self._host = hosts[0]
+        self.url = f"https://{hosts[0]}:{port}"
         self._flags = (f"--secure-port={port}", f"--etcd-servers={etcd.url}", *flags)
         # Beside the directory of the process, which is prepared when it starts.
         self.authority = Authority(self.directory / "pki", "cluster-ca")
-        self.serving = self.authority.issue("kube-apiserver")
+        self.serving = self.authority.issue("kube-apiserver", hosts=hosts)
         self.admin = self.authority.issue("admin", organization="system:masters")
         key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
         self.accounts_key = self.directory / "pki" / "accounts.key"
@@ -80,7 +82,7 @@ class ApiServer(ServerProcess):
     def command(self) -> list[str]:
         return [
             assets.program("kube-apiserver"),
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self._host}",
             f"--client-ca-file={self.authority.file}",
             f"--tls-cert-file={self.serving.cert_file}",
             f"--tls-private-key-file={self.serving.key_file}",
@@ -88,8 +90,6 @@ class ApiServer(ServerProcess):
             f"--service-account-key-file={self.accounts_file}",
             f"--service-account-signing-key-file={self.accounts_key}",
             "--service-cluster-ip-range=10.96.0.0/16",
-            "--authorization-mode=RBAC",
-            "--endpoint-reconciler-type=none",
             *self._flags,
         ]
 
@@ -114,8 +114,19 @@ class ControlPlane:
         """``folder`` takes the kubeconfigs."""
         self.folder = folder
         self.etcd = Etcd()
-        # Pods are written by hand here, into namespaces whose service accounts no controller makes.
-        self.api = ApiServer(self.etcd, ["--disable-admission-plugins=ServiceAccount"])
+        self.api = self.server()
+
+    def server(self) -> ApiServer:
+        """The API server, before it is started."""
+        return ApiServer(
+            self.etcd,
+            [
+                "--authorization-mode=RBAC",
+                "--endpoint-reconciler-type=none",
+                # Pods are written by hand, into namespaces whose service accounts no controller makes.
+                "--disable-admission-plugins=ServiceAccount",
+            ],
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -167,6 +178,11 @@ class ControlPlane:
         done = self.kubectl("get", *arguments, "-o", "json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def member(self, name: str, common_name: str, organization: str = "") -> Path:
+        """A kubeconfig with a certificate, as what belongs to a cluster has it."""
+        pair = self.api.authority.issue(common_name, organization=organization, file=name)
+        return self._config(name, {"client-certificate": str(pair.cert_file), "client-key": str(pair.key_file)})
 
     def _config(self, name: str, user: Manifest) -> Path:
         path = self.folder / f"{name}.kubeconfig"
