@@ -38,9 +38,8 @@ def recorded(request: intake_pb2.RecordRequest, rows_max: int) -> Sections:
     if not request.events:
         raise _refused("events is empty: there is nothing to record")
     if len(request.events) > rows_max:
-        raise Refused(
-            intake_pb2.REFUSAL_CODE_TOO_LARGE, f"{len(request.events)} events are more than rows_max {rows_max}"
-        )
+        message = f"{len(request.events)} events are more than rows_max {rows_max}"
+        raise Refused(intake_pb2.REFUSAL_CODE_TOO_LARGE, message, "rows_max")
     origin = CHAIN_PREFIX + request.sender
     rows = [_row(event, origin, f"events[{place}]") for place, event in enumerate(request.events)]
     return sections(events=pa.Table.from_pylist(rows, schema=EVENTS))

@@ -168,6 +168,9 @@ def test_a_window_in_which_the_clock_went_back_was_not_watched_throughout(bench:
 def test_a_full_spool_is_a_lost_interval(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     spool = Spool(tmp_path / "small", agent="edge-1", bytes_max=6_000)
     bench = Bench(spool, ScriptedCollector(plain))
+    lost = {"source": "fake/one", "status": "lost"}
+    # What has never been lost is zero and not absent, so that the first loss is an increase.
+    assert bench.metrics.registry.get_sample_value("meterbook_agent_collections_total", lost) == 0
     at_s = 0
     while bench.lane.problem is None:
         at_s += 15

@@ -117,6 +117,9 @@ def test_no_events_and_too_many() -> None:
         intake_pb2.REFUSAL_CODE_TOO_LARGE,
         "101 events are more than rows_max 100",
     )
+    with pytest.raises(Refused) as refused:
+        recorded(request(*[{}] * (ROWS_MAX + 1)), ROWS_MAX)
+    assert refused.value.limit == "rows_max"
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
