@@ -28,7 +28,7 @@ from agent.trial import Trial, tried
 from collector import registry
 from collector.base import interval_s_of
 from collector.cluster.roles import together
-from meterbook import logs
+from meterbook import logs, tracing
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ def _run(asked: Configured) -> None:
         signal.signal(number, lambda found, _: wanted.put_nowait(found))
     try:
         config = asked.load()
+        tracing.begin(config.tracing, "meterbook-agent", config.agent)
         allow_many()
         give_back_freed_memory(in_bulk=any(registry.plugin(source.kind).in_bulk for source in config.sources))
         reloading = Reloading(config, asked)
@@ -66,10 +67,11 @@ def _run(asked: Configured) -> None:
         _log.info("agent %s reads %d sources for %s", config.agent, sources, config.ledger.endpoint)
         while wanted.get() == signal.SIGHUP:
             reloading.reload()
-    except AgentError as error:
+    except (AgentError, tracing.CannotTrace) as error:
         raise click.ClickException(str(error)) from error
     _log.info("stopping: collections under way finish, then the spool is sent")
     reloading.agent.stop()
+    tracing.end()
     _log.info("stopped")
 
 

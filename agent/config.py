@@ -23,6 +23,7 @@ from collector import registry
 from collector.base import SourceConfig
 from meterbook.health import is_loopback, split_address
 from meterbook.proof.note import VerifierKey
+from meterbook.tracing import Tracing
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
@@ -161,6 +162,10 @@ class AgentConfig(_Part):
     tags: TagsConfig = Field(default=TagsConfig(), description="How readings get their tenant.")
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="How collections share the machine.")
     http: HttpConfig = Field(default=HttpConfig(), description="The operator's door.")
+    tracing: Tracing | None = Field(
+        default=None,
+        description="Where traces go; none are made without it, unless OpenTelemetry's own variables name a place.",
+    )
     sources: tuple[InstanceOf[SourceConfig], ...] = Field(default=(), description="What is read, each by its kind.")
 
     @field_validator("agent")

@@ -28,7 +28,7 @@ from agent.tagged import TaggedSeries
 from agent.tagger import Tagger
 from collector.base import Collector
 from collector.readings import Coverage, Readings, Status, Window
-from meterbook import logs
+from meterbook import logs, tracing
 from meterbook.wire import instants
 from meterbook.wire.sections import Sections, sections
 
@@ -111,7 +111,9 @@ class Lane:
             end_us = now_us if due_us is None or self._is_late(due_us, now_us) else due_us
             due_us = None
             try:
-                if not self._collect(Window(self._end_us, end_us)):
+                with tracing.collecting(self.source):
+                    has_more = self._collect(Window(self._end_us, end_us))
+                if not has_more:
                     return
             except Exception as error:  # noqa: BLE001 - a lane never dies, whatever is wrong in it
                 _log.error("%s: collection abandoned: %r", self.source, error, exc_info=error)

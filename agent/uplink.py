@@ -37,7 +37,7 @@ from agent.selfmetrics import SelfMetrics
 from agent.sendwindow import SendWindow
 from agent.spool import SealedBatch, Spool
 from agent.witness import Witness
-from meterbook import logs
+from meterbook import logs, tracing
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.ledger.v1 import access_pb2, access_pb2_grpc
 from meterbook.wire.sections import SCHEMA_VERSION
@@ -103,6 +103,8 @@ class Uplink:
         metrics.watch_ledger(lambda: self._witness.distrust, lambda: self._witness.failures, lambda: self._witness.size)
         self._resume: intake_pb2.Resume | None = None
         self._window: SendWindow | None = None
+        #: Of batches under way, when each was sent and its hash; only where traces go anywhere.
+        self._sent: dict[int, tuple[int, bytes]] = {}
         self._is_narrow = False
         self._end_stream: Callable[[], object] | None = None
         #: What calls the ledger while there is a stream to it.
@@ -140,7 +142,9 @@ class Uplink:
         stub, identity = connected
         request = intake_pb2.LeaseRequest(agent=self._spool.agent, sources=sorted(sources))
         try:
-            response = stub.Lease(request, timeout=_LEASE_ANSWER_S, metadata=identity)
+            with tracing.span("lease", sources=len(sources)):
+                carried = (*identity, *tracing.metadata())
+                response = stub.Lease(request, timeout=_LEASE_ANSWER_S, metadata=carried)
         except (grpc.RpcError, ValueError) as error:  # a channel that was closed meanwhile raises ValueError
             _log.debug("no leases just now: %s", error)
             return None
@@ -199,7 +203,8 @@ class Uplink:
     def _stream(self) -> None:
         """One stream from Hello to its end. Always raises: _Interrupted, _Stuck or _NewEpoch."""
         ends: list[Exception] = []
-        logs.unbind("sequence")
+        logs.unbind("sequence", "trace_id")
+        self._sent.clear()
         logs.bind(epoch=self._spool.epoch)
         window = SendWindow(self._spool.after)
         window.narrow(self._is_narrow)
@@ -267,6 +272,8 @@ class Uplink:
                 "raise the limit of a batch there"
             )
         self._metrics.batches_sent.inc()
+        if tracing.is_on():
+            self._sent[batch.sequence] = tracing.now_ns(), batch.hash
         return intake_pb2.ClientMessage(batch=message)
 
     def _hear(self, message: intake_pb2.ServerMessage, window: SendWindow) -> None:
@@ -281,7 +288,8 @@ class Uplink:
             self._witness.shown(message.witness)
             self._begin(window)
         elif kind == "ack":
-            logs.bind(sequence=message.ack.sequence)
+            logs.bind(sequence=message.ack.sequence, **tracing.ids(message.ack.hash))
+            self._told(message.ack.sequence)
             self._spool.acknowledge(message.ack.sequence, message.ack.hash)
             self._witness.acknowledged(message.ack.sequence, message.ack.hash)
             for took_s in window.acknowledged(message.ack.sequence):
@@ -291,6 +299,12 @@ class Uplink:
             self._all_is_well()
         elif kind == "refusal":
             self._refused(message.refusal)
+
+    def _told(self, acknowledged: int) -> None:
+        """What was sent up to there has arrived: its traces say how long that took."""
+        for sequence in [each for each in list(self._sent) if each <= acknowledged]:
+            began_ns, digest = self._sent.pop(sequence)
+            tracing.told("send", digest, began_ns, agent=self._spool.agent, epoch=self._spool.epoch, sequence=sequence)
 
     def _begin(self, window: SendWindow) -> None:
         """Send from where the ledger stands, once it can be believed; nothing where that has begun."""

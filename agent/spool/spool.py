@@ -31,6 +31,7 @@ from agent.spool.sealing import Chain, SealedBatch, reseal, seal, unsealed
 from agent.spool.series import KEPT_DAYS, StoredSeries
 from agent.tagged import NO_SERIES, TaggedSeries
 from collector.readings import Checkpoint, Coverage
+from meterbook import tracing
 from meterbook.wire import instants
 from meterbook.wire.seal import GENESIS
 from meterbook.wire.sections import Sections, sections
@@ -166,7 +167,7 @@ class Spool:
         ``series`` are those that the samples use; definitions of which the ledger was not told yet are stored in front of
         ``content``, which has none itself. Raises SpoolFull where there is no room.
         """
-        document = json.dumps(dict(checkpoint))
+        document, began_ns = json.dumps(dict(checkpoint)), tracing.now_ns()
         with self._mutex, self._settled_if_full():
             day = self._today()
             if day > self._series.loaded_day:
@@ -195,6 +196,8 @@ class Spool:
         if batches:
             for listener in self._listeners:
                 listener()
+            made = [(batch.sequence, batch.hash) for batch in batches]
+            tracing.sealed(made, began_ns, agent=self.agent, epoch=chain.epoch)
         return len(batches)
 
     def after(self, sequence: int, limit: int) -> list[SealedBatch]:

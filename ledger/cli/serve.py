@@ -22,7 +22,7 @@ from ledger.journal.memory import keep_freed_memory
 from ledger.server.config import ConfigError, LedgerConfig, load
 from ledger.server.process import CannotServe, LedgerProcess
 from ledger.server.reloading import reload
-from meterbook import logs
+from meterbook import logs, tracing
 
 #: Seconds that a thread computes before another one that waits has its turn. A call over gRPC is of many small steps, and each would wait so
 #: long while usage is counted or booked beside it; Python's own 5 ms would be most of what an answer from memory takes.
@@ -49,9 +49,13 @@ def serve(config: Path | None, log_level: str, log_format: str | None, **changes
 
     with logs.telling(log_level, log_format):
         try:
-            asyncio.run(_serve(read(), read))
-        except (ConfigError, JournalError, CannotServe) as error:
+            found = read()
+            tracing.begin(found.tracing, "meterbook-ledger", found.listen)
+            asyncio.run(_serve(found, read))
+        except (ConfigError, JournalError, CannotServe, tracing.CannotTrace) as error:
             raise click.ClickException(str(error)) from error
+        finally:
+            tracing.end()
 
 
 async def _serve(config: LedgerConfig, read: Callable[[], LedgerConfig]) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ledger.intake.contents import IntakeLimits
 from ledger.journal.place import FilePlace, Place, parse
 from meterbook.health import is_loopback, split_address
+from meterbook.tracing import Tracing
 from meterbook.wire.instants import SECOND_US
 
 
@@ -228,6 +229,10 @@ class LedgerConfig(BaseModel):
         repr=False,
         description="Where the book is kept: file:PATH, or for several replicas s3://BUCKET/PREFIX + "
         "postgresql://USER@HOST/DATABASE, as one text or as a list of the two.",
+    )
+    tracing: Tracing | None = Field(
+        default=None,
+        description="Where traces go; none are made without it, unless OpenTelemetry's own variables name a place.",
     )
     listen: str = Field(default="127.0.0.1:9460", description="host:port of the gRPC services.")
     http: str = Field(default="127.0.0.1:9461", description="host:port of /metrics, /healthz and /readyz.")

@@ -36,7 +36,7 @@ from ledger.server.inbox import Inbox, Room
 from ledger.server.rounds import SHARE_MAX, Messages, Rounds
 from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
-from meterbook import logs
+from meterbook import logs, tracing
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.instants import now_us
 from meterbook.wire.sections import SCHEMA_VERSION, encode
@@ -237,13 +237,15 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                 except (Refused, JournalError) as error:
                     yield self._refusal(item.sequence, error)
                     return
-                now_s = time.monotonic()
+                now_s, durable_ns = time.monotonic(), tracing.now_ns()
+                tracing.told("ack", item.hash, durable_ns, sequence=item.sequence)
                 self._metrics.acknowledged(item.size, now_s - item.arrived_s)
                 following = _next(under_way)
                 while isinstance(following, _UnderWay) and following.is_durable:
                     # Acks are cumulative: one says it for everything that the same sync made durable.
                     item, position, following = following, following.position.result(), _next(under_way)
                     self._metrics.acknowledged(item.size, now_s - item.arrived_s)
+                    tracing.told("ack", item.hash, durable_ns, sequence=item.sequence)
                 ack = intake_pb2.Ack(sequence=item.sequence, hash=item.hash, position=position)
                 yield intake_pb2.ServerMessage(ack=ack)
                 witness.acknowledged(item.sequence, position)
@@ -305,19 +307,23 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
         accepted: list[_UnderWay] = []
         refusal = None
         # Those behind one that is refused are passed over: what was found in them has to be taken all the same.
+        began_ns = tracing.now_ns()
         for message, look in zip(messages, looks, strict=True):
             if refusal is not None:
                 continue
             batch = message.batch
+            ids = {**sender.ids, **tracing.ids(batch.hash)}
             try:
                 if message.WhichOneof("message") != "batch":
                     raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
                 position = self._chains.accept(sender.chain, batch, look, partial(_judge, sender.writer))
+                if tracing.is_on():
+                    _traced(batch, began_ns, position, {**sender.ids, "sequence": batch.sequence})
             except (Refused, Denied, JournalError) as error:
-                with logs.bound(**sender.ids):
+                with logs.bound(**ids):
                     refusal = self._refusal(batch.sequence, error)
             except Exception as error:
-                with logs.bound(**sender.ids):
+                with logs.bound(**ids):
                     logger.exception("batch %d of %s could not be taken", batch.sequence, sender.chain.name)
                     refusal = self._refusal(batch.sequence, _failed(error))
             else:
@@ -345,6 +351,18 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+
+
+def _traced(batch: intake_pb2.Batch, began_ns: int, position: Future[int], about: Mapping[str, Any]) -> None:
+    """A batch was checked, which began then; and once it is durable, it was appended."""
+    digest, taken_ns = batch.hash, tracing.now_ns()
+    tracing.told("receive", digest, began_ns, **about)
+
+    def appended(found: Future[int]) -> None:
+        if not found.cancelled() and found.exception() is None:
+            tracing.told("append", digest, taken_ns, position=found.result(), **about)
+
+    position.add_done_callback(appended)
 
 
 def _judge(writer: Writer, batch: intake_pb2.Batch, found: Checked) -> None:

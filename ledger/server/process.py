@@ -49,7 +49,9 @@ from ledger.server.readiness import Readiness
 from ledger.server.selfmetrics import SelfMetrics
 from ledger.server.streamwitness import Send, StreamWitness
 from ledger.server.tls import Certificates, Unusable
+from ledger.server.traced import Traced
 from ledger.server.turns import Turns
+from meterbook import tracing
 from meterbook.health import HealthServer
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.ledger.v1 import (
@@ -210,6 +212,7 @@ class LedgerProcess:
         server = grpc.aio.server(
             interceptors=[
                 Naming(),
+                *([Traced()] if tracing.is_on() else []),
                 Authentication(self._register, self._metrics, allow_anonymous=self._config.allows_anonymous),
             ],
             options=[*_OPTIONS, ("grpc.max_receive_message_length", limit)],
@@ -306,7 +309,7 @@ class LedgerProcess:
         while True:
             await asyncio.sleep(metering.every_s)
             try:
-                with self._metrics.booking_seconds.time():
+                with self._metrics.booking_seconds.time(), tracing.span("book"):
                     _, entries = await asyncio.to_thread(self._booker.book_closed, now_us(), metering.lateness_us)
                 self._metrics.entries.inc(entries)
             except Overtaken:

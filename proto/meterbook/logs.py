@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -148,13 +148,24 @@ def formatter(form: str) -> logging.Formatter:
     )
 
 
+#: What else a record has when it is made; see :func:`also`.
+_more: Callable[[], Mapping[str, str]] | None = None
+
+
+def also(more: Callable[[], Mapping[str, str]] | None) -> None:
+    """Ask this for further ids of every record, beside those that are bound; of nothing with None."""
+    global _more
+    _more = more
+
+
 def _described(_: Any, __: str, fields: _Fields) -> _Fields:
     record: logging.LogRecord = fields["_record"]
     time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     own = {"timestamp": time, "level": record.levelname.lower(), "logger": record.name}
     own["message"] = str(fields.pop("event")).strip()
     # An id never takes the place of what every record has.
-    return {**own, **{name: fields[name] for name in sorted(fields) if name not in _OWN}}
+    about = fields if _more is None else {**_more(), **fields}
+    return {**own, **{name: about[name] for name in sorted(about) if name not in _OWN}}
 
 
 def masked(text: str) -> str:
