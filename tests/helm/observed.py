@@ -39,6 +39,8 @@ _MONITORS = {
 }
 _ALL_RULES = ("metrics.prometheusRule.disabled=[]", "metrics.prometheusRule.extraRules=[]")
 _ROWS_MAX = 5_000
+#: For how long the agent keeps what the ledger does not take: what it reads then is lost.
+SPOOL_AGE_S_MAX = 20.0
 _TENANTS = [
     {"kind": "tenant", "name": "acme", "spec": {}},
     {
@@ -90,7 +92,7 @@ class Observed:
         return {
             "agent": "edge-1",
             "ledger": {"endpoint": self.address, "tls": {"ca_file": str(self._authority.file)}},
-            "spool": {"path": str(self.folder / "agent.spool")},
+            "spool": {"path": str(self.folder / "agent.spool"), "age_max_s": SPOOL_AGE_S_MAX},
             "http": {"listen": self.pages["agent"]},
             "tags": {"rules": [{"from": "label:tenant"}, {"from": "subject"}]},
             "sources": [

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.spine import eventually
+from tests.e2e.spine import PATIENCE_S, eventually
 from tests.helm.charts import CHARTS
-from tests.helm.observed import Observed, observing
+from tests.helm.observed import SPOOL_AGE_S_MAX, Observed, observing
 from tests.helm.test_alerts import PROMTOOL, names
 from tests.servers.prometheus import PROMETHEUS, SCRAPE_S
 
@@ -73,5 +73,11 @@ def test_nothing_is_wrong_where_all_is_well_and_what_goes_wrong_is_seen(observed
     observed.ledger.stop()
     cut_off = {"MeterbookAgentDisconnected", "MeterbookLedgerDown"}
     assert eventually(lambda: states(observed).keys() >= cut_off), states(observed)
+    assert eventually(lambda: states(observed).get("MeterbookAgentDataLost") == "firing", SPOOL_AGE_S_MAX + PATIENCE_S)
+    alerts = observed.prometheus.ask("alerts")["alerts"]
+    texts = [text for alert in alerts for text in alert["annotations"].values()]
+    # What a template cannot say is said so in its place.
+    assert len(texts) > 10 and [text for text in texts if "<" in text] == []
+
     observed.agent.stop()
     assert eventually(lambda: "MeterbookAgentDown" in states(observed)), states(observed)
