@@ -20,6 +20,7 @@ from meterbook.wire.instants import now_us
 
 #: Seconds until the first look, and between two.
 FIRST_S, EVERY_S = 5.0, 120.0
+_ENDS_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,10 @@ class GapWatching:
             self._metrics.show_gaps(gaps(view, catalog_of(view), now_us(), self._lateness_us))
 
     def close(self) -> None:
-        """Let the look under way end, and begin no other: the journal is about to close."""
+        """Let the look under way end, for some seconds, and begin no other: the journal is about to close.
+
+        One that waits for tables which nobody fills is left to fail: it only tells.
+        """
         self._is_closed = True
-        with self._looking:
-            pass
+        if self._looking.acquire(timeout=_ENDS_S):
+            self._looking.release()

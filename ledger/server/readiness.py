@@ -69,9 +69,13 @@ class Readiness:
         except JournalError as error:
             self._trouble = str(error)
         except Exception as error:
-            logger.exception("the store could not be tried")
+            if not self._ending.is_set():
+                logger.exception("the store could not be tried")
             self._trouble = f"{self._journal.place}: the store could not be tried ({error}); the log has the details"
         self._asked_s = None
+        if self._ending.is_set():
+            # The store is being closed: what became of this try is no news.
+            return
         if self._trouble is not None and before is None:
             logger.warning("not ready: %s", self._trouble)
         elif self._trouble is None and before is not None:

@@ -107,6 +107,16 @@ def test_a_store_that_hangs_is_one_that_does_not_answer() -> None:
     assert found.not_ready() is None
 
 
+def test_a_store_that_is_closed_meanwhile_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    journal = Tried()
+    found = readiness(journal)
+    found.stop()
+    for error in (LogUnavailable(FULL), ZeroDivisionError("closed")):
+        journal.error = error
+        found.look()
+    assert caplog.messages == []
+
+
 def test_nothing_makes_a_ledger_ready_that_stops() -> None:
     journal = Tried()
     found = readiness(journal)
