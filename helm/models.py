@@ -13,6 +13,7 @@ from agent import config as agent_config
 from agent.rules import TagsConfig
 from collector import registry
 from ledger.server import config as ledger_config
+from meterbook.tracing import Tracing
 
 Schema = dict[str, Any]
 
@@ -31,12 +32,13 @@ def known(chart: str, definitions: Schema) -> dict[str, Schema]:
             for name in ("intake", "retention", "metering", "queries", "entitlements", "proof")
         }
         _keep(definitions["proof"], _PROOF_FIELDS)
-        return found
+        return found | {"config.tracing": _refer(Tracing, "tracing", definitions)}
     found = {
         "config.ledger": _refer(agent_config.LedgerConfig, "ledger", definitions),
         "config.spool": _refer(agent_config.SpoolConfig, "spool", definitions),
         "config.schedule": _refer(agent_config.ScheduleConfig, "schedule", definitions),
         "config.tags": _refer(TagsConfig, "tags", definitions),
+        "config.tracing": _refer(Tracing, "tracing", definitions),
         "config.sources": {"type": "array", "items": _source(definitions)},
     }
     _keep(definitions["ledger"], _LEDGER_FIELDS)

@@ -47,7 +47,7 @@ class Tracing(BaseModel):
 
     endpoint: str | None = Field(
         default=None,
-        pattern=r"^https?://[^\s/]+",
+        pattern=r"^https?://[^\s/]+:[0-9]+/?$",
         description="URL of an OTLP receiver over gRPC, such as http://otel-collector:4317; OTEL_EXPORTER_OTLP_ENDPOINT where it is not given.",
     )
     sample_ratio: float | None = Field(

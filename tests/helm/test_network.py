@@ -57,6 +57,12 @@ def test_pod_identity_opens_a_way_to_its_agent() -> None:
     assert ways_of_agent(source, more=("aws.podIdentity=true",)) == [DNS, LEDGER, HTTPS, POD_IDENTITY]
 
 
+def test_traces_have_a_way_to_their_receiver() -> None:
+    endpoint = 'config.tracing.endpoint="http://otel-collector.tracing.svc:14317"'
+    assert ways_of_agent({"kind": "logfile", "path": "/x"}, more=(endpoint,)) == [DNS, LEDGER, {14317}]
+    assert {14317} in ways(one(changed("ledger", endpoint), "NetworkPolicy"))
+
+
 def test_an_agent_is_asked_by_whoever_scrapes_it_and_by_nobody_else() -> None:
     closed = one(changed("agent", "test.enabled=false"), "NetworkPolicy")
     assert closed["spec"]["ingress"] == []

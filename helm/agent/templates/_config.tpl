@@ -66,6 +66,7 @@
 {{- $_ := set $config "tags" $values.config.tags -}}
 {{- $_ := set $config "http" (dict "listen" (printf "%s:%d" $values.http.host (int $values.http.port))) -}}
 {{- $_ := set $config "sources" $sources -}}
+{{- with $values.config.tracing -}}{{- $_ := set $config "tracing" . -}}{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 

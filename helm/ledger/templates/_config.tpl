@@ -27,7 +27,7 @@
 {{- $_ := set $proof "key_file" (printf "/etc/meterbook/proof/%s" $values.proof.key) -}}
 {{- end -}}
 {{- if $proof -}}{{- $_ := set $config "proof" $proof -}}{{- end -}}
-{{- range $part := list "intake" "retention" "metering" "queries" "entitlements" -}}
+{{- range $part := list "intake" "retention" "metering" "queries" "entitlements" "tracing" -}}
 {{- with get $values.config $part -}}{{- $_ := set $config $part . -}}{{- end -}}
 {{- end -}}
 {{- toYaml $config -}}
