@@ -7,12 +7,12 @@ told apart by ``--role``.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import click
 
 from agent import policy as documents
-from agent.config import AgentConfig, load
+from agent.config import AgentConfig
+from agent.configured import Configured, configured
 from agent.errors import AgentError
 from agent.policy import Role
 from collector import registry
@@ -28,14 +28,7 @@ def policy() -> None:
 
 
 @policy.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The agent's configuration, in YAML.",
-)
+@configured
 @click.option(
     "--form",
     type=click.Choice(_FORMS),
@@ -45,14 +38,14 @@ def policy() -> None:
 )
 @click.option("--principal", metavar="ARN", help="Who takes on the role: the identity that the agent runs as.")
 @click.option("--role", "role_arn", metavar="ARN", help="The role that is meant, where there are several.")
-def aws(config_path: Path, form: str, principal: str | None, role_arn: str | None) -> None:
+def aws(asked: Configured, form: str, principal: str | None, role_arn: str | None) -> None:
     """Print IAM documents for the AWS accounts of a configuration."""
     if form in ("trust", "cloudformation", "terraform") and principal is None:
         raise click.UsageError(f"--form {form} needs --principal: who takes on the role")
     if principal is not None and not _PRINCIPAL.fullmatch(principal):
         raise click.UsageError(f"--principal {principal!r} is not the ARN of an account's root, a user or a role")
     try:
-        found = documents.roles(_needed(load(config_path)))
+        found = documents.roles(_needed(asked.load()))
         if form == "own":
             click.echo(documents.as_json(documents.own(found)), nl=False)
             return
@@ -60,7 +53,7 @@ def aws(config_path: Path, form: str, principal: str | None, role_arn: str | Non
     except AgentError as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:
-        raise click.ClickException(f"{config_path}: {error}") from error
+        raise click.ClickException(f"{asked.path}: {error}") from error
 
 
 def _needed(config: AgentConfig) -> documents.Needed:

@@ -136,6 +136,11 @@ class Connection(psycopg.Connection[Any]):
         """The group that a position is in and the one before it, if there are such."""
         return [_row(found) for found in self.execute(_UNTIL, [position])][::-1]
 
+    def takes_writes(self) -> bool:
+        """Whether the server does: not as a standby, which the primary of before may have become, nor where it was made read-only."""
+        (found,) = self.execute("SELECT current_setting('transaction_read_only') = 'off'").fetchone() or (False,)
+        return bool(found)
+
     def taken_up(self, object_names: Sequence[str]) -> set[str]:
         """Those of the objects that are in a group."""
         query = "SELECT object FROM log_group WHERE object = ANY(%s)"

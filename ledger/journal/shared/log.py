@@ -81,8 +81,17 @@ class SharedLog:
         return self.end
 
     def check(self) -> None:
-        """That PostgreSQL and S3 answer; and where S3 took something not, whether it does now. Raises LogUnavailable, StoreDamaged."""
+        """That PostgreSQL takes writes and S3 answers; and where S3 took something not, whether it does now.
+
+        Raises LogUnavailable, StoreDamaged.
+        """
         self.refresh()
+        if not self._database.run(lambda connection: connection.takes_writes()):
+            # A new connection looks for one that does.
+            self._database.forget()
+            raise LogUnavailable(
+                f"{self._database.server}: takes no writes, it is a standby or was made read-only; name the primary, or let it write"
+            )
         if self._refused_s3:
             name = f"{FOLDER}{uuid.uuid4()}"
             self._objects.put(name, b"")

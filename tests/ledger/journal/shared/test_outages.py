@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
 from ledger.journal.errors import LogUnavailable, StoreRefused
@@ -81,6 +83,37 @@ def test_a_log_that_is_tried_says_which_service_is_gone(place: SharedPlace, data
                 log.check()
             server.start()
             log.check()
+
+
+def test_a_database_that_takes_no_writes_is_said_to_take_none(place: SharedPlace, database: Database) -> None:
+    """As a primary that became a standby, or that a provider made read-only since its disk is full: it answers every question."""
+
+    def make(change: str) -> None:
+        with psycopg.connect(database.server.dsn(), autocommit=True) as admin:
+            admin.execute("SET default_transaction_read_only = off")
+            admin.execute(f"ALTER SYSTEM {change}")  # type: ignore[arg-type] # the test's own text
+            admin.execute("SELECT pg_reload_conf()")
+
+    def trouble() -> str:
+        try:
+            log.check()
+        except LogUnavailable as error:
+            return str(error)
+        return ""
+
+    with replica(place) as log:
+        assert trouble() == ""
+        make("SET default_transaction_read_only = on")
+        try:
+            while not (first := trouble()):
+                time.sleep(0.05)  # the server reads its configuration in its own time
+            assert "takes no writes, it is a standby or was made read-only" in first
+            assert trouble(), "no new connection is made to such a server"
+        finally:
+            make("RESET default_transaction_read_only")
+        while trouble():
+            time.sleep(0.05)
+        assert log.append(batch("a", 1)).result(WAIT_S) == 1
 
 
 def test_where_s3_refused_a_record_it_is_ready_once_it_takes_one(
