@@ -1,6 +1,6 @@
 # What a developer does every day. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults resilience charts prometheus-assets kube-assets cluster-assets test-kube test-cluster kill fuzz check bench proto lock clean format audit sbom licences
+.PHONY: help setup demo test slow faults resilience charts prometheus-assets kube-assets cluster-assets images test-kube test-cluster kill fuzz check bench proto lock clean format audit sbom licences
 .PHONY: check-format check-lint check-types check-imports check-proto check-breaking check-generated
 
 PYTHON ?= python3.11
@@ -28,7 +28,7 @@ KUBEBUILDER_ASSETS ?= $(KEPT)/kubernetes-$(KUBERNETES_VERSION)
 PROMETHEUS_VERSION := 3.14.0
 PROMETHEUS_ASSETS ?= $(KEPT)/prometheus-$(PROMETHEUS_VERSION)
 # What has a target of its own, for what it needs or for what it takes.
-ELSEWHERE := not resilience and not charts and not kube and not cluster
+ELSEWHERE := not resilience and not charts and not kube and not cluster and not images
 # $(call generate,FOLDER) writes the generated code below FOLDER. The plug-ins of protoc are found on the PATH.
 generate = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) \
 	--grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
@@ -141,6 +141,13 @@ cluster-assets: ## Build what else a cluster of one node is made of with Go, for
 test-kube: $(STAMP) ## Install the charts on a real API server and read it with the agent's own token; KUBEBUILDER_ASSETS names its programs
 	@$(find_helm) HELM="$$helm" KUBEBUILDER_ASSETS='$(KUBEBUILDER_ASSETS)' \
 		$(BIN)/python -m pytest tests/kube -m kube $(ARGS)
+
+images: $(STAMP) ## Build the images of agent and ledger as root file systems and archives into dist/images, on Debian 12 without a container engine
+	@mkdir -p dist/images
+	@for name in agent ledger; do \
+		$(BIN)/python -m images.build $$name dist/images/$$name dist/images/meterbook-$$name.tar || exit 1; \
+	done
+	@$(BIN)/python -m pytest -n 2 tests/images -m "images or not images" $(ARGS)
 
 # All of it lives in namespaces of its own, and ends with them.
 test-cluster: $(STAMP) ## Install the charts on a cluster of one real node and compare the book with what pods counted; needs root, Linux and containerd

@@ -22,11 +22,12 @@ import yaml
 
 from tests.kube import assets
 from tests.kube.controlplane import ApiServer, ControlPlane
-from tests.kube.imagearchive import PAUSE
 from tests.servers.process import ServerProcess
 
 NODE = "node-a"
 ADDRESS = "10.77.0.1"
+#: The image of the loads; without arguments it holds a pod together.
+PAUSE = "meterbook.test/load:1"
 PODS = "10.77.0.0/16"
 KUBERNETES, DNS = "10.96.0.1", "10.96.0.10"
 _CNI = Path("/usr/lib/cni")

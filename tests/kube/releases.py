@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +54,11 @@ def namespace(plane: ControlPlane, name: str) -> None:
 
 
 @contextmanager
-def installed(plane: ControlPlane, chart: str, values: Path, name: str, sets: Sequence[str] = ()) -> Iterator[Release]:
-    """A release, as long as it is wanted; the test fails where the server refuses any of its objects."""
-    release = Release(plane, name, name)
-    namespace(plane, name)
-    settings = [part for each in sets for part in ("--set-json", each)]
-    done = release.helm("install", name, str(ROOT / "helm" / chart), "--values", str(values), *settings)
+def installed(plane: ControlPlane, chart: str, values: Path, name: str, where: str = "") -> Iterator[Release]:
+    """A release, as long as it is wanted, in a namespace of its name or another; the test fails where the server refuses any of its objects."""
+    release = Release(plane, name, where or name)
+    namespace(plane, release.namespace)
+    done = release.helm("install", name, str(ROOT / "helm" / chart), "--values", str(values))
     assert done.returncode == 0, done.stderr
     try:
         yield release
