@@ -96,8 +96,8 @@ class Observed:
             "http": {"listen": self.pages["agent"]},
             "tags": {"rules": [{"from": "label:tenant"}, {"from": "subject"}]},
             "sources": [
-                {"kind": "prometheus", "job": "shop", "targets": addresses, "interval_s": 0.5, "timeout_s": 0.4},
-                {"kind": "logfile", "name": "log", "path": str(self.usage_log), "interval_s": 0.5},
+                {"kind": "prometheus", "job": "shop", "targets": addresses, "interval_s": 1, "timeout_s": 0.9},
+                {"kind": "logfile", "name": "log", "path": str(self.usage_log), "interval_s": 1},
             ],
         }
 
