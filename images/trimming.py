@@ -21,8 +21,10 @@ _NOT_NEEDED = re.compile(
     r"|pyarrow/(include|tests|src)/.*"
     r"|pyarrow/_?(flight|substrait|s3|s3fs|gcsfs|azurefs|hdfs|orc|dataset_orc|cuda|gandiva|pyarrow_cpp_tests)\..*"
     r"|numpy/(_core|core)/(include|tests|lib)/.*|numpy/(f2py|distutils)/.*"
-    # The asynchronous half of the client of Kubernetes.
-    r"|kubernetes/(aio|e2e_test)/.*"
+    r"|pyarrow/(_?json|_?feather|_dataset_parquet_encryption|_parquet_encryption)\..*|numpy/_core/(_simd|.*_tests)\..*"
+    r"|numpy/(typing|_pyinstaller|random/lib)/.*"
+    # The asynchronous half of the client of Kubernetes, and of the other what is loaded when it is named: credentials alone are used.
+    r"|kubernetes/(aio|e2e_test)/.*|kubernetes/client/(models|api)/.*"
     # Tests of others, by the name that they all give them.
     r"|(.*/)?tests?/.*"
     r"|google/protobuf/(compiler|testdata)/.*"
@@ -41,6 +43,7 @@ def trim(rootfs: Path) -> None:
         if path.is_file() and _NOT_NEEDED.fullmatch(name) and not _NEEDED.fullmatch(name):
             path.unlink()
     _trim_services(libraries)
+    _trim_languages(libraries)
     for folder in sorted((each for each in rootfs.rglob("*") if each.is_dir()), reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
@@ -55,3 +58,12 @@ def _trim_services(libraries: Path) -> None:
     asked = services([ROOT / "collector", ROOT / "agent", ROOT / "ledger", libraries / "botocore"], known)
     for name in known - asked:
         shutil.rmtree(data / name)
+
+
+def _trim_languages(libraries: Path) -> None:
+    """Of languages those that invoices are written in, in all their countries."""
+    written = ROOT / "ledger" / "export" / "languages" / "__init__.py"
+    kept = {"root", *re.findall(r'^    "([a-z]+)": \w+\.LABELS,$', written.read_text(encoding="utf-8"), re.MULTILINE)}
+    for path in (libraries / "babel" / "locale-data").glob("*.dat"):
+        if path.stem.partition("_")[0] not in kept:
+            path.unlink()
