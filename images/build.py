@@ -25,6 +25,8 @@ _ACCOUNTS = {
     "etc/group": f"root:x:0:\nmeterbook:x:{UID}:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
+#: Our packages.
+_OWN = ("agent", "collector", "ledger", "meterbook")
 
 
 def build(image: Image, rootfs: Path) -> None:
@@ -61,6 +63,19 @@ def _compile(rootfs: Path) -> None:
         )
         if not done:
             raise SystemExit(f"{folder}: not every module could be compiled")
+    _drop_sources(rootfs)
+
+
+def _drop_sources(rootfs: Path) -> None:
+    """Of libraries the bytecode alone: half as large. Meterbook's own sources stay, so that a traceback shows them."""
+    own = [rootfs / LIBRARIES / name for name in _OWN]
+    for path in [*(rootfs / "usr/lib/python3.11").rglob("*.py"), *(rootfs / LIBRARIES).rglob("*.py")]:
+        compiled = path.parent / "__pycache__" / f"{path.stem}.cpython-311.pyc"
+        if compiled.is_file() and not any(path.is_relative_to(folder) for folder in own):
+            compiled.replace(path.with_suffix(".pyc"))
+            path.unlink()
+            if not any(compiled.parent.iterdir()):
+                compiled.parent.rmdir()
 
 
 def _settle(rootfs: Path) -> None:

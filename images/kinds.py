@@ -60,7 +60,7 @@ class Image:
         }
 
 
-AGENT = Image("agent", "Meterbook agent", ("agent", "collector"), ("agent", "kubernetes", "aws"), 200_000_000)
+AGENT = Image("agent", "Meterbook agent", ("agent", "collector"), ("agent", "kubernetes", "aws"), 265_000_000)
 #: Native code alone is 400 MB: DuckDB and four extensions, each with a part of DuckDB inside, Arrow, and the compiler of PDF.
-LEDGER = Image("ledger", "Meterbook ledger", ("ledger",), ("ledger", "distributed", "pdf"), 480_000_000)
+LEDGER = Image("ledger", "Meterbook ledger", ("ledger",), ("ledger", "distributed", "pdf"), 500_000_000)
 IMAGES: Mapping[str, Image] = MappingProxyType({each.name: each for each in (AGENT, LEDGER)})

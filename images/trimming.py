@@ -22,9 +22,9 @@ _NOT_NEEDED = re.compile(
     r"|pyarrow/_?(flight|substrait|s3|s3fs|gcsfs|azurefs|hdfs|orc|dataset_orc|cuda|gandiva|pyarrow_cpp_tests)\..*"
     r"|numpy/(_core|core)/(include|tests|lib)/.*|numpy/(f2py|distutils)/.*"
     r"|pyarrow/(_?json|_?feather|_dataset_parquet_encryption|_parquet_encryption)\..*|numpy/_core/(_simd|.*_tests)\..*"
-    r"|numpy/(typing|_pyinstaller|random/lib)/.*"
-    # The asynchronous half of the client of Kubernetes, and of the other what is loaded when it is named: credentials alone are used.
-    r"|kubernetes/(aio|e2e_test)/.*|kubernetes/client/(models|api)/.*"
+    r"|numpy/(_pyinstaller|random/lib)/.*"
+    # The asynchronous half of the client of Kubernetes.
+    r"|kubernetes/(aio|e2e_test)/.*"
     # Tests of others, by the name that they all give them.
     r"|(.*/)?tests?/.*"
     r"|google/protobuf/(compiler|testdata)/.*"
