@@ -29,7 +29,7 @@ ADDRESS = "10.77.0.1"
 #: The image of the loads; without arguments it holds a pod together.
 PAUSE = "meterbook.test/load:1"
 PODS = "10.77.0.0/16"
-KUBERNETES, DNS = "10.96.0.1", "10.96.0.10"
+SERVICES, KUBERNETES = "10.96.0.0/16", "10.96.0.1"
 _CNI = Path("/usr/lib/cni")
 
 
@@ -79,6 +79,8 @@ class Node(ControlPlane):
             "ip link add pods type bridge",
             f"ip address add {ADDRESS}/16 dev pods",
             "ip link set pods up",
+            # Addresses of Services are nobody's: they are changed before a packet leaves.
+            f"ip route add {SERVICES} dev pods",
             "sysctl -q -w net.ipv4.ip_forward=1",
         ):
             subprocess.run(command.split(), check=True)
@@ -88,6 +90,8 @@ class Node(ControlPlane):
             self._containerd(running)
             self._controllers(running)
             self._kubelet(running)
+            # It ends where its node changes, and so where there is none yet.
+            self._proxy(running)
             self._running = running.pop_all()
         return self
 
@@ -140,6 +144,9 @@ class Node(ControlPlane):
         ):
             command = [assets.program(name), "--leader-elect=false", *flags]
             running.enter_context(Program(name, command, f"https://127.0.0.1:{port}/healthz", local))
+        self._dns(running)
+
+    def _proxy(self, running: ExitStack) -> None:
         proxy = self.member("kube-proxy", "system:kube-proxy")
         command = [
             assets.program("kube-proxy"),
@@ -147,10 +154,11 @@ class Node(ControlPlane):
             f"--hostname-override={NODE}",
             f"--cluster-cidr={PODS}",
             "--proxy-mode=iptables",
+            # Two pods on one bridge would answer each other past what was changed on the way.
+            "--masquerade-all",
             "--conntrack-max-per-core=0",
         ]
         running.enter_context(Program("kube-proxy", command, "http://127.0.0.1:10249/healthz"))
-        self._dns(running)
 
     def _dns(self, running: ExitStack) -> None:
         names = self.member("coredns", "system:coredns", "system:masters")

@@ -154,6 +154,8 @@ def rolled_out(node: Node, what: str) -> None:
 
 
 def installed_agent(node: Node, folder: Path) -> Any:
+    # A Service knows of a pod that is ready a moment later than we do.
+    eventually(lambda: asked(node, folder, "access", "list").returncode == 0)
     invited = asked(node, folder, "access", "invite-agent", "prod", "--tenants", "*", "--sources", "*")
     assert invited.returncode == 0, invited.stderr
     secret(node, "invitation", token=invited.stdout.strip())
