@@ -90,7 +90,7 @@ class ApiServer(ServerProcess):
             f"--service-account-key-file={self.accounts_file}",
             f"--service-account-signing-key-file={self.accounts_key}",
             "--service-cluster-ip-range=10.96.0.0/16",
-            *self._flags,
+            *(flag.format(admin=self.admin) for flag in self._flags),
         ]
 
     def client(self) -> httpx.Client:

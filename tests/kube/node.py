@@ -64,12 +64,20 @@ class Node(ControlPlane):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._running = ExitStack()
-        self.containerd = folder / "containerd.sock"
+        # A kubelet asks here what belongs to which pod, whatever its configuration says.
+        self.containerd = Path("/run/containerd/containerd.sock")
 
     def server(self) -> ApiServer:
         return ApiServer(
             self.etcd,
-            ["--authorization-mode=Node,RBAC", f"--advertise-address={ADDRESS}", "--allow-privileged=false"],
+            [
+                "--authorization-mode=Node,RBAC",
+                f"--advertise-address={ADDRESS}",
+                # Logs and commands in pods: the name of the node is nobody's to look up.
+                "--kubelet-preferred-address-types=InternalIP",
+                "--kubelet-client-certificate={admin.cert_file}",
+                "--kubelet-client-key={admin.key_file}",
+            ],
             hosts=[ADDRESS, KUBERNETES, "kubernetes.default.svc"],
         )
 
@@ -81,6 +89,8 @@ class Node(ControlPlane):
             "ip link set pods up",
             # Addresses of Services are nobody's: they are changed before a packet leaves.
             f"ip route add {SERVICES} dev pods",
+            f"mkdir -p {self.containerd.parent}",
+            f"mount -t tmpfs tmpfs {self.containerd.parent}",
             "sysctl -q -w net.ipv4.ip_forward=1",
         ):
             subprocess.run(command.split(), check=True)

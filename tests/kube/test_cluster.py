@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from tests.helm.charts import ROOT, Manifest
 from tests.kube import assets
 from tests.kube.node import NODE, PAUSE, Node, lacking
 from tests.kube.releases import Release, installed
-from tests.kube.tenants import MIB, Counted, counted, is_over, job, lived_s, pod
+from tests.kube.tenants import MIB, counted, is_over, job, lived_s, pod
 
 IMAGES = [ROOT / "dist" / "images" / f"meterbook-{name}.tar" for name in ("agent", "ledger")]
 LACKING = [*lacking(), *(f"{each.name}, which 'make images' builds" for each in IMAGES if not each.exists())]
@@ -139,8 +140,8 @@ def shop(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
         )
     )
     with installed(node, "ledger", values, "metering") as ledger:
-        pair = node.api.authority.issue("ledger", hosts=[LEDGER])
-        secret(node, "ledger-tls", **{"tls.crt": pair.cert.decode(), "tls.key": pair.key.decode()})
+        pair, authority = node.api.authority.issue("ledger", hosts=[LEDGER]), node.api.authority.file.read_text()
+        secret(node, "ledger-tls", **{"tls.crt": pair.cert.decode(), "tls.key": pair.key.decode(), "ca.crt": authority})
         secret(node, "admin", token=token.read_text())
         rolled_out(node, "statefulset/meterbook-ledger")
         with installed_agent(node, folder) as agent:
@@ -185,25 +186,25 @@ def installed_agent(node: Node, folder: Path) -> Any:
     return installed(node, "agent", values, "metering-agent", where="metering")
 
 
-def test_the_book_is_what_the_pods_counted(shop: Shop) -> None:
-    node = shop.node
-    rolled_out(node, "deployment/metering-agent-meterbook-agent")
-    definitions = shop.folder / "definitions.yaml"
+def defined(shop: Shop) -> None:
+    """Meters of what the agent reads of a cluster."""
     asks = meter("asked", "increase", metric="container_resource_request_seconds_total")
     asks["spec"]["filter"] = {"resource": ["cpu"]}
-    definitions.write_text(
-        yaml.safe_dump_all(
-            [
-                asks,
-                meter("cpu", "increase", metric="pod_cpu_usage_seconds_total"),
-                meter("memory", "integral", metric="pod_memory_working_set_bytes"),
-                meter("written", "increase", metric="container_fs_writes_bytes_total"),
-                meter("read", "increase", metric="container_fs_reads_bytes_total"),
-                meter("sent", "increase", metric="pod_network_transmit_bytes_total"),
-            ]
-        )
-    )
-    shop.ask("apply", "-f", str(definitions), "--author", "test")
+    documents = [
+        asks,
+        meter("cpu", "increase", metric="pod_cpu_usage_seconds_total"),
+        meter("memory", "integral", metric="pod_memory_working_set_bytes"),
+        meter("written", "increase", metric="container_fs_writes_bytes_total"),
+        meter("read", "increase", metric="container_fs_reads_bytes_total"),
+        meter("sent", "increase", metric="pod_network_transmit_bytes_total"),
+    ]
+    (shop.folder / "definitions.yaml").write_text(yaml.safe_dump_all(documents))
+    shop.ask("apply", "-f", str(shop.folder / "definitions.yaml"), "--author", "test")
+
+
+def lived(shop: Shop) -> None:
+    """Every tenant's pods, from their beginning to their end; meanwhile the agent's pod is replaced."""
+    node = shop.node
     node.apply(
         pod("shop", "web", ["-life=90s", "-busy=0.25", f"-resident={128 * MIB}"], millicores=100),
         pod("shop", "writer", ["-life=60s", f"-files={64 * MIB}"], millicores=50),
@@ -211,19 +212,67 @@ def test_the_book_is_what_the_pods_counted(shop: Shop) -> None:
         pod("batch", "failing", ["-life=15s", "-busy=0.2", "-fail=2"], millicores=70, restarts="OnFailure"),
         job("jobs", "short", 5, ["-life=5s", "-busy=0.5"], millicores=40),
     )
-    (address,) = eventually(lambda: [each["status"]["podIP"] for each in shop.pods("shop") if each["metadata"]["name"] == "sink" and "podIP" in each["status"]])  # fmt: skip
+    address = eventually(lambda: node.get("pod", "sink", "-n", "shop")["status"].get("podIP"))
     node.apply(pod("batch", "sender", ["-life=60s", f"-send={50 * MIB}", f"-to={address}:9000"], millicores=30))
     # What the agent kept of the cluster is read again by the one that takes its place.
     node.kubectl("-n", "metering", "delete", "pod", "-l", "app.kubernetes.io/name=meterbook-agent", "--wait=false")
     over = eventually(lambda: all(is_over(shop.pods(name)) for name in ("shop", "batch", "jobs")), PATIENCE_S)
     assert over, node.kubectl("get", "pods", "-A").stdout
+
+
+def test_the_book_is_what_the_pods_counted(shop: Shop) -> None:
+    rolled_out(shop.node, "deployment/metering-agent-meterbook-agent")
+    defined(shop)
+    lived(shop)
     acme, globex, initech = (counted(shop.pods(name)) for name in ("shop", "batch", "jobs"))
     assert (acme.runs, globex.runs, initech.runs) == (3, 4, 5)
-    shown(shop, acme, globex, initech)
+    settled = eventually(lambda: shop.usage("asked", "acme") >= requested(shop.pods("shop")))
+    assert settled and shop.usage("asked", "acme") == requested(shop.pods("shop"))
+    assert shop.usage("asked", "initech") == requested(shop.pods("jobs"))
+    # A container that was restarted is told of in whole seconds for each of its runs.
+    sender = [each for each in shop.pods("batch") if each["metadata"]["name"] == "sender"]
+    failing = shop.usage("asked", "globex") - requested(sender)
+    assert failing == pytest.approx(Decimal("0.070") * 3 * 15, abs=Decimal("0.070") * 3)
+    # A kubelet looks at a pod every ten seconds or so: the last of them are not seen, and never more than there was.
+    for tenant, own, least in (("acme", acme, 0.8), ("globex", globex, 0.5), ("initech", initech, 0.0)):
+        assert least * own.cpu_s <= float(shop.usage("cpu", tenant)) <= 1.1 * own.cpu_s + 0.3 * own.runs, tenant
+    held = shop.usage("memory", "acme")
+    assert 0.7 * 90 * acme.resident_bytes <= float(held) <= 1.2 * 90 * acme.resident_bytes
+    # Headers of packets are sent as well.
+    assert globex.sent_bytes <= float(shop.usage("sent", "globex")) <= 1.1 * globex.sent_bytes + 1e5
+    written, read = shop.usage("written", "acme"), shop.usage("read", "acme")
+    if kernel_counts_files():
+        assert float(written) == pytest.approx(acme.written_bytes, rel=0.05)
+        assert float(read) == pytest.approx(acme.read_bytes, rel=0.05)
 
 
-def shown(shop: Shop, acme: Counted, globex: Counted, initech: Counted) -> None:
-    for name in ("asked", "cpu", "memory", "written", "read", "sent"):
-        print(name, [str(shop.usage(name, tenant)) for tenant in ("acme", "globex", "initech", "@shared")])
-    print(acme, globex, initech, lived_s(shop.pods("shop")[0]))
-    assert 0
+def requested(pods: list[Manifest]) -> Decimal:
+    """Core-seconds that pods asked for, by the seconds that the API server tells."""
+    asked_for = (
+        Decimal(each["spec"]["containers"][0]["resources"]["requests"]["cpu"].removesuffix("m"))
+        * Decimal(lived_s(each))
+        for each in pods
+    )
+    return sum(asked_for, Decimal(0)) / 1000
+
+
+def kernel_counts_files() -> bool:
+    """Whether the kernel says which processes read and write: not all that run in virtual machines do."""
+    counted_of = Path("/sys/fs/cgroup/blkio/kubepods").glob("**/blkio.throttle.io_service_bytes")
+    return not Path("/sys/fs/cgroup/blkio").exists() or any(each.read_text() != "Total 0\n" for each in counted_of)
+
+
+@pytest.mark.parametrize("name", ["metering", "metering-agent"])
+def test_helm_proves_that_a_sample_reached_the_ledger(shop: Shop, name: str) -> None:
+    release = shop.ledger if name == "metering" else shop.agent
+    done = release.helm("test", name, "--logs", "--timeout", "5m")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_commands_of_the_notes_say_that_all_is_well(shop: Shop) -> None:
+    for release in (shop.ledger, shop.agent):
+        commands = [line.strip() for line in release.notes().splitlines() if "exec" in line and "doctor" in line]
+        assert commands
+        for command in commands:
+            done = shop.node.kubectl(*shlex.split(command)[1:])
+            assert done.returncode == 0, done.stdout + done.stderr
