@@ -142,7 +142,7 @@ test-kube: $(STAMP) ## Install the charts on a real API server and read it with 
 	@$(find_helm) HELM="$$helm" KUBEBUILDER_ASSETS='$(KUBEBUILDER_ASSETS)' \
 		$(BIN)/python -m pytest tests/kube -m kube $(ARGS)
 
-images: $(STAMP) ## Build the images of agent and ledger as root file systems and archives into dist/images, on Debian 12 without a container engine
+images: $(STAMP) ## Build the images of agent and ledger as root file systems and archives into dist/images, each with its SBOM, on Debian 12 without a container engine
 	@mkdir -p dist/images
 	@for name in agent ledger; do \
 		$(BIN)/python -m images.build $$name dist/images/$$name dist/images/meterbook-$$name.tar || exit 1; \
@@ -180,8 +180,9 @@ sbom: $(AUDIT)/.installed ## Write dist/meterbook.cdx.json, which names all that
 	@mkdir -p dist && $(BIN)/python -m tests.tidy.licences shipped | $(AUDIT)/bin/python -W ignore -m cyclonedx_py requirements \
 		--output-reproducible --pyproject pyproject.toml --of JSON -o dist/meterbook.cdx.json - && echo "dist/meterbook.cdx.json"
 
-licences: $(STAMP) ## Write LICENSES.md from what is installed
+licences: $(STAMP) ## Write LICENSES.md and the locks of the images from what is installed
 	@$(BIN)/python -m tests.tidy.licences
+	@$(BIN)/python -m images.locks
 
 $(AUDIT)/.installed: requirements-audit.lock | $(STAMP)
 	@$(BIN)/python -m venv --clear $(AUDIT)

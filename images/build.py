@@ -14,10 +14,10 @@ import py_compile
 import shutil
 import sys
 import tempfile
-from importlib.metadata import version
+import tomllib
 from pathlib import Path
 
-from images import archive, debian, libraries, native, trimming
+from images import archive, debian, libraries, native, sbom, trimming
 from images.kinds import ENVIRONMENT, HOME, IMAGES, LIBRARIES, UID, Image
 
 _ACCOUNTS = {
@@ -100,28 +100,37 @@ def size_bytes(rootfs: Path) -> int:
     return sum(path.stat().st_size for path in rootfs.rglob("*") if path.is_file() and not path.is_symlink())
 
 
+def release() -> str:
+    """The version of Meterbook, from its sources: where images are built, it is not installed."""
+    project = tomllib.loads((libraries.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
 def pack(image: Image, rootfs: Path, target: Path) -> str:
     """Write the image as one file, and give its digest."""
-    release = version("meterbook")
     config = {
         "Entrypoint": ["meterbook"],
         "Cmd": ["--help"],
         "User": f"{UID}:{UID}",
         "WorkingDir": HOME,
         "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
-        "Labels": image.labels(release),
+        "Labels": image.labels(release()),
     }
-    return archive.write(rootfs, target, f"{image.repository}:{release}", config, {HOME.lstrip("/"): UID})
+    return archive.write(rootfs, target, f"{image.repository}:{release()}", config, {HOME.lstrip("/"): UID})
 
 
 def main() -> None:
-    """Build an image into a folder, and write its archive beside it if a third argument says so."""
+    """Build an image into a folder, and if a third argument says so write its archive, with the bill of materials beside it."""
     image, rootfs = IMAGES[sys.argv[1]], Path(sys.argv[2])
     build(image, rootfs)
-    print(f"{rootfs}: {image.title} {version('meterbook')}, {size_bytes(rootfs) / 1e6:.0f} MB of files")
+    print(f"{rootfs}: {image.title} {release()}, {size_bytes(rootfs) / 1e6:.0f} MB of files")
     if len(sys.argv) > 3:
         target = Path(sys.argv[3])
-        print(f"{target}: sha256:{pack(image, rootfs, target)}")
+        digest = pack(image, rootfs, target)
+        print(f"{target}: sha256:{digest}")
+        bill = target.with_name(f"{image.repository}.cdx.json")
+        sbom.write(image, rootfs, release(), digest, bill)
+        print(bill)
 
 
 if __name__ == "__main__":

@@ -31,13 +31,17 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Image:
-    """One image: ``packages`` of ours it is for, with these ``extras``, in at most ``size_bytes_max`` before compression."""
+    """One image: ``packages`` of ours it is for, with these ``extras``.
+
+    What is pulled is compressed, and takes at most ``pulled_bytes_max``; on a node it takes at most ``unpacked_bytes_max``.
+    """
 
     name: str
     title: str
     packages: tuple[str, ...]
     extras: tuple[str, ...]
-    size_bytes_max: int
+    pulled_bytes_max: int
+    unpacked_bytes_max: int
 
     @property
     def lock(self) -> str:
@@ -60,7 +64,21 @@ class Image:
         }
 
 
-AGENT = Image("agent", "Meterbook agent", ("agent", "collector"), ("agent", "kubernetes", "aws"), 265_000_000)
+AGENT = Image(
+    "agent",
+    "Meterbook agent",
+    ("agent", "collector"),
+    ("agent", "kubernetes", "aws", "tracing"),
+    pulled_bytes_max=200_000_000,
+    unpacked_bytes_max=265_000_000,
+)
 #: Native code alone is 400 MB: DuckDB and four extensions, each with a part of DuckDB inside, Arrow, and the compiler of PDF.
-LEDGER = Image("ledger", "Meterbook ledger", ("ledger",), ("ledger", "distributed", "pdf"), 500_000_000)
+LEDGER = Image(
+    "ledger",
+    "Meterbook ledger",
+    ("ledger",),
+    ("ledger", "distributed", "pdf", "tracing"),
+    pulled_bytes_max=400_000_000,
+    unpacked_bytes_max=500_000_000,
+)
 IMAGES: Mapping[str, Image] = MappingProxyType({each.name: each for each in (AGENT, LEDGER)})
