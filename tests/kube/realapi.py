@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -79,6 +80,8 @@ class RealApi:
             "resourceAttributes": attributes,
         }
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        with suppress(httpx.TransportError):
+            self._ready(time.monotonic() + _PATIENCE_S)
         answer = self._ask("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
         return bool(answer["status"]["allowed"])
 
@@ -102,16 +105,27 @@ class RealApi:
             if thing.name == made["name"] and getattr(thing, "namespace", None) == made.get("namespace"):
                 thing.uid = made["uid"]
 
+    def _ready(self, give_up_s: float) -> None:
+        """Wait until the server knows what it kept: before that it answers that nobody may do anything."""
+        while self._client.get("/readyz").status_code != 200 and time.monotonic() < give_up_s:
+            time.sleep(0.05)
+
     def _ask(self, method: str, path: str, body: Json | None) -> Json:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        give_up_s = time.monotonic() + _PATIENCE_S
+        give_up_s, broken = time.monotonic() + _PATIENCE_S, False
         while True:
             try:
+                if broken:
+                    self._ready(give_up_s)
                 answer = self._client.request(method, path, json=body, headers={"Content-Type": kind})
             except httpx.TransportError:
+                broken = True
                 if time.monotonic() > give_up_s:
                     raise
             else:
+                if broken and answer.status_code == 409 and method == "POST" and body is not None:
+                    # The server was killed after it had kept the object and before it could say so.
+                    return self._ask("GET", f"{path}/{body['metadata']['name']}", None)
                 # While it starts, the server knows nobody's roles yet.
                 if answer.status_code not in (403, 429, 500, 503) or time.monotonic() > give_up_s:
                     assert answer.is_success, f"{method} {path}: {answer.text}"

@@ -28,6 +28,8 @@ from tests.kube.releases import installed
 pytestmark = needs_control_plane
 
 SMALL = Resources(250, 64 << 20)
+#: Namespaces that no other test makes on the same control plane.
+WEB, BATCH = "survivor-web", "survivor-batch"
 
 
 @contextmanager
@@ -59,15 +61,15 @@ def job(world: World, name: str, after_s: float) -> Any:
     """A job of four seconds that begins after some time."""
     load = [container(load=steady_load(700, 48 << 20), requests=SMALL, runs_us=seconds(4))]
     at_us = world.clock.now_us() + seconds(after_s)
-    return world.pod("batch", name, world.nodes["node-a"], load, at_us=at_us, restart_policy="Never")
+    return world.pod(BATCH, name, world.nodes["node-a"], load, at_us=at_us, restart_policy="Never")
 
 
 def test_watches_go_on_when_the_api_server_is_killed(plane: ControlPlane, tmp_path: Path) -> None:
     world = World(Clock(time.time_ns() // 1_000))
-    for name, labels in (("shop", {"tenant": "acme"}), ("batch", {"tenant": "globex"})):
+    for name, labels in ((WEB, {"tenant": "acme"}), (BATCH, {"tenant": "globex"})):
         world.namespace(name, labels=labels)
     node = world.node("node-a")
-    world.pod("shop", "web-0", node, [container(load=steady_load(300, 64 << 20), requests=SMALL)])
+    world.pod(WEB, "web-0", node, [container(load=steady_load(300, 64 << 20), requests=SMALL)])
     before = job(world, "before", 12)
     with installed(plane, "agent", ci("agent", "kubernetes"), "survivor") as release:
         (account,) = (each["metadata"]["name"] for each in of_kind(release.objects(), "ServiceAccount"))
