@@ -15,7 +15,7 @@ from queue import SimpleQueue
 import click
 
 from agent.config import AgentConfig
-from agent.configured import Configured, configured
+from agent.configured import Configured, config_file, configured
 from agent.descriptors import allow_many
 from agent.doctor.command import doctor
 from agent.errors import AgentError, ConfigError
@@ -119,13 +119,14 @@ def check(asked: Configured, source: str | None, rows: int, as_json: bool) -> No
 
 
 @agent.command()
-@configured
+@config_file
 @click.option("--name", default="meterbook-agent", show_default=True, help="Name of the role and the service account.")
 @click.option("--namespace", default="meterbook", show_default=True, help="Namespace of the service account.")
-def role(asked: Configured, name: str, namespace: str) -> None:
+@click.option("--agent-name", envvar="METERBOOK_AGENT_NAME", metavar="NAME", help="Instead of 'agent' in the file.")
+def role(config_path: Path, name: str, namespace: str, agent_name: str | None) -> None:
     """Print what the agent must be granted to read its sources, and nothing more: pipe it into 'kubectl apply -f -'."""
     try:
-        config = asked.load()
+        config = Configured(config_path, agent_name).load()
     except AgentError as error:
         raise click.ClickException(str(error)) from error
     documents = [
@@ -134,7 +135,7 @@ def role(asked: Configured, name: str, namespace: str) -> None:
         if (found := registry.plugin(source.kind)).role is not None
     ]
     if not any(documents):
-        raise click.ClickException(f"{asked.path}: nothing has to be granted for these sources")
+        raise click.ClickException(f"{config_path}: nothing has to be granted for these sources")
     click.echo(together(documents).rstrip("\n"))
 
 

@@ -43,18 +43,23 @@ def told_beside(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def configured(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--config`` and these; the command gets a :class:`Configured` as its first argument."""
-
-    @told_beside
-    @click.option(
+def config_file(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config``; the command gets the path."""
+    return click.option(
         "--config",
         "config_path",
         required=True,
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="The agent's configuration, in YAML.",
-    )
+    )(function)
+
+
+def configured(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config`` and what is told beside it; the command gets a :class:`Configured` as its first argument."""
+
+    @told_beside
+    @config_file
     @functools.wraps(function)
     def command(*, config_path: Path, agent_name: str | None, shard: str | None, **others: Any) -> Any:
         return function(Configured(config_path, agent_name, shard), **others)
