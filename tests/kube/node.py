@@ -110,7 +110,14 @@ class Node(ControlPlane):
 
     def load(self, archive: Path) -> None:
         """Give the node an image."""
-        command = ["ctr", f"--address={self.containerd}", "--namespace=k8s.io", "images", "import", str(archive)]
+        self._images("import", str(archive))
+
+    def pulled(self, image: str, name: str) -> None:
+        """Have an image of the node be known by the name that a registry gave it, as if it had been pulled."""
+        self._images("tag", "--force", f"docker.io/library/{image}", name)
+
+    def _images(self, *arguments: str) -> None:
+        command = ["ctr", f"--address={self.containerd}", "--namespace=k8s.io", "images", *arguments]
         subprocess.run(command, check=True, capture_output=True)
 
     def _containerd(self, running: ExitStack) -> None:

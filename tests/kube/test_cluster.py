@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,21 +16,14 @@ import pytest
 import yaml
 
 from examples.demo.processes import meterbook
-from images import archive
 from tests.e2e.spine import eventually, meter
-from tests.helm.charts import ROOT, Manifest
-from tests.kube import assets
-from tests.kube.node import NODE, PAUSE, Node, lacking
+from tests.helm.charts import Manifest
+from tests.kube.node import Node
+from tests.kube.preparing import needs_cluster
 from tests.kube.releases import Release, installed
 from tests.kube.tenants import MIB, counted, is_over, job, lived_s, pod
 
-IMAGES = [ROOT / "dist" / "images" / f"meterbook-{name}.tar" for name in ("agent", "ledger")]
-LACKING = [*lacking(), *(f"{each.name}, which 'make images' builds" for each in IMAGES if not each.exists())]
-
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.skipif(bool(LACKING), reason=f"NO CLUSTER WAS STARTED: there is no {', no '.join(LACKING)}"),
-]
+pytestmark = needs_cluster
 
 LEDGER = "meterbook-ledger.metering.svc"
 PATIENCE_S = 180.0
@@ -72,47 +64,6 @@ def asked(node: Node, folder: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    folder = tmp_path_factory.mktemp("node")
-    with Node(folder) as running:
-        running.load(loads(folder))
-        for each in IMAGES:
-            running.load(each)
-        for tenant, name in (("acme", "shop"), ("globex", "batch"), ("initech", "jobs")):
-            labels = {"tenant": tenant}
-            running.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-        running.apply(*volumes(folder))
-        yield running
-
-
-def loads(folder: Path) -> Path:
-    """The image of the loads: one static program, which anybody may run."""
-    (folder / "load").mkdir()
-    shutil.copy(assets.program("load"), folder / "load" / "load")
-    archive.write(folder / "load", folder / "load.tar", PAUSE, {"Entrypoint": ["/load"], "User": "65532:65532"})
-    return folder / "load.tar"
-
-
-def volumes(folder: Path) -> Iterator[Manifest]:
-    """What a provisioner would make of the charts' claims: folders of the node, which belong to nobody yet."""
-    for name in ("one", "two"):
-        path = folder / "volumes" / name
-        path.mkdir(parents=True)
-        here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}
-        yield {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": {
-                "capacity": {"storage": "100Gi"},
-                "accessModes": ["ReadWriteOnce"],
-                "local": {"path": str(path)},
-                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
-            },
-        }
-
-
 def secret(node: Node, name: str, **data: str) -> None:
     node.apply(
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "metering"}, "stringData": data}
@@ -146,6 +97,8 @@ def shop(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
         rolled_out(node, "statefulset/meterbook-ledger")
         with installed_agent(node, folder) as agent:
             yield Shop(node, ledger, agent, folder)
+    # Claims outlive their releases; the next ones are to begin with nothing.
+    node.kubectl("-n", "metering", "delete", "pvc,secrets", "--all")
 
 
 def rolled_out(node: Node, what: str) -> None:

@@ -65,7 +65,8 @@ def test_an_object_of_gigabytes_is_read_to_its_end_and_on_from_its_middle(server
     assert first["digest"] == digest(islice(ids, first["events"]))
     assert rest["digest"] == digest(ids)
     for told in (first, rest):
-        assert told["growth_bytes"] < 300 * MIB
+        # A tenth of what is read. How much the allocator holds is up to how threads take turns: 250 MiB as a rule.
+        assert told["growth_bytes"] < plain_bytes // 10
         assert told["checkpoint_bytes"] < 2_000
         assert told["collections"] > 50
         assert told["reasons"] == []
