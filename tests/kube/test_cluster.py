@@ -41,7 +41,8 @@ class Shop:
     def ask(self, *arguments: str) -> Any:
         """The JSON answer of a command that asks the ledger."""
         done = asked(self.node, self.folder, *arguments, "--json")
-        assert done.returncode == 0, done.stderr
+        told = self.node.kubectl("-n", "metering", "get", "pods,events").stdout if done.returncode else ""
+        assert done.returncode == 0, f"{done.stderr}\n{told}"
         return json.loads(done.stdout)
 
     def usage(self, name: str, tenant: str) -> Decimal:
