@@ -46,6 +46,9 @@ _SIGNS = (
     ("HTTP/2", "{ledger} is no ledger's gRPC port: give the one that it listens on"),
 )
 
+#: How gRPC begins when an answer was under way: the ledger ended, or what lies between did.
+_BROKEN = ("Stream removed", "Socket closed", "recvmsg:", "sendmsg:", "Connection reset", "Broken pipe")
+
 
 @dataclass(frozen=True)
 class Stubs:
@@ -161,6 +164,8 @@ def _sentence(error: grpc.RpcError, asking: Asker, timeout_s: float | None) -> s
         return f"{ledger} gave no answer within --timeout-s {timeout_s:g}: give it more time, or ask for less"
     if "Failed to create channel" in details:
         return f"--ledger {ledger!r} is not host:port, such as 127.0.0.1:9460"
+    if details.startswith(_BROKEN):
+        return f"the connection to {ledger} broke before the answer: ask again"
     # These texts are gRPC's own; what a ledger says is passed on as it is.
     if not details.startswith(("failed to connect", "errors resolving", "DNS resolution failed")):
         return details

@@ -1,0 +1,41 @@
+"""What a command says when the ledger ends, or the way to it does, while the answer is under way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.ledger.running import run_cli
+
+# It takes a call and is gone.
+ENDING = """
+import os, signal
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+
+class Ending(grpc.GenericRpcHandler):
+    def service(self, details):
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: os.kill(os.getpid(), signal.SIGKILL))
+
+server = grpc.server(ThreadPoolExecutor(1), handlers=[Ending()])
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+server.wait_for_termination()
+"""
+
+
+@pytest.fixture
+def ending() -> Iterator[str]:
+    with subprocess.Popen([sys.executable, "-c", ENDING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"127.0.0.1:{process.stdout.readline().strip()}"
+        process.kill()
+
+
+def test_a_connection_that_breaks_is_told_apart_from_a_ledger_that_is_not_there(ending: str) -> None:
+    done = run_cli("usage", "--ledger", ending)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == f"Error: the connection to {ending} broke before the answer: ask again"
