@@ -33,6 +33,8 @@ from meterbook.wire import instants
 
 #: What /readyz says while the agent stops.
 STOPPING = "the agent is stopping: collections under way finish, then the spool is sent"
+#: How often what was counted of sources that are gone is let go of.
+_SWEEP_INTERVAL_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +98,7 @@ class Agent:
             self.uplink = Uplink(config.ledger, self.spool, self.metrics)
             self._roster.update()
             self._schedule.also(self._roster.update, INTERVAL_S)
+            self._schedule.also(self.metrics.sweep, _SWEEP_INTERVAL_S)
             limit = MemoryLimit(self.metrics, self._hold_less)
             self._schedule.also(limit.look, MEMORY_INTERVAL_S)
             self._door = _door(config.http.listen, self)

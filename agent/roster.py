@@ -92,7 +92,10 @@ class Roster:
 
     def close(self) -> None:
         """Close every collector; after the schedule was stopped."""
-        for collector in (*(each for _, each in (*self._lanes.values(), *self._ending)), *self._resting.values()):
+        for lane, collector in (*self._lanes.values(), *self._ending):
+            lane.leave()
+            collector.close()
+        for collector in self._resting.values():
             collector.close()
         for sources, _ in self._entries:
             sources.close()
@@ -115,6 +118,7 @@ class Roster:
         """Whether a lane has ended: then it has its last word, and what nobody goes on with here is forgotten."""
         if lane.is_busy:
             return False
+        lane.leave()
         if lane.source in found and found[lane.source][0] is collector:
             # Another agent reads it now, or this one again.
             self._resting[lane.source] = collector

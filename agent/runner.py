@@ -73,8 +73,7 @@ class Lane:
         self._defined_many = False
         self._failures = 0
         self._busy = threading.Lock()
-        # There from the start: a counter that begins with its first loss shows no increase, and nobody would be told.
-        metrics.collections.labels(self.source, "lost")
+        metrics.begin(self.source)
         progress = spool.begin(self.source, clock())
         self._checkpoint = progress.checkpoint
         self._end_us = progress.window_end_us
@@ -88,6 +87,11 @@ class Lane:
                 # Only here everything is let go of.
                 self._defined_many = False
                 memory.trim()
+
+    @property
+    def interval_s(self) -> float:
+        """How often it ticks."""
+        return self._interval_us / instants.SECOND_US
 
     @property
     def is_busy(self) -> bool:
@@ -132,9 +136,13 @@ class Lane:
 
     def missed(self, gap: Gap) -> None:
         """A tick passed without a collection; kept for the coverage of the window that will span it."""
-        self._metrics.ticks_missed.labels(self.source).inc()
+        self.passed(1)
         if self._gap is None:
             self._gap = gap
+
+    def passed(self, ticks: int) -> None:
+        """So many ticks passed without a collection, and nothing else is known of them."""
+        self._metrics.ticks_missed.labels(self.source).inc(ticks)
 
     def stop(self) -> None:
         """The collection under way is the last."""
@@ -147,6 +155,10 @@ class Lane:
                 self._store_end()
             except Exception as error:  # noqa: BLE001 - what is gone must not stop what is there
                 _log.warning("%s: its end is not told: %s", self.source, _text(error))
+
+    def leave(self) -> None:
+        """The lane is not used any more, whoever goes on with its source. After :meth:`stop`."""
+        self._metrics.end(self.source)
 
     def _store_end(self) -> None:
         now_us = max(self._clock(), self._end_us)

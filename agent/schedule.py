@@ -13,7 +13,8 @@ The wall clock may be set. Forward, that is ticks missed; back, the next tick wo
 thread of its own looks for ticks that are further away than their interval, and plans all anew.
 
 A lane never runs twice at a time. A tick that comes while the lane is busy, or too late to be of use, is told to
-the lane, which accounts for it.
+the lane, which accounts for it. Where the process stood still and several ticks are due at once, the last of them stands for all, and
+the scheduler says nothing of the others: they are found by what lies between two ticks that it tells of.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.events import (
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_MISSED,
+    EVENT_JOB_SUBMITTED,
+    JobEvent,
+    JobSubmissionEvent,
+)
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
 from apscheduler.jobstores.base import JobLookupError
@@ -68,10 +75,13 @@ class Schedule:
         # The scheduler logs every tick that it skips; the lanes account for those.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._lanes: dict[str, Lane] = {}
+        #: When the last tick of each lane was due that the scheduler told of.
+        self._told: dict[str, datetime] = {}
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(threads_max), "own": ThreadPoolExecutor(1)}, timezone=UTC
         )
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_listener(self._told_of, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES)
         self._stopping = threading.Event()
         self._is_narrow, self._alone = False, threading.Lock()
         self._clock_thread = threading.Thread(target=self._watch_clock, name="clock", daemon=True)
@@ -85,6 +95,7 @@ class Schedule:
     def add(self, lane: Lane, interval_s: float) -> None:
         """Have a lane tick from now on."""
         self._lanes[lane.source] = lane
+        self._told.pop(lane.source, None)
         interval_us = round(interval_s * instants.SECOND_US)
         start = instants.to_datetime(shift_us(lane.source, interval_us))
         self._scheduler.add_job(
@@ -144,6 +155,16 @@ class Schedule:
         lane = self._lanes.get(event.job_id)
         if lane is not None:
             lane.missed(gap)
+
+    def _told_of(self, event: JobSubmissionEvent) -> None:
+        """The scheduler is at a tick: those that it passed over since the one before are counted. Called from its thread alone."""
+        lane, due = self._lanes.get(event.job_id), event.scheduled_run_times[-1]
+        if lane is None:
+            return
+        before = self._told.get(lane.source)
+        self._told[lane.source] = due
+        if before is not None and (between := round((due - before).total_seconds() / lane.interval_s) - 1) > 0:
+            lane.passed(between)
 
 
 def _back_s(job: Job) -> float:

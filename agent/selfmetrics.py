@@ -3,27 +3,40 @@
 Counters are counted where things happen; sizes are read from the spool when somebody asks, so that they cannot
 drift from the truth. The registry is the agent's own: two agents in one process do not mix. It outlives a configuration
 that is exchanged while the agent runs: what was counted goes on, and what is read is that of the agent of now.
-docs/metrics.md lists all of it.
+
+Sources come and go, and what is shown must not grow with all that ever were: of one that is not read any more the counters go, a while
+later, since whoever asks now and then is to see the last of them. docs/metrics.md lists all of it.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as MetricCollector
 
 from agent.spool import Sizes
+from collector.readings import Status
 from meterbook.wire import instants
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+#: How long the counters of a source stay that is not read any more.
+KEPT_S = 600.0
 
 
 class SelfMetrics:
     """The agent's metrics."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._mutex = threading.Lock()
+        #: When each source ended whose counters are still there.
+        self._ended_s: dict[str, float] = {}
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -65,6 +78,44 @@ class SelfMetrics:
             "witnessed_records", "Records in the last checkpoint of the ledger that was believed."
         )
         self._spool: _SpoolMetrics | None = None
+        self._by_source = (
+            self.collection_seconds,
+            self.ticks_missed,
+            self.samples,
+            self.events,
+            self.events_unassigned,
+            self.dead_letters,
+        )
+        self._by_source_and_status = (self.collections, self.gap_seconds)
+
+    def begin(self, source: str) -> None:
+        """A source is read from now on; where it was until a while ago, its counters go on."""
+        with self._mutex:
+            self._ended_s.pop(source, None)
+            # There from the start: a counter that begins with its first loss shows no increase, and nobody would be told.
+            self.collections.labels(source, "lost")
+
+    def end(self, source: str) -> None:
+        """A source is not read here any more: its counters go once they were there for ``KEPT_S`` seconds more."""
+        with self._mutex:
+            self._ended_s[source] = self._clock()
+
+    def sweep(self) -> None:
+        """Let go of what was counted of sources that ended long enough ago; to be called now and then."""
+        with self._mutex:
+            due_s = self._clock() - KEPT_S
+            for source in [source for source, ended_s in self._ended_s.items() if ended_s <= due_s]:
+                del self._ended_s[source]
+                self._remove(source)
+
+    def _remove(self, source: str) -> None:
+        for metric in self._by_source:
+            with suppress(KeyError):  # nothing of this kind was counted
+                metric.remove(source)
+        for metric in self._by_source_and_status:
+            for status in get_args(Status):
+                with suppress(KeyError):
+                    metric.remove(source, status)
 
     def watch_ledger(self, distrust: Callable[[], str], failures: Callable[[], int], size: Callable[[], int]) -> None:
         """From now on shows whether the ledger is believed, how often it was not, and how large the book was that it showed last."""

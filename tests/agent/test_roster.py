@@ -50,11 +50,14 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 
 def roster_of(
-    spool: Spool, *entries: Changing, elsewhere: Callable[[Collection[str]], Collection[str]] = lambda _: ()
+    spool: Spool,
+    *entries: Changing,
+    elsewhere: Callable[[Collection[str]], Collection[str]] = lambda _: (),
+    metrics: SelfMetrics | None = None,
 ) -> Roster:
     def lane(collector: Collector, config: SourceConfig) -> Lane:
         tagger = Tagger(ready(TagsConfig()))
-        return Lane(collector, interval_us=1_000_000, tagger=tagger, spool=spool, metrics=SelfMetrics())
+        return Lane(collector, interval_us=1_000_000, tagger=tagger, spool=spool, metrics=metrics or SelfMetrics())
 
     config = FakeConfig(kind="fake")
     return Roster([(each, config) for each in entries], Schedule(4), lane, spool.forget, elsewhere)
@@ -240,3 +243,58 @@ def test_a_lease_that_comes_back_while_its_lane_is_busy(spool: Spool) -> None:
     assert names(roster) == ["a"] and not collector.is_closed
     assert roster.lanes[0] is not lane
     roster.close()
+
+
+def counted(metrics: SelfMetrics) -> set[str]:
+    """The sources of which something is shown."""
+    samples = (sample for family in metrics.registry.collect() for sample in family.samples)
+    return {sample.labels["source"] for sample in samples if "source" in sample.labels}
+
+
+def test_the_counters_of_what_is_gone_go_a_while_later(spool: Spool) -> None:
+    now_s = 0.0
+    metrics, found = SelfMetrics(lambda: now_s), Changing("stays")
+    roster = roster_of(spool, found, metrics=metrics)
+    for generation in range(12):
+        found.collectors = {"stays": found.collectors["stays"]}
+        found.collectors |= {f"{generation}/{each}": found.collector(f"{generation}/{each}") for each in range(5)}
+        roster.update()
+        for lane in roster.lanes:
+            lane.tick()
+            lane.passed(1)
+        now_s += 60
+    # Of what was read within the last minutes the last can still be seen, also of what ended since.
+    metrics.sweep()
+    assert counted(metrics) == {"stays"} | {f"{generation}/{each}" for generation in range(2, 12) for each in range(5)}
+    found.collectors = {"stays": found.collectors["stays"]}
+    roster.update()
+    now_s += 600
+    metrics.sweep()
+    assert counted(metrics) == {"stays"}
+    roster.close()
+
+
+def test_counters_go_on_where_a_source_is_back_before_they_are_gone(spool: Spool) -> None:
+    now_s, taken = 0.0, set[str]()
+    metrics, found = SelfMetrics(lambda: now_s), Changing("a")
+    found.collectors["a"].lease = "a#1"
+    roster = roster_of(spool, found, metrics=metrics, elsewhere=taken.intersection)
+
+    def collections() -> float | None:
+        labels = {"source": "a", "status": "complete"}
+        return metrics.registry.get_sample_value("meterbook_agent_collections_total", labels)
+
+    for leases, wait_s, expected in (((), 0, 1), (("a#1",), 599, 1), ((), 900, 2), (("a#1",), 600, None), ((), 0, 1)):
+        taken.clear()
+        taken.update(leases)
+        roster.update()
+        for lane in roster.lanes:
+            lane.tick()
+        now_s += wait_s
+        metrics.sweep()
+        assert collections() == expected
+    # What an agent read goes with it, unless the next one reads it too, as after a new configuration.
+    roster.close()
+    now_s += 600
+    metrics.sweep()
+    assert counted(metrics) == set()

@@ -77,13 +77,13 @@ def test_the_latest_tick_is_on_the_grid_and_not_before_the_last_interval(
     assert due_us(source, interval_us, due - 5) == due_us(source, interval_us, due + interval_us - 2_000) == due
 
 
-def lane(spool: Spool, collector: ScriptedCollector, interval_s: float) -> Lane:
+def lane(spool: Spool, collector: ScriptedCollector, interval_s: float, metrics: SelfMetrics | None = None) -> Lane:
     return Lane(
         collector,
         interval_us=round(interval_s * instants.SECOND_US),
         tagger=Tagger(ready(TagsConfig())),
         spool=spool,
-        metrics=SelfMetrics(),
+        metrics=metrics or SelfMetrics(),
     )
 
 
@@ -161,6 +161,27 @@ def test_a_tick_during_a_collection_is_told(spool: Spool, eventually: Wait) -> N
     assert len(collector.windows) == 1
     may_go.set()
     schedule.stop()
+
+
+def test_ticks_that_pass_while_the_process_stands_still_are_counted(spool: Spool, eventually: Wait) -> None:
+    collector, metrics = ScriptedCollector(plain), SelfMetrics()
+    schedule = ticking(lane(spool, collector, 0.1, metrics), 0.1, threads_max=4)
+
+    def missed() -> float:
+        return metrics.registry.get_sample_value("meterbook_agent_ticks_missed_total", {"source": "fake/one"}) or 0.0
+
+    schedule.start()
+    eventually(lambda: len(collector.windows) >= 2)
+    schedule._scheduler.pause()
+    before, missed_before = len(collector.windows), missed()
+    threading.Event().wait(1.5)
+    schedule._scheduler.resume()
+    eventually(lambda: len(collector.windows) > before + 1)
+    schedule.stop()
+    # Fourteen or fifteen were due meanwhile, and one of them, the last, is made good.
+    assert missed() - missed_before >= 13
+    begin_us, end_us = collector.windows[0].end_us, collector.windows[-1].end_us
+    assert abs((end_us - begin_us) / 100_000 + 1 - len(collector.windows) - missed()) <= 2
 
 
 def test_stopping_waits_for_the_collection_under_way(spool: Spool, eventually: Wait) -> None:
