@@ -16,7 +16,6 @@ import click
 
 from agent.config import AgentConfig
 from agent.configured import Configured, config_file, configured
-from agent.descriptors import allow_many
 from agent.doctor.command import doctor
 from agent.errors import AgentError, ConfigError
 from agent.memory import give_back_freed_memory
@@ -29,6 +28,7 @@ from collector import registry
 from collector.base import interval_s_of
 from collector.cluster.roles import together
 from meterbook import logs, tracing
+from meterbook.descriptors import allow_many
 
 _log = logging.getLogger(__name__)
 
@@ -58,14 +58,13 @@ def _run(asked: Configured) -> None:
         signal.signal(number, lambda found, _: wanted.put_nowait(found))
     try:
         config = asked.load()
-        tracing.begin(config.tracing, "meterbook-agent", config.agent)
         allow_many()
         give_back_freed_memory(in_bulk=any(registry.plugin(source.kind).in_bulk for source in config.sources))
         reloading = Reloading(config, asked)
         reloading.agent.start()
         sources = len(reloading.agent.sources)
         _log.info("agent %s reads %d sources for %s", config.agent, sources, config.ledger.endpoint)
-        while wanted.get() == signal.SIGHUP:
+        while _asked_for(wanted) == signal.SIGHUP:
             reloading.reload()
     except (AgentError, tracing.CannotTrace) as error:
         raise click.ClickException(str(error)) from error
@@ -73,6 +72,14 @@ def _run(asked: Configured) -> None:
     reloading.agent.stop()
     tracing.end()
     _log.info("stopped")
+
+
+def _asked_for(wanted: SimpleQueue[int]) -> int:
+    """The next signal. However many SIGHUPs came meanwhile, the file is as it is now, and whoever wants an end waits for none of them."""
+    number = wanted.get()
+    while number == signal.SIGHUP and not wanted.empty():
+        number = wanted.get()
+    return number
 
 
 @agent.command()

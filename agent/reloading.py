@@ -1,6 +1,6 @@
 """SIGHUP: the configuration is read again, and what it says holds from then on.
 
-The new one is tried first: where it has faults, or its sources cannot be made, the one before goes on to hold and the log says why. Then the
+The new one is tried first: where it has faults, or its sources, its rules or its connection cannot be made, the one before goes on to hold and the log says why. Then the
 agent is stopped as it always is and made anew in the same process, by the way that every restart takes: collections under way finish
 and are stored, what was not sent waits in the spool, and each source goes on where it was. So whatever changed takes effect, sources that
 stay lose nothing, and the pause is no longer than a collection takes. Where the new one cannot be opened after all, a taken port say, the
@@ -14,26 +14,32 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from agent import connection
 from agent.config import AgentConfig
 from agent.configured import Configured
 from agent.errors import AgentError, ConfigError
 from agent.process import Agent, build_sources, close_sources
+from agent.rules import ready
 from agent.selfmetrics import SelfMetrics
+from meterbook import tracing
 
 #: What /readyz says meanwhile.
 CHANGING = "the configuration is being exchanged: collections under way finish, then the agent goes on"
+
+_SERVICE = "meterbook-agent"
 
 _log = logging.getLogger(__name__)
 
 
 class Reloading:
-    """An agent and the configuration that it has, from a file. Raises AgentError where it cannot be made or come back."""
+    """An agent and the configuration that it has, from a file. Raises AgentError where it cannot be made or come back, and CannotTrace."""
 
     def __init__(self, config: AgentConfig, asked: Configured) -> None:
         """Opens everything and starts nothing."""
         self.config, self._asked, self._path = config, asked, asked.path
         #: What was counted is counted on: a counter that fell would be taken for an agent that was started anew.
         self._metrics = SelfMetrics()
+        tracing.begin(config.tracing, _SERVICE, config.agent)
         self.agent = self._opened(config)
 
     def reload(self) -> bool:
@@ -43,20 +49,38 @@ class Reloading:
         except AgentError as error:
             _log.error("the configuration stays the one before: %s", error)
             return False
+        except Exception:  # noqa: BLE001
+            # Whatever a file may hold that nobody thought of: what runs, and has run well, is not to end for it.
+            _log.exception("the configuration stays the one before: that in %s cannot be tried", self._path)
+            return False
         if fresh == self.config:
             _log.info("the configuration has not changed: nothing is to be done")
             return False
         _log.info("the configuration has changed: collections under way finish, then it holds")
+        before = self.config
         self.agent.stop(0, CHANGING)
         try:
             self.agent, self.config = self._opened(fresh), fresh
         except AgentError as error:
             _log.error("the configuration comes back that was there before: %s", error)
             self.agent = self._opened(self.config)
+        self._trace(before)
         self.agent.start()
         if self.config is fresh:
             _log.info("the configuration of now holds: %d sources are read", len(self.agent.sources))
         return self.config is fresh
+
+    def _trace(self, before: AgentConfig) -> None:
+        """Have traces go where the configuration of now has them."""
+        if before.tracing == self.config.tracing:
+            return
+        if tracing.is_on():
+            tracing.end()
+            _log.info("traces go no more to where they went")
+        try:
+            tracing.begin(self.config.tracing, _SERVICE, self.config.agent)
+        except tracing.CannotTrace as error:
+            _log.error("nothing is traced: %s", error)
 
     def _tried(self) -> AgentConfig:
         """What the file says now, once its sources could be made. Raises AgentError."""
@@ -71,6 +95,8 @@ class Reloading:
                 )
         try:
             close_sources(build_sources(fresh))
+            ready(fresh.tags)
+            connection.channel(fresh.ledger).close()
         except ConfigError as error:
             raise _placed(error, self._path) from error
         return fresh

@@ -66,7 +66,7 @@ def _groups(name: str) -> list[tuple[str, dict[str, str]]]:
         raise ValueError(f"it has more than {_FILE_BYTES_MAX} bytes")
     try:
         document: Any = yaml.safe_load(body)  # of which JSON is a part
-    except (yaml.YAMLError, RecursionError, LookupError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, RecursionError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"it is neither JSON nor YAML ({' '.join(str(error).split())[:200]})") from None
     if not isinstance(document, list):
         raise ValueError("it is no list of groups")

@@ -23,6 +23,7 @@ from ledger.server.config import ConfigError, LedgerConfig, load
 from ledger.server.process import CannotServe, LedgerProcess
 from ledger.server.reloading import reload
 from meterbook import logs, tracing
+from meterbook.descriptors import allow_many
 
 #: Seconds that a thread computes before another one that waits has its turn. A call over gRPC is of many small steps, and each would wait so
 #: long while usage is counted or booked beside it; Python's own 5 ms would be most of what an answer from memory takes.
@@ -42,6 +43,7 @@ def ledger() -> None:
 def serve(config: Path | None, log_level: str, log_format: str | None, **changes: Any) -> None:
     """Serve until SIGTERM or Ctrl-C. On SIGHUP certificates and credentials are read again, and the configuration is checked."""
     keep_freed_memory()
+    allow_many()
     sys.setswitchinterval(_SWITCH_S)
 
     def read() -> LedgerConfig:
@@ -66,11 +68,19 @@ async def _serve(config: LedgerConfig, read: Callable[[], LedgerConfig]) -> None
     process = LedgerProcess(config)
     await process.start()
     try:
-        while await wanted.get() == signal.SIGHUP:
+        while await _asked_for(wanted) == signal.SIGHUP:
             await reload(process, config, read)
         await _drain(process, config.drain_s, wanted)
     finally:
         await process.stop()
+
+
+async def _asked_for(wanted: asyncio.Queue[int]) -> int:
+    """The next signal; SIGHUPs that came meanwhile are one."""
+    number = await wanted.get()
+    while number == signal.SIGHUP and not wanted.empty():
+        number = wanted.get_nowait()
+    return number
 
 
 async def _drain(process: LedgerProcess, drain_s: float, wanted: asyncio.Queue[int]) -> None:

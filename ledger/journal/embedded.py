@@ -9,6 +9,7 @@ the disk does not have it.
 
 from __future__ import annotations
 
+import errno
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -234,7 +235,9 @@ class EmbeddedLog:
         return admitted.outcomes
 
     def _unwritable(self, error: OSError) -> LogUnavailable:
-        return LogUnavailable(f"{self._place}: cannot be written ({error.strerror}); free space or repair the disk")
+        crowded = error.errno in (errno.EMFILE, errno.ENFILE)
+        advice = "raise the limit of open files" if crowded else "free space or repair the disk"
+        return LogUnavailable(f"{self._place}: cannot be written ({error.strerror}); {advice}")
 
     def _write(self, drafts: list[Draft]) -> Group:
         assert self._file is not None

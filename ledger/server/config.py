@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ledger.intake.contents import IntakeLimits
 from ledger.journal.place import FilePlace, Place, parse
+from meterbook import configfile
 from meterbook.health import is_loopback, split_address
 from meterbook.tracing import Tracing
 from meterbook.wire.instants import SECOND_US
@@ -325,13 +325,9 @@ def load(path: Path | None, changes: dict[str, Any]) -> LedgerConfig:
     found: Any = {}
     if path is not None:
         try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+            found = configfile.read(path) or {}
+        except configfile.FileError as error:
+            raise ConfigError(str(error)) from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: the configuration is a mapping of names to values, not a {type(found).__name__}")
     try:

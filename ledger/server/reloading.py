@@ -24,6 +24,10 @@ async def reload(process: LedgerProcess, config: LedgerConfig, read: Callable[[]
     except ConfigError as error:
         logger.error("the ledger would not start again with its configuration as it is now: %s", error)
         return
+    except Exception:
+        # What runs, and has run well, is not to end for a file.
+        logger.exception("the ledger would not start again with its configuration as it is now")
+        return
     if waiting:
         logger.warning("these settings have changed and wait for a restart: %s", ", ".join(waiting))
     else:

@@ -7,6 +7,7 @@ whose libraries are missing says which extra brings them.
 from __future__ import annotations
 
 import importlib
+import os
 from importlib.metadata import PackageNotFoundError, version
 
 import click
@@ -95,4 +96,6 @@ def main() -> None:
 def run() -> None:
     """The command as a process of its own."""
     leave_out()
+    # Its core reads this when it is loaded, and writes lines past the log of the process; what it tells, its Python side raises.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     main()

@@ -40,8 +40,6 @@ FORMATS = ("text", "json")
 _LEVEL, _FORMAT = "METERBOOK_LOG_LEVEL", "METERBOOK_LOG_FORMAT"
 #: They log whole addresses, at any level below: a query may hold a secret.
 _TALKATIVE = ("httpx", "httpcore")
-#: gRPC's core writes lines of its own past all of this; what it tells, its Python side raises.
-_CORE = "GRPC_VERBOSITY"
 _SHOWN_MAX = 200
 _OWN = ("timestamp", "level", "logger", "message", "exception")
 _SECRETS = (
@@ -117,8 +115,6 @@ def _begin(level: str, form: str) -> None:
     logging.captureWarnings(True)
     sys.excepthook, threading.excepthook = _uncaught, _uncaught_in_thread
     os.environ |= {_LEVEL: level, _FORMAT: form}
-    if form == "json":
-        os.environ.setdefault(_CORE, "NONE")
 
 
 class _Lines(logging.StreamHandler[TextIO]):
@@ -194,7 +190,7 @@ def _as_it_is() -> Callable[[], None]:
     handlers, level = root.handlers, root.level
     levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
     hooks = sys.excepthook, threading.excepthook
-    variables = {name: os.environ.get(name) for name in (_LEVEL, _FORMAT, _CORE)}
+    variables = {name: os.environ.get(name) for name in (_LEVEL, _FORMAT)}
 
     def again() -> None:
         root.handlers = handlers

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
+from agent.cli import _asked_for
 from agent.config import load
 from agent.configured import Configured
 from agent.reloading import Reloading
+from meterbook import tracing
 from tests.fakes.intake import FakeLedger
 
 Wait = Callable[[Callable[[], bool]], None]
@@ -76,6 +79,12 @@ def test_sources_and_rules_change_and_nothing_is_lost(
         (lambda text: text + ONE, "the source 'fake/one' is already read by sources.0"),
         (lambda text: text.replace("edge-1", "edge-2"), "agent: edge-1 cannot become edge-2 while the agent runs"),
         (lambda text: text.replace("agent.spool", "other.spool"), "spool.path: "),
+        (lambda text: text + "when: 2026-13-45\n", "'2026-13-45' is not what it looks like"),
+        (lambda _: "[" * 5_000, "is nested too deeply"),
+        (
+            lambda text: text.replace("ledger:\n", "ledger:\n  tls: {ca_file: /none/ca.pem}\n"),
+            "ledger.tls.ca_file /none/ca.pem cannot be read",
+        ),
     ],
 )
 def test_one_that_is_bad_changes_nothing(
@@ -90,6 +99,25 @@ def test_one_that_is_bad_changes_nothing(
     assert not reloading.reload()
     assert reloading.agent is before
     assert "the configuration stays the one before" in caplog.text and reason in caplog.text
+
+
+def test_traces_go_where_the_file_says_now(reloading: Reloading, write: Callable[[str], Path]) -> None:
+    path = write(ONE)
+    before = path.read_text()
+    path.write_text(before + "tracing: {endpoint: 'http://127.0.0.1:1'}\n")
+    assert reloading.reload() and tracing.is_on()
+    path.write_text(before)
+    assert reloading.reload() and not tracing.is_on()
+
+
+def test_many_signals_are_one_and_an_end_waits_for_none_of_them() -> None:
+    wanted: SimpleQueue[int] = SimpleQueue()
+    for _ in range(2_000):
+        wanted.put(signal.SIGHUP)
+    assert _asked_for(wanted) == signal.SIGHUP and wanted.empty()
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        wanted.put(number)
+    assert _asked_for(wanted) == signal.SIGTERM
 
 
 def test_what_was_counted_is_counted_on(

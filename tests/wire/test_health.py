@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -9,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from meterbook.health import HealthServer, split_address
+from meterbook.health import CONNECTIONS_MAX, HealthServer, split_address
 
 
 class Process:
@@ -63,6 +66,71 @@ def test_readiness_gives_its_reason(process: Process) -> None:
     assert process.get("/readyz") == (503, "text/plain; charset=utf-8", "the disk is full: 0 bytes on /søk\n")
     process.reason = None
     assert process.get("/readyz")[0] == 200
+
+
+def test_who_connects_and_says_nothing_holds_up_nobody(process: Process) -> None:
+    address = ("127.0.0.1", process.server.port)
+    silent = [socket.create_connection(address) for _ in range(4 * CONNECTIONS_MAX)]
+    try:
+        for each in silent:
+            each.sendall(b"GET /metrics HTTP/1.0\r\nX-Slow: ")
+        assert process.get("/readyz")[0] == 200
+        # The ones that have been there longest were ended, and no more than so many are left.
+        ended = [each for each in silent if not is_open(each)]
+        assert len(silent) - len(ended) <= CONNECTIONS_MAX
+        assert ended[0] is silent[0] and is_open(silent[-1])
+    finally:
+        for each in silent:
+            each.close()
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Whether the other side still listens."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
+def test_who_goes_away_is_not_told_of_at_length(process: Process, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(20):
+        gone = socket.create_connection(("127.0.0.1", process.server.port))
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        gone.close()
+    assert process.get("/healthz")[0] == 200
+    assert caplog.records == []
+
+
+def test_a_fault_of_ours_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> str | None:
+        raise RuntimeError("nobody knows")
+
+    server = HealthServer("127.0.0.1:0", CollectorRegistry(), fails)
+    server.start()
+    with socket.create_connection(("127.0.0.1", server.port)) as asking:
+        asking.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        assert asking.recv(100) == b""
+    server.stop()
+    (record,) = caplog.records
+    assert record.getMessage() == "a request of 127.0.0.1 had no answer"
+    assert record.exc_info is not None and str(record.exc_info[1]) == "nobody knows"
+
+
+def test_a_form_that_nobody_knows_is_text(process: Process) -> None:
+    status, kind, _ = process.get("/metrics", accept="application/openmetrics-text;version=zz")
+    assert (status, kind.partition(";")[0]) in {(200, "text/plain"), (200, "application/openmetrics-text")}
+
+
+def test_head_is_the_page_without_its_body(process: Process) -> None:
+    with socket.create_connection(("127.0.0.1", process.server.port)) as asking:
+        asking.sendall(b"HEAD /healthz HTTP/1.0\r\n\r\n")
+        answer = asking.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.0 200 ") and answer.endswith(b"Content-Length: 6\r\n\r\n")
 
 
 def test_another_page_is_not_found(process: Process) -> None:

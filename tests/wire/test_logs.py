@@ -146,7 +146,6 @@ def test_level_and_form_are_told_to_children_and_nothing_stays() -> None:
 
     assert said(say, "json", "warning") == []
     assert (told["METERBOOK_LOG_LEVEL"], told["METERBOOK_LOG_FORMAT"]) == ("warning", "json")
-    assert told["GRPC_VERBOSITY"] == "NONE"
     assert (root.handlers, root.level, sys.excepthook, threading.excepthook, dict(os.environ)) == before
 
 

@@ -1,7 +1,7 @@
 """As many open files as the system allows.
 
 Shells and service managers start programs with a low limit, 1,024 as a rule, that any program may raise up to a higher one: it is there for
-programs that cannot cope with more (``select``). An agent that follows thousands of log files, or asks hundreds of targets, needs more.
+programs that cannot cope with more (``select``). An agent that follows thousands of log files, or asks hundreds of targets, needs more; so does a ledger that has thousands of callers.
 """
 
 from __future__ import annotations
