@@ -16,6 +16,7 @@ from agent.connection import bearer, channel
 from agent.enrolment import KeyFiles
 from meterbook.doctor.findings import PATIENCE_S, Finding, failure, ok, warning
 from meterbook.doctor.machine import clock_difference
+from meterbook.doctor.reaching import silent
 from meterbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from meterbook.wire.instants import SECOND_US, now_us
 from meterbook.wire.sections import SCHEMA_VERSION
@@ -37,14 +38,20 @@ def greeted(config: AgentConfig) -> Iterator[Finding]:
             ask: Any = connection.unary_unary(_HEALTH)
             said = ask(b"", timeout=PATIENCE_S)
         except grpc.RpcError as error:
-            advice = "name the port that the ledger serves gRPC on, and look at what stands between"
-            yield failure("reachability", f"{endpoint} does not answer gRPC: {_reason(error)}", advice)
+            yield _unanswered(endpoint, error)
             return
         if said != _SERVING:
             yield failure("reachability", f"{endpoint} says that it does not serve", "look at the ledger's log")
             return
         yield ok("reachability", f"{endpoint} serves gRPC")
         yield from _known(config, intake_pb2_grpc.IntakeStub(connection))
+
+
+def _unanswered(endpoint: str, error: grpc.RpcError) -> Finding:
+    if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return silent(endpoint)
+    advice = "name the port that the ledger serves gRPC on, and look at what stands between"
+    return failure("reachability", f"{endpoint} does not answer gRPC: {_reason(error)}", advice)
 
 
 def _known(config: AgentConfig, stub: intake_pb2_grpc.IntakeStub) -> Iterator[Finding]:

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 from ledger.journal.place import Bucket
 
+#: The catalog of tables that lie in a directory.
+CATALOG = "catalog.sqlite"
 #: Rows of one commit and table that stay in the catalog until the next compaction. A file for each would be too many: what a
 #: commit costs grows with the files that there are.
 INLINED_ROWS_MAX = 100
@@ -142,7 +144,7 @@ class EmbeddedLake:
         """In WAL mode: without it one reader blocks the writer until "database is locked"."""
         mode = "READ_ONLY" if reads_only else f"META_JOURNAL_MODE 'WAL', DATA_INLINING_ROW_LIMIT {INLINED_ROWS_MAX}"
         return (
-            f"ATTACH {quoted(f'ducklake:sqlite:{self.directory}/catalog.sqlite')} AS book"
+            f"ATTACH {quoted(f'ducklake:sqlite:{self.directory}/{CATALOG}')} AS book"
             f" (DATA_PATH {quoted(f'{self.folder}')}, {mode}, OVERRIDE_DATA_PATH true)"
         )
 

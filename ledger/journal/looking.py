@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.journal.errors import StoreRefused
+from ledger.journal.lake import CATALOG
 from ledger.journal.place import FilePlace, Place
 from ledger.journal.store import check_version
 from meterbook.doctor import machine
@@ -39,19 +40,35 @@ def looked(place: Place, archive: Path | None) -> Iterator[Finding]:
     except StoreRefused as error:
         yield failure("store", str(error), "name another directory, or use that version")
         return
-    yield ok("store", f"{root} holds a book that this version reads, {_user(root)}")
+    user = "a process has it open" if is_open(place) else "nobody has it open"
+    yield ok("store", f"{root} holds a book that this version reads, and {user}")
 
 
-def _user(root: Path) -> str:
-    """Whether a process has the store open: a lock that is shared for a moment keeps nobody out who does not begin just then."""
+def is_open(place: Place) -> bool:
+    """Whether a process has the store open: a lock that is shared for a moment keeps nobody out who does not begin just then.
+
+    Of a shared store nobody can say.
+    """
+    if not isinstance(place, FilePlace):
+        return False
     try:
-        descriptor = os.open(root / "LOCK", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(place.directory / "LOCK", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return "and nobody has it open"
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return "and a process has it open"
+        return True
     finally:
         os.close(descriptor)
-    return "and nobody has it open"
+    return False
+
+
+def has_tables(place: Place) -> bool:
+    """Whether there is a book that can be asked; where there is a log alone, the ledger makes its tables when it starts. Raises JournalError."""
+    if isinstance(place, FilePlace):
+        return (place.directory / "tables" / CATALOG).exists()
+    # As above.
+    from ledger.journal.shared.looking import has_book
+
+    return has_book(place)

@@ -18,10 +18,10 @@ from ledger.journal.view import View
 
 
 @contextmanager
-def reading(place: Place, position: int) -> Iterator[View]:
-    """The book of a place at a position. Raises StoreRefused, LogUnavailable, TablesUnavailable and LookupError."""
+def reading(place: Place, position: int = 0) -> Iterator[View]:
+    """The book of a place at a position, or for 0 as far as the tables have it. Raises StoreRefused, LogUnavailable, TablesUnavailable and LookupError."""
     with closing(Tables(_lake(place), reads_only=True)) as tables:
-        yield View.at(tables.snapshot(), position)
+        yield View.at(tables.snapshot(), position or tables.watermark)
 
 
 def _lake(place: Place) -> Lake:

@@ -17,6 +17,7 @@ from ledger.journal.errors import Overtaken
 from ledger.journal.journal import Journal
 from ledger.journal.record import Kind
 from ledger.proof.errors import KeyRefused
+from ledger.proof.fitting import fits, wrong_key, wrong_origin
 from ledger.proof.keyfile import KeyFile
 from ledger.proof.succession import KEY_KINDS, KEYS_CHAIN, Succession, made, rotated, succession
 from meterbook.ledger.v1 import journal_pb2
@@ -52,10 +53,7 @@ class Signer:
         with self._lock:
             self._begin(origin, replaces_lost_key)
         if origin not in (None, self._succession.origin):
-            raise KeyRefused(
-                f"proof.origin {origin!r}: the book is called {self._succession.origin!r} since it was made; leave the "
-                "setting out, or give that name"
-            )
+            raise wrong_origin(str(origin), self._succession)
 
     @property
     def origin(self) -> str:
@@ -115,7 +113,7 @@ class Signer:
         while True:
             found = self._read()
             held = self._key_file.read()
-            if found is not None and found.newest.hint in {key.verifier.hint for key in held}:
+            if found is not None and fits(found, held):
                 break
             if found is not None and not replaces_lost_key:
                 raise self._wrong_key(found)
@@ -163,8 +161,4 @@ class Signer:
             logger.error("%s", self._wrong_key(found))
 
     def _wrong_key(self, found: Succession) -> KeyRefused:
-        held = ", ".join(key.verifier.hint for key in self._key_file.read())
-        return KeyRefused(
-            f"key_file {self._key_file.path}: the book is signed by {found.newest.hint}, and the file holds "
-            f"{held or 'nothing'}; put that key there, or have a new one made with proof.replace_lost_key"
-        )
+        return wrong_key(self._key_file.path, found, self._key_file.read())

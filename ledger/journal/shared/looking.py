@@ -24,13 +24,19 @@ def looked(place: SharedPlace) -> Iterator[Finding]:
     except JournalError as error:
         advice = "look at its address, at credentials (PGPASSWORD, ~/.pgpass or the URL), and whether it runs"
         yield failure("store", str(error), advice)
-    objects = Objects(place.bucket)
     try:
-        has_book = any(each.name == _BOOK for page in objects.listed(_BOOK) for each in page)
-        yield ok("store", f"{place.bucket} can be read, and {'holds a book' if has_book else 'holds no book yet'}")
+        holds = "holds a book" if has_book(place) else "holds no book yet"
+        yield ok("store", f"{place.bucket} can be read, and {holds}")
     except JournalError as error:
         advice = "look at the bucket's name and region, at the credentials that AWS clients find, and at their policy"
         yield failure("store", str(error), advice)
+
+
+def has_book(place: SharedPlace) -> bool:
+    """Whether the bucket holds a book. Raises JournalError."""
+    objects = Objects(place.bucket)
+    try:
+        return any(each.name == _BOOK for page in objects.listed(_BOOK) for each in page)
     finally:
         objects.close()
 

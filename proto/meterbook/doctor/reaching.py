@@ -67,10 +67,19 @@ def _shaken_hands(connection: socket.socket, host: str, port: int, trust: Trust)
                 yield failure("reachability", f"{place} does not speak HTTP/2", advice)
     except ssl.SSLCertVerificationError as error:
         yield failure("certificates", f"the certificate of {place} is refused: {error.verify_message}", _advice(error))
+    except TimeoutError:
+        yield silent(place)
     except (OSError, ssl.SSLError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
         advice = "see whether that port speaks TLS at all, and whether something stands between that does not"
         yield failure("reachability", f"{place} does not speak TLS: {reason}", advice)
+
+
+def silent(place: str) -> Finding:
+    """Something listens, and says nothing."""
+    told = f"something listens at {place}, and does not answer within {PATIENCE_S:g} s: it hangs, or is busy"
+    advice = "see the log of what runs there, and restart it if that stays so; or look at what stands between"
+    return failure("reachability", told, advice)
 
 
 def _advice(error: ssl.SSLCertVerificationError) -> str:

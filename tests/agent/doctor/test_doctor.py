@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from agent.cli import agent
 from agent.doctor import greeting
 from collector.cluster.roles import granted
 from collector.kubernetes.plugin import plugin as kubernetes
+from meterbook.doctor import reaching
 from tests.fakes.http_target import fake_target, page
 from tests.fakes.intake import FakeLedger
 from tests.fakes.kubernetes_api import FakeKubernetesApi
@@ -118,6 +120,21 @@ def test_a_server_that_is_no_ledger(doctor: Doctor, settings: dict[str, Any], le
     settings["ledger"] = {"endpoint": ledger.endpoint}
     check, text = only(doctor(code=1))
     assert check == "reachability" and "does not answer gRPC: UNIMPLEMENTED" in text
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_a_server_that_takes_connections_and_says_nothing(
+    doctor: Doctor, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, is_plain: bool
+) -> None:
+    """As of a process that stands still: the kernel takes the connections for it."""
+    for module in (greeting, reaching):
+        monkeypatch.setattr(module, "PATIENCE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings["ledger"] = {"endpoint": endpoint} if is_plain else settings["ledger"] | {"endpoint": endpoint}
+        check, text = only(doctor(code=1))
+    assert check == "reachability"
+    assert text == f"something listens at {endpoint}, and does not answer within 0.3 s: it hangs, or is busy"
 
 
 def test_an_authority_that_is_anothers(doctor: Doctor, settings: dict[str, Any], tmp_path: Path) -> None:

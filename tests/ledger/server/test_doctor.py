@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import yaml
 
 from ledger.access.credentials import make
 from ledger.journal import looking
+from ledger.proof.errors import KeyRefused
 from ledger.server import doctor
 from meterbook.health import HealthServer
+from meterbook.proof.note import SigningKey
 from tests.fakes.certificates import Authority
 from tests.ledger.running import run_cli, serving
 
@@ -66,6 +69,69 @@ def test_beside_a_ledger_that_runs(settings: dict[str, Any], tmp_path: Path) -> 
         assert "holds 1 signing keys" in told
         assert running.admin is not None
     assert "and nobody has it open" in texts(examined(settings | {"listen": "127.0.0.1:0"}, tmp_path, code=0))
+
+
+def test_a_key_file_that_is_not_the_books(settings: dict[str, Any], tmp_path: Path) -> None:
+    """What it says is what a ledger says that is started all the same."""
+    with serving(tmp_path / "store"):
+        pass
+    (key,) = (tmp_path / "store" / "keys").iterdir()
+    assert "and the one by which the book is signed" in texts(examined(settings, tmp_path, code=0))
+    first = key.read_text()
+    key.unlink()
+    check, text = only(examined(settings, tmp_path, code=1))
+    assert check == "store" and "the book is signed by" in text and "the file holds nothing" in text
+    key.write_text(f"{SigningKey.generate('meterbook/another').secret_text()}\n")
+    key.chmod(0o600)
+    check, text = only(examined(settings, tmp_path, code=1))
+    assert "the book is signed by" in text and "holds meterbook/another+" in text
+    with pytest.raises(KeyRefused) as refused, serving(tmp_path / "store"):
+        pass
+    assert text == f"proof.{refused.value}"
+    settings["proof"] = {"replace_lost_key": True}
+    found = examined(settings, tmp_path, code=0)
+    assert any(status == "warning" and "a new one takes its place" in told for _, status, told in found)
+    key.write_text(first)
+    settings["proof"] = {"origin": "meterbook/elsewhere"}
+    assert "the book is called" in only(examined(settings, tmp_path, code=1))[1]
+
+
+def test_a_log_that_was_restored_without_tables(settings: dict[str, Any], tmp_path: Path) -> None:
+    with serving(tmp_path / "store"):
+        pass
+    shutil.rmtree(tmp_path / "store" / "tables")
+    assert "holds 1 signing keys" in texts(examined(settings, tmp_path, code=0))
+    assert not (tmp_path / "store" / "tables").exists(), "nothing is made to find out"
+
+
+def test_tables_that_cannot_be_read(settings: dict[str, Any], tmp_path: Path) -> None:
+    with serving(tmp_path / "store"):
+        pass
+    (tmp_path / "store" / "tables" / "catalog.sqlite").write_bytes(b"x" * 4096)
+    found = examined(settings, tmp_path, code=0)
+    assert any(status == "warning" and "could not be found out" in text for _, status, text in found)
+
+
+def test_a_ledger_that_hangs(settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PATIENCE_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings["http"] = f"127.0.0.1:{silent.getsockname()[1]}"
+        check, text = only(examined(settings, tmp_path, code=1))
+        assert (check, text) == ("reachability", f"something listens at http {settings['http']}, and does not answer")
+        with serving(tmp_path / "store") as running:
+            settings["listen"] = running.address
+            found = examined(settings, tmp_path, code=1)
+    check, text = only(found)
+    assert check == "reachability"
+    assert text == f"a ledger has the book open, and does not answer at http {settings['http']}: it hangs, or is busy"
+    assert f"listen {settings['listen']} is listened on" in texts(found)
+
+
+def test_a_ledger_whose_page_is_elsewhere(settings: dict[str, Any], tmp_path: Path) -> None:
+    with serving(tmp_path / "store") as running:
+        settings["listen"] = running.address
+        found = examined(settings, tmp_path, code=0)
+    assert any(status == "warning" and "a process has the book open, and no" in text for _, status, text in found)
 
 
 def test_a_configuration_that_is_wrong(settings: dict[str, Any], tmp_path: Path) -> None:
