@@ -135,8 +135,10 @@ class Agent:
         """Why the agent cannot do its work just now. A ledger that cannot be reached is no reason: the spool waits."""
         if self._ending is not None:
             return self._ending
-        if self.uplink.problem is not None:
-            return self.uplink.problem
+        # What the spool lacks comes first: it is the only one that gets worse by waiting.
+        found = self.spool.problem or self.uplink.problem
+        if found is not None:
+            return found
         return next((lane.problem for lane in self._roster.lanes if lane.problem is not None), None)
 
     def _hold_less(self, is_short: bool) -> None:

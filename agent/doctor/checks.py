@@ -8,7 +8,8 @@ from agent.config import AgentConfig
 from agent.configured import Configured
 from agent.doctor.greeting import greeted
 from agent.doctor.sources import sources
-from agent.errors import AgentError
+from agent.errors import AgentError, SpoolUnusable
+from agent.spool.looking import looked
 from meterbook.doctor import certificates, machine
 from meterbook.doctor.findings import Check, Finding, failure, ok, warning
 from meterbook.doctor.reaching import Trust, reached
@@ -28,6 +29,7 @@ def findings_of(asked: Configured) -> tuple[list[Finding], Sequence[tuple[str, C
     return [ok("configuration", told)], [
         ("versions", machine.versions),
         ("permissions", lambda: _files(config)),
+        ("spool", lambda: _spool(config)),
         ("disk", lambda: _disk(config)),
         ("clock", machine.kept_clock),
         ("certificates", lambda: _certificates(config)),
@@ -49,6 +51,16 @@ def _files(config: AgentConfig) -> Iterator[Finding]:
     else:
         yield from machine.writable("permissions", "ledger.key_file", key.parent)
         yield from machine.readable("permissions", "ledger.enrolment_token_file", invitation, is_secret=True)
+
+
+def _spool(config: AgentConfig) -> Iterator[Finding]:
+    try:
+        found = looked(config.spool.path, config.agent)
+    except SpoolUnusable as error:
+        yield failure("spool", str(error), "the agent does not start until that is mended")
+        return
+    if found is not None:
+        yield ok("spool", f"spool.path {config.spool.path} {found}")
 
 
 def _disk(config: AgentConfig) -> Iterator[Finding]:

@@ -72,6 +72,8 @@ class SpoolFile:
                 self._connect()
                 try:
                     self._prepare(agent, epoch)
+                    #: What was opened, to notice when it is not what the names stand for any more.
+                    self._opened = {each: _inode(each) for each in (path, Path(f"{path}-wal"))}
                 except BaseException:
                     self.database.close()
                     raise
@@ -120,18 +122,17 @@ class SpoolFile:
     @contextmanager
     def translated(self) -> Iterator[None]:
         """SQLite's errors as ours: a full disk is a full spool, anything else needs a person."""
-        try:
+        with translated(self.path):
             yield
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                raise SpoolFull(f"spool {self.path} is full: the disk has no room for more") from error
-            raise SpoolUnusable(f"spool {self.path} cannot be used: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise SpoolUnusable(
-                f"spool {self.path} is damaged ({error}): move it away, and the agent starts an empty one"
-            ) from error
-        except OSError as error:
-            raise SpoolUnusable(f"spool {self.path} cannot be opened: {error.strerror or error}") from error
+
+    @property
+    def is_displaced(self) -> bool:
+        """Whether the file was deleted, or another one is in its place: what is written goes where nobody finds it again."""
+        try:
+            return any(found is not None and found != _inode(path) for path, found in self._opened.items())
+        except OSError:
+            # Nobody can say, and nothing is wrong with what is open.
+            return False
 
     def close(self) -> None:
         """Lets go of the file. Safe to call twice."""
@@ -160,19 +161,7 @@ class SpoolFile:
                 first = {"id": 0, "format": FORMAT, "agent": agent, "epoch": epoch, "sequence": 0, "hash": GENESIS}
                 self.database.table("spool").insert(first | {"acked_sequence": 0, "acked_hash": GENESIS})
             sync_directory(self.path.parent)
-        elif "spool" not in names:
-            raise SpoolUnusable(f"{self.path} is a database but no spool: name another file in spool.path")
-        found = self.rows("SELECT format, agent FROM spool")[0]
-        if found["format"] != FORMAT:
-            raise SpoolUnusable(
-                f"spool {self.path} has format {found['format']} and this agent writes {FORMAT}: "
-                "run the version that made it until it is empty, then move it away"
-            )
-        if found["agent"] != agent:
-            raise SpoolUnusable(
-                f"spool {self.path} belongs to agent {found['agent']!r}, not {agent!r}: "
-                "name another file in spool.path, or the agent as before"
-            )
+        check_owner(self.database.conn, self.path, agent)
         if "trust" not in self.database.table_names():
             # A spool from before agents were witnesses.
             self.database.table("trust").create(*_TABLES["trust"][:1], pk="id")
@@ -184,14 +173,66 @@ class SpoolFile:
             # A spool from before there were bills.
             if name not in self.database.table("batches").columns_dict:
                 self.write(f"ALTER TABLE batches ADD COLUMN {name} BLOB NOT NULL DEFAULT x''")
-        verdict = str(self.rows("PRAGMA quick_check(1)")[0]["quick_check"])
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict.replace("\n", " "))
+        check_pages(self.database.conn)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """See :meth:`SpoolFile.translated`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise SpoolFull(f"spool {path} is full: the disk has no room for more") from error
+        raise SpoolUnusable(f"spool {path} cannot be used: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise SpoolUnusable(
+            f"spool {path} is damaged ({error}): move it away, and the agent starts an empty one"
+        ) from error
+    except OSError as error:
+        raise SpoolUnusable(f"spool {path} cannot be opened: {error.strerror or error}") from error
+
+
+def check_owner(connection: sqlite3.Connection, path: Path, agent: str) -> None:
+    """That a database is a spool, and that of this agent. Raises SpoolUnusable."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'spool'").fetchone():
+        raise SpoolUnusable(f"{path} is a database but no spool: name another file in spool.path")
+    written, owner = connection.execute("SELECT format, agent FROM spool").fetchone()
+    if written != FORMAT:
+        raise SpoolUnusable(
+            f"spool {path} has format {written} and this agent writes {FORMAT}: "
+            "run the version that made it until it is empty, then move it away"
+        )
+    if owner != agent:
+        raise SpoolUnusable(
+            f"spool {path} belongs to agent {owner!r}, not {agent!r}: "
+            "name another file in spool.path, or the agent as before"
+        )
+
+
+def check_pages(connection: sqlite3.Connection) -> None:
+    """That a database holds together. Raises sqlite3.DatabaseError."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(str(verdict).replace("\n", " "))
+
+
+def lock_of(path: Path) -> Path:
+    """The file whose lock an agent holds for as long as it has the spool open."""
+    return Path(f"{path}.lock")
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _locked(path: Path) -> IO[bytes]:
     """The lock, held until it is closed or the process ends, however it ends. The file stays: it is only a handle."""
-    lock = Path(f"{path}.lock").open("ab")  # noqa: SIM115 - held for as long as the spool is open
+    lock = lock_of(path).open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

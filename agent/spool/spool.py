@@ -120,6 +120,16 @@ class Spool:
         return self._file.path.parent
 
     @property
+    def problem(self) -> str | None:
+        """What is wrong with the file while it is open, and what is to be done; None where nothing is known."""
+        if not self._file.is_displaced:
+            return None
+        return (
+            f"spool {self._file.path} was deleted or replaced while the agent has it open, and what it still holds is gone when the agent ends: "
+            "see that the ledger can be reached, wait until meterbook_agent_spool_batches is 0, and restart the agent"
+        )
+
+    @property
     def trust(self) -> str:
         """What :meth:`keep_trust` was given last; "" where it never was."""
         with self._mutex, self._file.translated():

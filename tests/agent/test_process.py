@@ -144,6 +144,18 @@ def test_what_stands_in_the_way_is_on_the_door(config_file: Write, ledger: FakeL
     running.stop(0)
 
 
+def test_a_spool_that_was_deleted_is_on_the_door(config_file: Write, ledger: FakeLedger) -> None:
+    config = load(pointed_at(config_file(SOURCES), ledger))
+    running = Agent(config)
+    running.start()
+    assert fetch(running.http_port, "readyz") == (200, "ready\n")
+    config.spool.path.unlink()
+    status, text = fetch(running.http_port, "readyz")
+    running.stop(0)
+    assert status == 503
+    assert text.startswith(f"spool {config.spool.path} was deleted or replaced while the agent has it open")
+
+
 def test_a_source_is_read_once(config_file: Write) -> None:
     config = load(config_file("sources:\n  - kind: fake\n  - {kind: fake, name: two}\n  - kind: fake\n"))
     with pytest.raises(ConfigError) as raised:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from agent.cli import agent
 from agent.doctor import greeting
+from agent.spool import Spool
 from collector.cluster.roles import granted
 from collector.kubernetes.plugin import plugin as kubernetes
 from meterbook.doctor import reaching
@@ -97,7 +98,7 @@ def test_all_is_well(doctor: Doctor, settings: dict[str, Any]) -> None:
     told = "\n".join(text for _, _, text in found)
     assert "the ledger takes batches of edge-1 as key" in told and "understand each other" in told
     assert Path(settings["ledger"]["key_file"]).read_text().rpartition("_")[2] not in told
-    assert not Path(settings["spool"]["path"]).exists(), "the spool is not opened"
+    assert not Path(settings["spool"]["path"]).exists(), "the spool is not made"
 
 
 def test_for_people_each_finding_is_a_line(tmp_path: Path) -> None:
@@ -201,6 +202,19 @@ def test_a_disk_that_has_no_room(doctor: Doctor, settings: dict[str, Any]) -> No
 def test_a_spool_that_cannot_be_made(doctor: Doctor, settings: dict[str, Any]) -> None:
     settings["spool"]["path"] = settings["ledger"]["key_file"] + "/spool"
     assert "permissions" in {check for check, _ in failures(doctor(code=1))}
+
+
+def test_a_spool_that_an_agent_would_not_open(doctor: Doctor, settings: dict[str, Any]) -> None:
+    path = Path(settings["spool"]["path"])
+    Spool(path, agent="edge-2", bytes_max=1 << 20).close()
+    check, text = only(doctor(code=1))
+    assert check == "spool" and "belongs to agent 'edge-2', not 'edge-1'" in text
+    path.write_bytes(b"x" * 8192)
+    assert "is damaged" in only(doctor(code=1))[1]
+    path.unlink()
+    Spool(path, agent="edge-1", bytes_max=1 << 20).close()
+    told = f"spool.path {path} is a spool of agent edge-1, and nobody has it open"
+    assert ("spool", "ok", told) in doctor(code=0)
 
 
 def test_sources_that_cannot_be_read(doctor: Doctor, settings: dict[str, Any]) -> None:
