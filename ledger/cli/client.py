@@ -37,6 +37,14 @@ _SIGNS = (
         "Hostname Verification",
         "the certificate of {ledger} is for another name: name the ledger as the certificate does, or give that name by --server-name",
     ),
+    (
+        "certificate has expired",
+        "the certificate of {ledger}, or its authority's, has ended: have it renewed, or look at this machine's clock",
+    ),
+    (
+        "certificate is not yet valid",
+        "the certificate of {ledger}, or its authority's, is not valid yet: look at this machine's clock, or wait",
+    ),
     ("security handshaker", "--ca-file {ca_file}: holds no PEM certificate; give the authority's"),
     (
         "handshake failed",

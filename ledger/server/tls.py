@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -77,6 +78,7 @@ class Certificates:
         self._stamp = self._stamp_now()
         self._looked_s = time.monotonic()
         self.current = self._given = Certificate.read(tls)
+        self._warn()
         #: How often changed files could not be used.
         self.failures = 0
         self._credentials = grpc.dynamic_ssl_server_credentials(
@@ -107,6 +109,14 @@ class Certificates:
                 logger.error("the certificate stays the one before: %s", error)
                 return
             logger.info("a new certificate from %s", self._tls.cert_file)
+            self._warn()
+
+    def _warn(self) -> None:
+        """It is taken all the same: there is no better one, and no reason to end for it."""
+        ended = datetime.fromtimestamp(self.current.not_after_s, UTC)
+        if ended <= datetime.now(UTC):
+            told = "the certificate in %s ended at %s, and whoever checks it does not connect: renew it"
+            logger.warning(told, self._tls.cert_file, f"{ended:%Y-%m-%dT%H:%M:%SZ}")
 
     def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
         """Called by gRPC, from threads of its own, at every new connection; None means unchanged."""

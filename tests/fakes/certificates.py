@@ -58,13 +58,14 @@ class Authority:
         *,
         organization: str = "",
         hosts: Sequence[str] = ("127.0.0.1",),
+        begins_days: float = -9,
         valid_days: float = 5,
         file: str = "",
     ) -> Pair:
-        """A certificate for addresses and names under a common name; one of negative days has ended."""
+        """A certificate for addresses and names under a common name; one of negative days has ended, one that begins in some is for later."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _builder(_named(common_name, organization), self._subject, key, valid_days)
+            _builder(_named(common_name, organization), self._subject, key, valid_days, begins_days)
             .add_extension(x509.SubjectAlternativeName([_host(each) for each in hosts]), critical=False)
             .sign(self.key, hashes.SHA256())
         )
@@ -90,7 +91,7 @@ def _named(common_name: str, organization: str = "") -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, valid_days: float
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, valid_days: float, begins_days: float = -9
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -99,6 +100,6 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - 9 * _DAY)
+        .not_valid_before(now + begins_days * _DAY)
         .not_valid_after(now + valid_days * _DAY)
     )

@@ -138,6 +138,25 @@ def test_a_pair_that_does_not_fit_leaves_the_one_before(
     assert certificates._fetch() is None
 
 
+def test_a_certificate_that_has_ended_is_warned_of(
+    files: tuple[Pair, Tls], authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployed, tls = files
+    certificates, old = Certificates(tls), authority.issue("old", valid_days=-1)
+    replace(deployed, old)
+    certificates.look()
+    assert certificates.current.chain == old.cert
+    (record,) = (each for each in caplog.records if each.levelno == logging.WARNING)
+    assert record.message.startswith(f"the certificate in {deployed.cert_file} ended at 20")
+    caplog.clear()
+    Certificates(tls)
+    assert "whoever checks it does not connect: renew it" in caplog.text
+    caplog.clear()
+    replace(deployed, authority.issue("second"))
+    certificates.look()
+    assert "ended" not in caplog.text
+
+
 def test_half_of_a_change_is_waited_out(files: tuple[Pair, Tls], authority: Authority) -> None:
     deployed, tls = files
     certificates, other = Certificates(tls), authority.issue("other")
