@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from meterbook import logs
+from meterbook import logs, tracingvariables
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -105,12 +105,20 @@ def begin(config: Tracing | None, service: str, instance: str) -> None:
     if _tracer is not None or not asked or is_off:
         return
     config = config or Tracing()
+    if found := "\n".join(tracingvariables.faults()):
+        raise CannotTrace(found)
     try:
         _tracer = _made(config, service, instance)
     except ModuleNotFoundError as error:
         raise CannotTrace(f"tracing needs the Python module {error.name!r}: install meterbook[tracing]") from error
-    except ValueError as error:
-        raise CannotTrace(f"tracing: {error}") from error
+    except Exception as error:
+        # What OpenTelemetry makes of its variables has no kind of its own.
+        told = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise CannotTrace(
+            f"traces cannot be sent ({told}): look at OpenTelemetry's variables ({tracingvariables.given()})"
+        ) from error
+    for each in tracingvariables.remarks():
+        _log.warning("%s", each)
     logs.also(_of_log)
     _log.info(
         "traces go to %s",

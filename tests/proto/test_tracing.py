@@ -90,3 +90,58 @@ def test_a_part_of_all_traces_is_the_same_part_for_everybody(receiver: Receiver)
 def test_what_cannot_be_meant_is_refused(document: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         tracing.Tracing.model_validate(document)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip", "'zip' is not gzip: give that, or leave it out for none"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none", "'none' is not gzip: give that, or leave it out for none"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "'soon' is not a number of seconds above 0: give one, or leave it out"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "", "'' is not a number of seconds above 0: give one, or leave it out"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "5s", "'5s' is not a whole number above 0: give one, or leave it out"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "1.5", "'1.5' is not a whole number above 0: give one, or leave it out"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "'0' is not a whole number above 0: give one, or leave it out"),
+        (
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+            "4096",
+            "4096 is more than OTEL_BSP_MAX_QUEUE_SIZE 2048: give both so that a batch fits into the queue",
+        ),
+    ],
+)
+def test_a_variable_that_cannot_be_meant_is_named(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(tracing.CannotTrace) as refused:
+        tracing.begin(tracing.Tracing(endpoint=receiver.endpoint), "ours", "one")
+    assert str(refused.value) == f"{name} {told}"
+    # Where nothing is traced it is nobody's business.
+    tracing.begin(None, "ours", "one")
+    assert not tracing.is_on()
+
+
+def test_of_any_other_variable_that_cannot_be_used_the_names_are_told(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2")
+    with pytest.raises(tracing.CannotTrace) as refused:
+        tracing.begin(tracing.Tracing(endpoint=receiver.endpoint), "ours", "one")
+    assert "OTEL_EXPORTER_OTLP_HEADERS, OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_another_protocol_is_told_of(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    tracing.begin(tracing.Tracing(endpoint=receiver.endpoint), "ours", "one")
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "OTEL_EXPORTER_OTLP_PROTOCOL is http/protobuf: traces are sent over gRPC all the same, so name a receiver's port for that"
+    ]
+    tracing.end()
+    caplog.clear()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")
+    tracing.begin(tracing.Tracing(endpoint=receiver.endpoint), "ours", "one")
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
