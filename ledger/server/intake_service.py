@@ -31,6 +31,7 @@ from ledger.intake.leasing import Leasing
 from ledger.intake.recording import CHAIN_EPOCH, CHAIN_PREFIX, recorded
 from ledger.intake.refusals import Refused
 from ledger.journal.errors import JournalError, Overtaken
+from ledger.server import arrivals
 from ledger.server.authentication import current_session
 from ledger.server.inbox import Inbox, Room
 from ledger.server.rounds import SHARE_MAX, Messages, Rounds
@@ -317,8 +318,7 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
                 if message.WhichOneof("message") != "batch":
                     raise Refused(intake_pb2.REFUSAL_CODE_MALFORMED, "after the hello every message is a batch")
                 position = self._chains.accept(sender.chain, batch, look, partial(_judge, sender.writer))
-                if tracing.is_on():
-                    _traced(batch, began_ns, position, {**sender.ids, "sequence": batch.sequence})
+                arrivals.told(batch, began_ns, position, sender.ids)
             except (Refused, Denied, JournalError) as error:
                 with logs.bound(**ids):
                     refusal = self._refusal(batch.sequence, error)
@@ -351,18 +351,6 @@ class IntakeService(intake_pb2_grpc.IntakeServicer):
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
-
-
-def _traced(batch: intake_pb2.Batch, began_ns: int, position: Future[int], about: Mapping[str, Any]) -> None:
-    """A batch was checked, which began then; and once it is durable, it was appended."""
-    digest, taken_ns = batch.hash, tracing.now_ns()
-    tracing.told("receive", digest, began_ns, **about)
-
-    def appended(found: Future[int]) -> None:
-        if not found.cancelled() and found.exception() is None:
-            tracing.told("append", digest, taken_ns, position=found.result(), **about)
-
-    position.add_done_callback(appended)
 
 
 def _judge(writer: Writer, batch: intake_pb2.Batch, found: Checked) -> None:
