@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
+from ledger.journal.journal import Journal
+from ledger.journal.looking import has_tables
 from ledger.journal.place import SharedPlace
 from ledger.journal.shared import looking
 from ledger.journal.shared.objects import Objects
 from ledger.journal.shared.store import SharedStore
+from ledger.proof.fitting import named_by
+from ledger.proof.keyfile import KeyFile
+from ledger.proof.signer import Signer
 from meterbook.doctor.findings import Finding
 
 
@@ -33,3 +41,12 @@ def test_a_clock_that_differs_from_that_of_the_database(place: SharedPlace, monk
     monkeypatch.setattr(looking, "now_us", lambda: real() - 90_000_000)
     (clock,) = found(place)["clock"]
     assert clock.status == "failure" and "s behind that of postgresql://" in clock.found
+
+
+def test_the_keys_of_a_book_that_replicas_share(place: SharedPlace, tmp_path: Path) -> None:
+    assert not has_tables(place)
+    with closing(Journal(place)) as journal:
+        signer = Signer(journal, KeyFile(tmp_path / "key"))
+        assert journal.materialiser.wait_for(journal.log.end, 60)
+        assert has_tables(place)
+        assert named_by(place) == signer.succession()
