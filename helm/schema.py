@@ -17,13 +17,21 @@ from helm import kubernetestypes, models
 from helm.settings import CHARTS, settings, values
 
 Schema = dict[str, Any]
+#: What may stand at a path, and whether something must; None leaves that to the default.
+_Known = tuple[Schema, bool | None]
 
+#: Whether a chart that holds this one takes it in: the usual `condition` of a dependency, which helm shows to its schema, too.
+_ENABLED: Schema = {
+    "type": "boolean",
+    "description": "For the `condition` of a chart that holds this one; of no account here",
+}
 _TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 _NAMES: Schema = {"type": "array", "items": {"type": "string", "minLength": 1}}
 _PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 _PORTS: Schema = {"type": "array", "items": _PORT}
-_QUANTITY: Schema = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?([kMGT]i?|Ki)?$"}
-_DURATION: Schema = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))*$"}
+#: Templates look closer, and say what to write instead: a schema can but say that its pattern does not fit.
+_QUANTITY: Schema = {"type": ["string", "number"]}
+_DURATION: Schema = {"type": ["string", "number"]}
 _COUNT: Schema = {"type": "integer", "minimum": 1}
 
 #: By the last name of a path, or by the whole path where that is not enough.
@@ -41,26 +49,32 @@ _KNOWN: dict[str, Schema] = {
     "extraArgs": _NAMES,
     "loadBalancerSourceRanges": _NAMES,
     "port": _PORT,
-    "postgresqlPort": _PORT,
-    "s3Port": _PORT,
     "dnsPorts": _PORTS,
     "apiServerPorts": _PORTS,
     "kubeletPorts": _PORTS,
+    "ledgerPorts": _PORTS,
+    "postgresqlPorts": _PORTS,
+    "s3Ports": _PORTS,
     "service.nodePort": {"type": ["integer", "null"], "minimum": 1, "maximum": 65535},
     "size": _QUANTITY,
     "sizeLimit": _QUANTITY,
     "interval": _DURATION,
     "scrapeTimeout": _DURATION,
     "shards": {**_COUNT, "maximum": 9999},
-    "replicas": _COUNT,
+    "distributed.replicas": {"type": ["integer", "null"], "minimum": 1},
+    "minReplicas": _COUNT,
+    "maxReplicas": _COUNT,
     "maxUnavailable": {"type": ["integer", "string"]},
     "revisionHistoryLimit": {"type": "integer", "minimum": 0},
     "terminationGracePeriodSeconds": {"type": "integer", "minimum": 0},
     "drainSeconds": {"type": "integer", "minimum": 0, "maximum": 3600},
     "timeoutSeconds": _COUNT,
+    "nameOverride": {"type": "string", "pattern": "^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"},
+    "namespaceOverride": {"type": "string", "pattern": "^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$"},
+    "namespace": {"type": "string", "pattern": "^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$"},
+    "tag": {"type": "string", "pattern": "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?)?$"},
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
-    "agentName": {"type": "string", "pattern": "^([a-z0-9][a-z0-9.-]{0,57})?$"},
-    "endpoint": {"type": "string", "pattern": "^(.+:[0-9]{1,5})?$"},
+    "global.image.pullPolicy": {"enum": ["", "Always", "IfNotPresent", "Never"]},
     "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
     "controller.type": {"enum": ["deployment", "statefulset"]},
     "mode": {"enum": ["embedded", "distributed"]},
@@ -71,7 +85,7 @@ _KNOWN: dict[str, Schema] = {
     "externalTrafficPolicy": {"enum": ["", "Cluster", "Local"]},
     "whenDeleted": {"enum": ["Retain", "Delete"]},
     "serviceAccount.automountServiceAccountToken": {"type": ["boolean", "null"]},
-    "extraManifests": {"type": "array", "items": {"type": "object", "required": ["apiVersion", "kind"]}},
+    "extraManifests": {"type": "array", "items": {"type": ["object", "string"], "required": ["apiVersion", "kind"]}},
 }
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
@@ -81,10 +95,16 @@ def schema(name: str) -> Schema:
     chart = CHARTS[name]
     texts = {each.path: each.text for each in settings(chart)}
     definitions: Schema = {}
-    known = {**_KNOWN, **kubernetestypes.known(definitions), **models.known(name, definitions)}
+    of_kubernetes, of_models = kubernetestypes.known(definitions), models.known(name, definitions)
+    # A null takes a default away. The configuration is looked into by templates; what is Kubernetes' own may be left to it.
+    known: dict[str, _Known] = {path: (each, False) for path, each in of_kubernetes.items()}
+    known |= {path: (each, True) for path, each in of_models.items()}
+    known |= {path: (each, None) for path, each in _KNOWN.items() if path not in known}
     found = _mapping(values(chart), "", known, texts)
-    # Whoever holds this chart as a part of another has global values of their own.
-    found["properties"]["global"]["additionalProperties"] = True
+    # Whoever holds this chart as a part of another has global values of their own, also below image.
+    found["properties"]["enabled"] = _ENABLED
+    for part in (found["properties"]["global"], found["properties"]["global"]["properties"]["image"]):
+        part["additionalProperties"] = True
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "$defs": definitions}
 
 
@@ -93,25 +113,31 @@ def text(name: str) -> str:
     return json.dumps(schema(name), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _mapping(tree: dict[str, Any], place: str, known: dict[str, Schema], texts: dict[str, str]) -> Schema:
-    properties = {}
+def _mapping(tree: dict[str, Any], place: str, known: dict[str, _Known], texts: dict[str, str]) -> Schema:
+    properties, required = {}, []
     for name, value in tree.items():
         path = f"{place}.{name}" if place else name
-        properties[name] = {**_value(value, path, known, texts)}
+        found, is_required = _value(value, path, known, texts)
+        properties[name] = {**found}
         if path in texts:
             properties[name]["description"] = texts[path]
-    return {"type": "object", "additionalProperties": False, "properties": properties}
+        if is_required:
+            required.append(name)
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
 
 
-def _value(value: Any, path: str, known: dict[str, Schema], texts: dict[str, str]) -> Schema:
+def _value(value: Any, path: str, known: dict[str, _Known], texts: dict[str, str]) -> _Known:
+    """What may stand at a path, and whether something must: where the default says something, nothing else would say it."""
+    says_something = value is not None and value not in ("", [], {})
     for name in (path, ".".join(path.split(".")[-2:]), path.rpartition(".")[2]):
         if name in known:
-            return known[name]
+            found, is_required = known[name]
+            return found, (says_something and found is not _TEXTS) if is_required is None else is_required
     if isinstance(value, dict) and value:
-        return _mapping(value, path, known, texts)
+        return _mapping(value, path, known, texts), True
     if type(value) not in _TYPES:
         raise ValueError(f"{path}: nothing says what may stand there: add it to helm/schema.py")
-    return {"type": _TYPES[type(value)]}
+    return {"type": _TYPES[type(value)]}, says_something
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ class Register:
         self._standing = Standing()
         self._in_file: Presented | None = None
         self._file_stamp: tuple[int, int, int] | None = None
+        self._file_trouble = "it was not read yet"
         self._read_s = float("-inf")
         self._reading = threading.Lock()
         self._closed = False
@@ -71,6 +72,20 @@ class Register:
     def standing(self) -> Standing:
         """All credentials, as of the last refresh."""
         return self._standing
+
+    @property
+    def locked_out(self) -> str | None:
+        """Why nobody at all can be let in, where the file of the first admin is told of and gives no token; else None."""
+        if self._file is None or self._in_file is not None:
+            return None
+        now = self._clock_us()
+        if any(each.state(now) == "valid" for each in self._standing.credentials.values()):
+            # A file that has done its work may go.
+            return None
+        return (
+            f"nobody can be let in: no credential in the book is valid, and admin_token_file {self._file} holds no token "
+            f"({self._file_trouble}); write one into it, and it is read within seconds"
+        )
 
     def session(self, text: str) -> Session:
         """The session of a credential. Raises NotAuthenticated and, where asking again later may help, NotKnown."""
@@ -129,11 +144,13 @@ class Register:
             if presented.kind != "token":
                 raise NoCredential(f"this is the credential of an {presented.kind}, not a token")
         except (OSError, UnicodeDecodeError, NoCredential) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._file_trouble = "this is not text" if isinstance(error, UnicodeDecodeError) else reason or str(error)
             if self._file_stamp is not None or self._in_file is not None or self._read_s == float("-inf"):
-                reason = error.strerror if isinstance(error, OSError) else error
-                reason = "this is not text" if isinstance(error, UnicodeDecodeError) else reason
                 logger.warning(
-                    "admin_token_file %s holds no token, so none is accepted from it: %s", self._file, reason
+                    "admin_token_file %s holds no token, so none is accepted from it: %s",
+                    self._file,
+                    self._file_trouble,
                 )
             self._in_file = self._file_stamp = None
             return

@@ -127,15 +127,15 @@ class LedgerProcess:
             opened.push_async_callback(asyncio.to_thread, self._journal.close)
             self._booker = Booker(self._journal, self._measuring())
             opened.push_async_callback(asyncio.to_thread, self._booker.close)
-            self._readiness = Readiness(self._journal)
+            self._acts = JournalActs(self._journal)
+            self._register = Register(self._acts, config.access.admin_token_file)
+            opened.push_async_callback(asyncio.to_thread, self._register.close)
+            self._readiness = Readiness(self._journal, locked_out=self._locked_out)
             opened.callback(self._readiness.stop)
             self._metrics = SelfMetrics(self._journal)
             self._metrics.watch_readiness(self._readiness.not_ready)
             door = self._door()
             opened.push_async_callback(asyncio.to_thread, door.stop)
-            self._acts = JournalActs(self._journal)
-            self._register = Register(self._acts, config.access.admin_token_file)
-            opened.push_async_callback(asyncio.to_thread, self._register.close)
             await asyncio.to_thread(self._register.refresh)
             self._signer = await asyncio.to_thread(self._signing)
             self._checkpoints = Checkpoints(self._journal, self._signer)
@@ -192,6 +192,9 @@ class LedgerProcess:
         for deliverer in self._deliverers:
             await asyncio.to_thread(deliverer.stop)
         await self._opened.aclose()
+
+    def _locked_out(self) -> str | None:
+        return None if self._config.allows_anonymous else self._register.locked_out
 
     def _measuring(self) -> Measuring:
         cluster = self._config.metering.cluster

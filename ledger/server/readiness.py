@@ -31,8 +31,14 @@ logger = logging.getLogger(__name__)
 class Readiness:
     """Tries the store of a journal between :meth:`start` and :meth:`stop`. Opening it was the first try."""
 
-    def __init__(self, journal: Journal, clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._journal, self._clock_s = journal, clock_s
+    def __init__(
+        self,
+        journal: Journal,
+        clock_s: Callable[[], float] = time.monotonic,
+        locked_out: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``locked_out`` says why nobody can be let in, where that is so: a ledger that answers nobody does no work."""
+        self._journal, self._clock_s, self._locked_out = journal, clock_s, locked_out
         self._trouble: str | None = None
         self._asked_s: float | None = None
         self._is_stopping = False
@@ -58,7 +64,7 @@ class Readiness:
         asked_s = self._asked_s
         if asked_s is not None and self._clock_s() - asked_s > PATIENCE_S:
             return f"{self._journal.place}: the store has not answered for {self._clock_s() - asked_s:.0f} s"
-        return self._trouble or self._journal.materialiser.trouble
+        return self._trouble or self._journal.materialiser.trouble or self._locked_out()
 
     def look(self) -> None:
         """Try the store now. Raises nothing."""

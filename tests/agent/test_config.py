@@ -174,7 +174,7 @@ def test_a_name_in_a_certificate_takes_encryption(config_file: Write) -> None:
     assert faults(path) == ["ledger.tls: server_name and insecure: true exclude each other: remove one of them"]
 
 
-@pytest.mark.parametrize("endpoint", ["ledger", "ledger:", ":1", "ledger:http", "ledger:70000"])
+@pytest.mark.parametrize("endpoint", ["ledger", "ledger:", ":1", "ledger:http", "ledger:70000", "https://ledger:9460"])
 def test_an_endpoint_is_host_and_port(config_file: Write, endpoint: str) -> None:
     path = config_file()
     path.write_text(path.read_text().replace("endpoint: 127.0.0.1:1\n", f"endpoint: '{endpoint}'\n"))

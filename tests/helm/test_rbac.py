@@ -141,3 +141,9 @@ def test_each_setting_of_a_source_has_its_rights(source: dict[str, Any], tmp_pat
     objects = changed("agent", f"config.sources={json.dumps([source])}")
     assert granted(objects)
     assert granted(objects) == asked(objects, tmp_path)
+
+
+def test_a_path_that_is_not_a_resource_may_be_granted() -> None:
+    rule = {"nonResourceURLs": ["/metrics", "/metrics/slis"], "verbs": ["get"]}
+    (role,) = of_kind(changed("agent", f"rbac.extraRules={json.dumps([rule])}"), "ClusterRole")
+    assert rule in role["rules"]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -28,14 +27,6 @@ from tests.helm.charts import (
 
 pytestmark = pytest.mark.charts
 
-_NOTES = """{{- define "notes" -}}TEXT{{- end -}}
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: notes}
-data:
-  notes: |
-    {{- include "notes" . | nindent 4 }}
-"""
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -104,20 +95,3 @@ def test_a_changed_configuration_starts_pods_anew(chart: str) -> None:
     before, after = (of_kind(changed(chart, *sets), "Deployment", "StatefulSet")[0] for sets in ((), (change,)))
     sums = [each["spec"]["template"]["metadata"]["annotations"]["checksum/config"] for each in (before, after)]
     assert sums[0] != sums[1]
-
-
-@every_ci_values
-def test_notes_are_told(chart: str, values: Path, tmp_path: Path) -> None:
-    # Only an installation has notes, and helm installs nothing without a cluster: so they become an object here.
-    path = shutil.copytree(ROOT / "helm" / chart, tmp_path / chart)
-    text = (path / "templates" / "NOTES.txt").read_text(encoding="utf-8")
-    (path / "templates" / "notes.yaml").write_text(_NOTES.replace("TEXT", text), encoding="utf-8")
-    found = helm("template", f"meterbook-{chart}", path, "-n", "metering", "--kube-version", "1.37.0", "--values", values, "--show-only", "templates/notes.yaml")  # fmt: skip
-    assert found.returncode == 0, found.stderr
-    (notes,) = (each["data"]["notes"] for each in manifests(found.stdout))
-    assert "helm -n metering test" in notes
-    assert "%!" not in notes
-    assert "<no value>" not in notes
-    document = values.read_text(encoding="utf-8")
-    assert ("WARNING: persistence.enabled is false" in notes) is ("persistence: {enabled: false" in document)
-    assert ("auth can-i" in notes) is (chart == "ledger" or ("cluster:" in document or "kubernetes:" in document))

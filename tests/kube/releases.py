@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +54,13 @@ def namespace(plane: ControlPlane, name: str) -> None:
 
 
 @contextmanager
-def installed(plane: ControlPlane, chart: str, values: Path, name: str, where: str = "") -> Iterator[Release]:
+def installed(
+    plane: ControlPlane, chart: str, values: Path, name: str, where: str = "", more: Sequence[str] = ()
+) -> Iterator[Release]:
     """A release, as long as it is wanted, in a namespace of its name or another; the test fails where the server refuses any of its objects."""
     release = Release(plane, name, where or name)
     namespace(plane, release.namespace)
-    done = release.helm("install", name, str(ROOT / "helm" / chart), "--values", str(values))
+    done = release.helm("install", name, str(ROOT / "helm" / chart), "--values", str(values), *more)
     assert done.returncode == 0, done.stderr
     try:
         yield release

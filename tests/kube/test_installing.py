@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.helm.charts import CI, Manifest, ci, of_kind
+from tests.helm.charts import CI, Manifest, ci, manifests, of_kind, template
 from tests.kube.assets import needs_control_plane
 from tests.kube.controlplane import ControlPlane
 from tests.kube.releases import Release, installed, monitoring, namespace, pod_of
@@ -90,3 +91,100 @@ def test_upgrade_rollback_and_uninstall(prepared: ControlPlane) -> None:
     assert [each["metadata"]["name"] for each in prepared.get("pvc", "-n", "moved")["items"]] == [
         "moved-meterbook-agent"
     ]
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "setting", "told"),
+    [
+        ("ledger", "embedded", 'persistence.size="60Gi"', 'with the size "53687091200 bytes", and these values say "64424509440 bytes"'),
+        ("ledger", "embedded", 'persistence.labels={"backup": "daily"}', "with the labels "),
+        ("ledger", "embedded", 'persistence.annotations={"backup": "daily"}', 'with the annotations none, and these values say {"backup":"daily"}'),
+        ("ledger", "embedded", 'persistence.storageClass="fast"', 'with the storageClassName none, and these values say "fast"'),
+        ("ledger", "embedded", 'persistence.existingClaim="old"', "delete statefulset fixed-meterbook-ledger --cascade=orphan"),
+        ("agent", "sharded", "persistence.size=\"4Gi\"", "delete statefulset fixed-meterbook-agent --cascade=orphan"),
+        ("agent", "kubernetes", "nameOverride=\"other\"", "leave nameOverride as it was"),
+    ],
+)  # fmt: skip
+def test_an_upgrade_says_what_cannot_be_changed(
+    prepared: ControlPlane, chart: str, values: str, setting: str, told: str
+) -> None:
+    file = ci(chart, values)
+    fixed = ["--set", f"fullnameOverride=fixed-meterbook-{chart}"]
+    with installed(prepared, chart, file, "fixed", more=fixed) as release:
+        path = str(file.parents[1])
+        same = release.helm("upgrade", "fixed", path, "--values", str(file), *fixed)
+        assert same.returncode == 0, same.stderr
+        done = release.helm("upgrade", "fixed", path, "--values", str(file), *fixed, "--set-json", setting)
+        assert done.returncode and told in done.stderr, done.stderr
+
+
+def test_a_claim_of_the_user_s_own_form_is_the_same_at_every_upgrade(prepared: ControlPlane) -> None:
+    file = ci("ledger", "embedded")
+    own = {"accessModes": ["ReadWriteOncePod"], "dataSource": {"name": "snapshot", "kind": "VolumeSnapshot", "apiGroup": "snapshot.storage.k8s.io"}}  # fmt: skip
+    more = ["--set", "persistence.storageClass=-", "--set-json", f"persistence.spec={json.dumps(own)}"]
+    with installed(prepared, "ledger", file, "formed", more=more) as release:
+        changed(release, "upgrade", "formed", str(file.parents[1]), "--values", str(file), *more)
+        other = release.helm("upgrade", "formed", str(file.parents[1]), "--values", str(file), *more[:2])
+        assert other.returncode and "and these values say" in other.stderr
+
+
+def test_a_volume_is_changed_as_the_refusal_says(prepared: ControlPlane) -> None:
+    file = ci("ledger", "embedded")
+    with installed(prepared, "ledger", file, "grown") as release:
+        larger = ("upgrade", "grown", str(file.parents[1]), "--values", str(file), "--set", "persistence.size=100Gi")
+        refused = release.helm(*larger)
+        command = refused.stderr.partition("'kubectl ")[2].partition("'")[0].split()
+        done = prepared.kubectl(*command, "--wait=false")
+        assert done.returncode == 0, done.stderr
+        # What a cluster's garbage collector does of a thing whose parts are to be left, here where there is none.
+        freed = prepared.kubectl("-n", "grown", "patch", *command[3:5], "-p", '{"metadata": {"finalizers": null}}')
+        assert freed.returncode == 0, freed.stderr
+        changed(release, *larger)
+        (workload,) = of_kind(release.objects(), "StatefulSet")
+        kept = prepared.get("statefulset", workload["metadata"]["name"], "-n", "grown")
+        assert kept["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"] == {"storage": "100Gi"}
+        # The same size in another form is the same.
+        changed(release, *larger[:-1], "persistence.size=102400Mi")
+
+
+@pytest.mark.parametrize("chart", ["agent", "ledger"])
+def test_the_test_fits_into_a_quota(prepared: ControlPlane, chart: str) -> None:
+    where = f"bounded-{chart}"
+    namespace(prepared, where)
+    hard = {"hard": {"limits.cpu": "20"}}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "cpu", "namespace": where}}
+    prepared.apply({**quota, "spec": hard})
+    # What a cluster's controller writes once it has counted.
+    counted = json.dumps({"status": {**hard, "used": {"limits.cpu": "0"}}})
+    done = prepared.kubectl(
+        "-n", where, "patch", "resourcequota", "cpu", "--subresource=status", "--type=merge", "-p", counted
+    )
+    assert done.returncode == 0, done.stderr
+    file = ci(chart, {"agent": "kubernetes", "ledger": "embedded"}[chart])
+    for setting, expected in (("test.timeoutSeconds=5", 403), ('test.resources={"limits": {"cpu": "1"}}', 201)):
+        rendered = template(chart, file, sets=(setting,))
+        (pod,) = (each for each in manifests(rendered.stdout) if each["kind"] == "Pod")
+        pod["metadata"]["namespace"] = where
+        status, said = admission(prepared, pod, where)
+        assert status == expected, said
+
+
+@pytest.mark.parametrize(("release", "where"), [("123", "456"), ("on", "no"), ("1e3", "0777")])
+def test_releases_and_namespaces_may_look_like_anything_but_text(
+    prepared: ControlPlane, release: str, where: str
+) -> None:
+    for chart, values in (("agent", "composed"), ("ledger", "embedded")):
+        with installed(prepared, chart, ci(chart, values), release, where) as found:
+            (workload,) = of_kind(found.objects(), "Deployment", "StatefulSet")
+            assert admission(prepared, pod_of(workload), where) == (201, "")
+            assert prepared.get("services", "-n", where)["items"]
+
+
+def test_releases_whose_names_meet_stand_beside_each_other(prepared: ControlPlane) -> None:
+    values = ci("agent", "kubernetes")
+    with (
+        installed(prepared, "agent", values, "a", "team") as first,
+        installed(prepared, "agent", values, "meterbook-agent", "team-a") as second,
+    ):
+        roles = [{each["metadata"]["name"] for each in of_kind(found.objects(), "ClusterRole")} for found in (first, second)]  # fmt: skip
+        assert all(roles) and not roles[0] & roles[1]

@@ -174,7 +174,18 @@ def test_addresses(address: str, parts: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "9464", ":9464", "localhost:", "localhost:http", "h:65536", "h:-1", "h:\N{ARABIC-INDIC DIGIT ONE}"]
+    "address",
+    [
+        "",
+        "9464",
+        ":9464",
+        "localhost:",
+        "localhost:http",
+        "h:65536",
+        "h:-1",
+        "https://h:1",
+        "h:\N{ARABIC-INDIC DIGIT ONE}",
+    ],
 )
 def test_what_is_no_address_is_named(address: str) -> None:
     with pytest.raises(ValueError, match="is not host:port"):

@@ -21,7 +21,7 @@
 {{/* How the ledger is spoken to by the agent {root, name}. */}}
 {{- define "meterbook-agent.ledger" -}}
 {{- $given := .root.Values.ledger -}}
-{{- $ledger := merge (dict "endpoint" $given.endpoint) (deepCopy .root.Values.config.ledger) -}}
+{{- $ledger := merge (dict "endpoint" (include "meterbook-agent.endpoint" .root)) (deepCopy .root.Values.config.ledger) -}}
 {{- $tls := dict -}}
 {{- if $given.tls.insecure -}}{{- $_ := set $tls "insecure" true -}}{{- end -}}
 {{- if $given.tls.ca -}}
@@ -91,4 +91,18 @@
 {{/* How many agents there are to be. */}}
 {{- define "meterbook-agent.replicas" -}}
 {{- int .Values.controller.shards -}}
+{{- end -}}
+
+{{/* What the pods are, in labels. */}}
+{{- define "meterbook-agent.component" -}}
+agent
+{{- end -}}
+
+{{/* Its name and that of its ledger, which a chart that holds this one may compose. */}}
+{{- define "meterbook-agent.agentName" -}}
+{{- tpl (.Values.agentName | default "") . -}}
+{{- end -}}
+
+{{- define "meterbook-agent.endpoint" -}}
+{{- tpl (.Values.ledger.endpoint | default "") . -}}
 {{- end -}}

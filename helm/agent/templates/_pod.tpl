@@ -3,25 +3,28 @@
 {{- define "meterbook-agent.pod" -}}
 metadata:
   labels:
-    {{- include "meterbook.podLabels" . | nindent 4 }}
+    {{- include "meterbook-agent.podLabels" . | nindent 4 }}
   annotations:
-    checksum/config: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
-    {{- with .Values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $config := include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
+    {{- toYaml (merge (dict "checksum/config" $config) (.Values.podAnnotations | default dict)) | nindent 4 }}
 spec:
-  serviceAccountName: {{ include "meterbook.serviceAccountName" . }}
+  serviceAccountName: {{ include "meterbook-agent.serviceAccountName" . | quote }}
   {{- $token := .Values.serviceAccount.automountServiceAccountToken }}
   automountServiceAccountToken: {{ ternary (eq "yes" (include "meterbook-agent.readsCluster" . | trunc 3)) $token (kindIs "invalid" $token) }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  {{- with .Values.podSecurityContext }}
   securityContext:
-    {{- toYaml .Values.podSecurityContext | nindent 4 }}
-  {{- with include "meterbook.pullSecrets" . | trim }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with include "meterbook-agent.pullSecrets" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- with include "meterbook.placement" . | trim }}
+  {{- with include "meterbook-agent.placement" . | trim }}
   {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .Values.controller.podSpec }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
   {{- with .Values.initContainers }}
   initContainers:
@@ -29,8 +32,8 @@ spec:
   {{- end }}
   containers:
     - name: agent
-      image: {{ include "meterbook.image" (dict "root" . "image" .Values.image) | quote }}
-      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      image: {{ include "meterbook-agent.image" (dict "root" . "image" .Values.image) | quote }}
+      imagePullPolicy: {{ include "meterbook-agent.pullPolicy" . }}
       command: [meterbook]
       args:
         - agent
@@ -48,17 +51,24 @@ spec:
             fieldRef:
               fieldPath: metadata.name
         {{- end }}
-        {{- include "meterbook.env" . | nindent 8 }}
-      {{- with include "meterbook.envFrom" . | trim }}
+        {{- include "meterbook-agent.env" . | nindent 8 }}
+      {{- with include "meterbook-agent.envFrom" . | trim }}
       {{- . | nindent 6 }}
       {{- end }}
       ports:
         - {name: http, containerPort: {{ .Values.http.port }}, protocol: TCP}
-      {{- include "meterbook.probes" . | nindent 6 }}
+      {{- include "meterbook-agent.probes" . | nindent 6 }}
+      {{- with .Values.resources }}
       resources:
-        {{- toYaml .Values.resources | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.controller.container }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+      {{- with .Values.securityContext }}
       securityContext:
-        {{- toYaml .Values.securityContext | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       volumeMounts:
         {{- include "meterbook-agent.mounts" . | nindent 8 }}
     {{- with .Values.extraContainers }}
@@ -90,19 +100,19 @@ spec:
   projected:
     sources:
       {{- if or (not .Values.existingConfigMap) .Values.ledger.tls.ca }}
-      - configMap: {name: {{ include "meterbook.fullname" . }}}
+      - configMap: {name: {{ include "meterbook-agent.fullname" . | quote }}}
       {{- end }}
       {{- with .Values.existingConfigMap }}
-      - configMap: {name: {{ . }}}
+      - configMap: {name: {{ . | quote }}}
       {{- end }}
 {{- if not .Values.persistence.enabled }}
 - name: spool
   emptyDir:
-    sizeLimit: {{ .Values.persistence.size }}
+    sizeLimit: {{ .Values.persistence.size | quote }}
 {{- else if eq .Values.controller.type "deployment" }}
 - name: spool
   persistentVolumeClaim:
-    claimName: {{ .Values.persistence.existingClaim | default (include "meterbook.fullname" .) }}
+    claimName: {{ .Values.persistence.existingClaim | default (include "meterbook-agent.fullname" .) | quote }}
 {{- end }}
 - name: tmp
   emptyDir:
@@ -111,24 +121,24 @@ spec:
 {{- if .existingSecret }}
 - name: tls
   secret:
-    secretName: {{ .existingSecret }}
+    secretName: {{ .existingSecret | quote }}
     defaultMode: 0440
     # What is named and no more: the Secret may be the ledger's own, with its private key.
     items:
       {{- range list .caKey .certKey .keyKey | compact }}
-      - {key: {{ . }}, path: {{ . }}}
+      - {key: {{ . | quote }}, path: {{ . | quote }}}
       {{- end }}
 {{- end }}
 {{- end }}
 {{- if .Values.ledger.key.existingSecret }}
 - name: key
   secret:
-    secretName: {{ .Values.ledger.key.existingSecret }}
+    secretName: {{ .Values.ledger.key.existingSecret | quote }}
     defaultMode: 0440
 {{- else if .Values.ledger.token.existingSecret }}
 - name: invitation
   secret:
-    secretName: {{ .Values.ledger.token.existingSecret }}
+    secretName: {{ .Values.ledger.token.existingSecret | quote }}
     defaultMode: 0440
     # It works once, and may be deleted then.
     optional: true

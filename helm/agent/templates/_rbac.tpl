@@ -60,3 +60,39 @@
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
+
+{{/* {"namespaces": [...]} in which there is a role; an empty one stands for the whole cluster. */}}
+{{- define "meterbook-agent.roleNamespaces" -}}
+{{- $namespaces := list -}}
+{{- range (include "meterbook-agent.permissions" . | fromYaml).permissions -}}
+{{- $namespaces = append $namespaces .namespace -}}
+{{- end -}}
+{{- if .Values.rbac.extraRules -}}
+{{- $namespaces = concat $namespaces (.Values.rbac.namespaces | default (list "")) -}}
+{{- end -}}
+{{- toYaml (dict "namespaces" ($namespaces | uniq | sortAlpha)) -}}
+{{- end -}}
+
+{{/* What `kubectl auth can-i` is asked to show that each thing that the sources need is granted, one verb for each: {"questions": [...]}. */}}
+{{- define "meterbook-agent.granted" -}}
+{{- $questions := list -}}
+{{- range (include "meterbook-agent.permissions" . | fromYaml).permissions -}}
+{{- $parts := splitList "/" .resource -}}
+{{- $resource := empty .group | ternary (first $parts) (printf "%s.%s" (first $parts) .group) -}}
+{{- $subresource := eq (len $parts) 2 | ternary (printf " --subresource=%s" (last $parts)) "" -}}
+{{- $where := empty .namespace | ternary "--all-namespaces" (printf "-n %s" .namespace) -}}
+{{- $questions = append $questions (printf "%s %s%s %s" (first .verbs) $resource $subresource $where) -}}
+{{- end -}}
+{{- toYaml (dict "questions" (uniq $questions)) -}}
+{{- end -}}
+
+{{/* The same of what is not granted: less the reading of ConfigMaps where rules of the user's own grant it. */}}
+{{- define "meterbook-agent.refused" -}}
+{{- $questions := list "get secrets" "list configmaps" "create pods" "create pods --subresource=exec" "get nodes --subresource=proxy" "patch nodes" "delete pods" "update deployments.apps" "create serviceaccounts --subresource=token" "impersonate users" "escalate clusterroles.rbac.authorization.k8s.io" "'*' '*'" -}}
+{{- range .Values.rbac.extraRules -}}
+{{- if and (has "configmaps" (.resources | default list)) (has "list" .verbs) -}}
+{{- $questions = without $questions "list configmaps" -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (dict "questions" $questions) -}}
+{{- end -}}

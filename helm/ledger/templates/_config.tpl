@@ -33,7 +33,14 @@
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* How many ledgers there are to be. */}}
+{{/* How many ledgers there are to be, at least. */}}
 {{- define "meterbook-ledger.replicas" -}}
-{{- eq .Values.mode "embedded" | ternary 1 .Values.distributed.replicas | int -}}
+{{- $distributed := .Values.distributed -}}
+{{- $several := $distributed.autoscaling.enabled | ternary $distributed.autoscaling.minReplicas ($distributed.replicas | default 2) -}}
+{{- eq .Values.mode "embedded" | ternary 1 $several | int -}}
+{{- end -}}
+
+{{/* What the pods are, in labels. */}}
+{{- define "meterbook-ledger.component" -}}
+ledger
 {{- end -}}

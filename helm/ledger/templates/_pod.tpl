@@ -3,26 +3,26 @@
 {{- define "meterbook-ledger.pod" -}}
 metadata:
   labels:
-    {{- include "meterbook.podLabels" . | nindent 4 }}
+    {{- include "meterbook-ledger.podLabels" . | nindent 4 }}
   annotations:
-    checksum/config: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
-    {{- with .Values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $config := include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
+    {{- toYaml (merge (dict "checksum/config" $config) (.Values.podAnnotations | default dict)) | nindent 4 }}
 spec:
-  serviceAccountName: {{ include "meterbook.serviceAccountName" . }}
+  serviceAccountName: {{ include "meterbook-ledger.serviceAccountName" . | quote }}
   automountServiceAccountToken: {{ .Values.serviceAccount.automountServiceAccountToken }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  {{- with .Values.podSecurityContext }}
   securityContext:
-    {{- toYaml .Values.podSecurityContext | nindent 4 }}
-  {{- with include "meterbook.pullSecrets" . | trim }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with include "meterbook-ledger.pullSecrets" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- with include "meterbook.placement" . | trim }}
+  {{- with include "meterbook-ledger.placement" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- if and (eq .Values.mode "distributed") (gt (int .Values.distributed.replicas) 1) (not .Values.topologySpreadConstraints) }}
+  {{- if and (eq .Values.mode "distributed") (gt (include "meterbook-ledger.replicas" . | int) 1) (not .Values.topologySpreadConstraints) }}
   # One node, or one zone, must not take all replicas with it.
   topologySpreadConstraints:
     {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
@@ -31,8 +31,11 @@ spec:
       whenUnsatisfiable: ScheduleAnyway
       labelSelector:
         matchLabels:
-          {{- include "meterbook.selector" $ | nindent 10 }}
+          {{- include "meterbook-ledger.selector" $ | nindent 10 }}
     {{- end }}
+  {{- end }}
+  {{- with .Values.controller.podSpec }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
   {{- with .Values.initContainers }}
   initContainers:
@@ -40,8 +43,8 @@ spec:
   {{- end }}
   containers:
     - name: ledger
-      image: {{ include "meterbook.image" (dict "root" . "image" .Values.image) | quote }}
-      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      image: {{ include "meterbook-ledger.image" (dict "root" . "image" .Values.image) | quote }}
+      imagePullPolicy: {{ include "meterbook-ledger.pullPolicy" . }}
       command: [meterbook]
       args:
         - ledger
@@ -58,18 +61,25 @@ spec:
         {{- . | nindent 8 }}
         {{- end }}
         {{- end }}
-        {{- include "meterbook.env" . | nindent 8 }}
-      {{- with include "meterbook.envFrom" . | trim }}
+        {{- include "meterbook-ledger.env" . | nindent 8 }}
+      {{- with include "meterbook-ledger.envFrom" . | trim }}
       {{- . | nindent 6 }}
       {{- end }}
       ports:
         - {name: grpc, containerPort: {{ .Values.grpc.port }}, protocol: TCP}
         - {name: http, containerPort: {{ .Values.http.port }}, protocol: TCP}
-      {{- include "meterbook.probes" . | nindent 6 }}
+      {{- include "meterbook-ledger.probes" . | nindent 6 }}
+      {{- with .Values.resources }}
       resources:
-        {{- toYaml .Values.resources | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.controller.container }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+      {{- with .Values.securityContext }}
       securityContext:
-        {{- toYaml .Values.securityContext | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       volumeMounts:
         {{- include "meterbook-ledger.mounts" . | nindent 8 }}
     {{- with .Values.extraContainers }}
@@ -86,23 +96,24 @@ spec:
 {{- with $postgresql.existingSecret }}
 - name: PGPASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ . }}, key: {{ $postgresql.passwordKey }}}
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $postgresql.passwordKey | quote }}}
 {{- end }}
 {{- if $postgresql.tls.existingSecret }}
 - {name: PGSSLMODE, value: verify-full}
-- {name: PGSSLROOTCERT, value: /etc/meterbook/postgresql/{{ $postgresql.tls.caKey }}}
+- {name: PGSSLROOTCERT, value: {{ printf "/etc/meterbook/postgresql/%s" $postgresql.tls.caKey | quote }}}
 {{- end }}
 {{- with $s3.existingSecret }}
 - name: AWS_ACCESS_KEY_ID
   valueFrom:
-    secretKeyRef: {name: {{ . }}, key: {{ $s3.accessKeyIdKey }}}
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $s3.accessKeyIdKey | quote }}}
 - name: AWS_SECRET_ACCESS_KEY
   valueFrom:
-    secretKeyRef: {name: {{ . }}, key: {{ $s3.secretAccessKeyKey }}}
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $s3.secretAccessKeyKey | quote }}}
 {{- end }}
 {{- end -}}
 
-{{/* The Secrets that are mounted, as {"secrets": [{volume, secret}]}. */}}
+{{/* The Secrets that are mounted, as {"secrets": [{volume, secret}]}. That of the first admin may be deleted once it has done its work, and its token is
+void then: of a volume that is not optional the node would keep what was in it. */}}
 {{- define "meterbook-ledger.secrets" -}}
 {{- $found := list -}}
 {{- with .Values.tls.existingSecret -}}{{- $found = append $found (dict "volume" "tls" "secret" .) -}}{{- end -}}
@@ -131,25 +142,25 @@ spec:
 {{- define "meterbook-ledger.volumes" -}}
 - name: config
   configMap:
-    name: {{ .Values.existingConfigMap | default (include "meterbook.fullname" .) }}
+    name: {{ .Values.existingConfigMap | default (include "meterbook-ledger.fullname" .) | quote }}
 {{- if eq .Values.mode "embedded" }}
 {{- if not .Values.persistence.enabled }}
 - name: book
   emptyDir:
-    sizeLimit: {{ .Values.persistence.size }}
+    sizeLimit: {{ .Values.persistence.size | quote }}
 {{- else if .Values.persistence.existingClaim }}
 - name: book
   persistentVolumeClaim:
-    claimName: {{ .Values.persistence.existingClaim }}
+    claimName: {{ .Values.persistence.existingClaim | quote }}
 {{- end }}
 {{- end }}
 - name: tmp
   emptyDir:
-    sizeLimit: {{ .Values.tmp.sizeLimit }}
+    sizeLimit: {{ .Values.tmp.sizeLimit | quote }}
 {{- range (include "meterbook-ledger.secrets" . | fromYaml).secrets }}
 - name: {{ .volume }}
   secret:
-    secretName: {{ .secret }}
+    secretName: {{ .secret | quote }}
     # The ledger refuses a signing key that others than its group may read.
     defaultMode: 0440
     {{- if .optional }}

@@ -1,19 +1,19 @@
-{{/* What every pod of a chart has: who it is, where it runs, what it may. Both charts have this file, word for word. */}}
+{{/* What every pod of a chart has: who it is, where it runs, what it may. Both charts have this file, word for word but for its name. */}}
 
-{{- define "meterbook.pullSecrets" -}}
-{{- with concat .Values.global.image.pullSecrets .Values.image.pullSecrets | uniq -}}
+{{- define "meterbook-ledger.pullSecrets" -}}
+{{- with concat (.Values.global.image.pullSecrets | default list) (.Values.image.pullSecrets | default list) | uniq -}}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
 {{/* Where pods run. */}}
-{{- define "meterbook.placement" -}}
+{{- define "meterbook-ledger.placement" -}}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -27,7 +27,7 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- $selector := dict "matchLabels" (include "meterbook.selector" . | fromYaml) }}
+{{- $selector := dict "matchLabels" (include "meterbook-ledger.selector" . | fromYaml) }}
 {{- $spread := list }}
 {{- range .Values.topologySpreadConstraints }}
 {{- $spread = append $spread (merge (deepCopy .) (dict "labelSelector" $selector)) }}
@@ -47,7 +47,7 @@ dnsConfig:
 {{- end -}}
 
 {{/* The environment: a place for what libraries keep, since the root file system is read-only, and the user's. */}}
-{{- define "meterbook.env" -}}
+{{- define "meterbook-ledger.env" -}}
 - name: HOME
   value: /tmp
 {{- with .Values.extraEnv }}
@@ -55,39 +55,34 @@ dnsConfig:
 {{- end }}
 {{- end -}}
 
-{{- define "meterbook.envFrom" -}}
+{{- define "meterbook-ledger.envFrom" -}}
 {{- with .Values.extraEnvFrom -}}
 envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* All three ask the pages that the process serves. */}}
-{{- define "meterbook.probes" -}}
-startupProbe:
-  httpGet: {path: /healthz, port: http}
-  {{- toYaml .Values.startupProbe | nindent 2 }}
-readinessProbe:
-  httpGet: {path: /readyz, port: http}
-  {{- toYaml .Values.readinessProbe | nindent 2 }}
-livenessProbe:
-  httpGet: {path: /healthz, port: http}
-  {{- toYaml .Values.livenessProbe | nindent 2 }}
+{{/* All three ask the pages that the process serves, unless they have a way of their own; one that is null is left out. */}}
+{{- define "meterbook-ledger.probes" -}}
+{{- range $name, $path := dict "startupProbe" "/healthz" "readinessProbe" "/readyz" "livenessProbe" "/healthz" -}}
+{{- with index $.Values $name }}
+{{ $name }}:
+  {{- $page := dict "httpGet" (dict "path" $path "port" "http") }}
+  {{- toYaml (or .exec .grpc .httpGet .tcpSocket | empty | ternary (merge $page .) .) | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
-{{/* The metadata of a claim, whether it stands by itself or in a StatefulSet, and what it asks for. */}}
-{{- define "meterbook.claimSpec" -}}
-accessModes: [ReadWriteOnce]
-{{- with .Values.persistence.storageClass }}
-storageClassName: {{ . | quote }}
-{{- end }}
-resources:
-  requests:
-    storage: {{ .Values.persistence.size }}
+{{/* What a claim asks for, whether it stands by itself or in a StatefulSet. */}}
+{{- define "meterbook-ledger.claimSpec" -}}
+{{- $given := .Values.persistence -}}
+{{- $spec := dict "accessModes" (list "ReadWriteOnce") "resources" (dict "requests" (dict "storage" $given.size)) -}}
+{{- with $given.storageClass -}}{{- $_ := set $spec "storageClassName" (eq . "-" | ternary "" .) -}}{{- end -}}
+{{- toYaml (merge (deepCopy ($given.spec | default dict)) $spec) -}}
 {{- end -}}
 
 {{/* Bytes of a quantity such as 2Gi; 0 for a form that is not known. */}}
-{{- define "meterbook.bytes" -}}
+{{- define "meterbook-ledger.bytes" -}}
 {{- $factors := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $text := toString . -}}
 {{- $number := regexFind "^[0-9]+(\\.[0-9]+)?" $text -}}
@@ -100,7 +95,7 @@ resources:
 {{- end -}}
 
 {{/* Ways out to Amazon's agent for Pod Identity, which hands out credentials on the node. */}}
-{{- define "meterbook.podIdentityEgress" -}}
+{{- define "meterbook-ledger.podIdentityEgress" -}}
 - to:
     - ipBlock: {cidr: 169.254.170.23/32}
     - ipBlock: {cidr: fd00:ec2::23/128}
@@ -108,21 +103,21 @@ resources:
     - {protocol: TCP, port: 80}
 {{- end -}}
 
-{{/* A way out to some ports: of everybody where nobody is named. */}}
-{{- define "meterbook.egress" -}}
+{{/* A way out to some ports: of everybody where nobody is named. No ports are no way: a rule without any would open all. */}}
+{{- define "meterbook-ledger.egress" -}}
 {{- $ports := list -}}
 {{- range .ports -}}{{- $ports = append $ports (dict "protocol" "TCP" "port" (int .)) -}}{{- end -}}
 {{- $rule := dict "ports" $ports -}}
 {{- with .to -}}{{- $_ := set $rule "to" . -}}{{- end -}}
-{{- toYaml (list $rule) -}}
+{{- with $ports -}}{{- toYaml (list $rule) -}}{{- end -}}
 {{- end -}}
 
-{{- define "meterbook.dnsEgress" -}}
+{{- define "meterbook-ledger.dnsEgress" -}}
 {{- $ports := list -}}
 {{- range .Values.networkPolicy.dnsPorts -}}
 {{- $ports = concat $ports (list (dict "protocol" "UDP" "port" (int .)) (dict "protocol" "TCP" "port" (int .))) -}}
 {{- end -}}
 {{- $rule := dict "ports" $ports -}}
 {{- with .Values.networkPolicy.dnsTo -}}{{- $_ := set $rule "to" . -}}{{- end -}}
-{{- toYaml (list $rule) -}}
+{{- with $ports -}}{{- toYaml (list $rule) -}}{{- end -}}
 {{- end -}}

@@ -55,6 +55,28 @@ def test_a_token_is_known_where_it_was_issued_at_once(replica: Replica) -> None:
     assert token.secret not in repr(replica.register.session(token.text))
 
 
+def test_it_says_when_nobody_can_be_let_in(acts: MemoryActs, tmp_path: Path) -> None:
+    assert Replica(acts).register.locked_out is None
+    file = tmp_path / "admin"
+    replica = Replica(acts, file)
+    replica.register.refresh()
+    told = f"no credential in the book is valid, and admin_token_file {file} holds no token (No such file or directory)"
+    assert told in (replica.register.locked_out or "")
+    file.write_text("hunter2")
+    replica.register.refresh()
+    assert f"{file} holds no token (" in (replica.register.locked_out or "")
+    file.write_text(make("token").text)
+    replica.register.refresh()
+    assert replica.register.locked_out is None
+    # It has done its work, and may go, for as long as there is somebody else.
+    token = replica.token("admin", expires_s=60)
+    file.unlink()
+    replica.register.refresh()
+    assert replica.register.locked_out is None
+    replica.now_us += 61 * SECOND_US
+    assert replica.register.locked_out is not None and token.id not in replica.register.locked_out
+
+
 def test_another_replica_knows_it_after_it_has_read_on(acts: MemoryActs, replica: Replica) -> None:
     other = Replica(acts)
     other.register.refresh()

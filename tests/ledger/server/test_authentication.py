@@ -267,6 +267,19 @@ def test_the_admin_token_file_is_read_again(tmp_path: Path) -> None:
         until(lambda: status_of(ledger, usage, bearer(after)) == "UNAUTHENTICATED")
 
 
+def test_a_ledger_that_nobody_can_log_in_to_is_not_ready(tmp_path: Path) -> None:
+    with guarded(tmp_path) as ledger:
+        (tmp_path / "admin").unlink()
+        until(lambda: ledger.metric("ready") == 0)
+        (tmp_path / "admin").write_text(ledger.admin)
+        until(lambda: ledger.metric("ready") == 1)
+        ledger.token("operator")
+        (tmp_path / "admin").unlink()
+        usage = "/meterbook.ledger.v1.Query/Usage"
+        until(lambda: status_of(ledger, usage, bearer(ledger.admin)) == "UNAUTHENTICATED")
+        assert ledger.metric("ready") == 1
+
+
 def test_failures_are_counted_and_limited_and_hold_nobody_else_back(tmp_path: Path) -> None:
     with guarded(tmp_path) as ledger:
         usage = "/meterbook.ledger.v1.Query/Usage"

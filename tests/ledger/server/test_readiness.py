@@ -62,6 +62,14 @@ def eventually(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def test_a_ledger_that_can_let_in_nobody_is_not_ready() -> None:
+    why: list[str | None] = ["nobody can be let in"]
+    found = Readiness(Tried(), lambda: 0.0, lambda: why[0])  # type: ignore[arg-type]
+    assert found.not_ready() == "nobody can be let in"
+    why[0] = None
+    assert found.not_ready() is None
+
+
 def test_what_the_store_says_holds_until_it_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     journal = Tried()

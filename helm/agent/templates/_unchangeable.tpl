@@ -1,0 +1,53 @@
+{{/* Claims of a StatefulSet, and what a cluster does not let be changed in a workload that is there: told before it is refused. Both charts have
+this file, but for the charts' names. */}}
+
+{{/* What each pod's claim is made of, for {root, name}. */}}
+{{- define "meterbook-agent.claimTemplate" -}}
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- toYaml (merge (include "meterbook-agent.selector" .root | fromYaml) (.root.Values.persistence.labels | default dict)) | nindent 4 }}
+  {{- with .root.Values.persistence.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- include "meterbook-agent.claimSpec" .root | nindent 2 }}
+{{- end -}}
+
+{{/* Of {root, kind, claim}, where claim is empty without claims: looks at the workload that is to be upgraded. Where templates are only rendered there is none to see. */}}
+{{- define "meterbook-agent.unchangeable" -}}
+{{- $name := include "meterbook-agent.fullname" .root -}}
+{{- $namespace := include "meterbook-agent.namespace" .root -}}
+{{- with (lookup "apps/v1" .kind $namespace $name).spec -}}
+{{- if ne (toJson .selector.matchLabels) (include "meterbook-agent.selector" $.root | fromYaml | toJson) -}}
+{{- fail (printf "%s %s finds its pods by the labels %s, and a cluster does not let them be changed: leave nameOverride as it was, or change fullnameOverride with it" $.kind $name (toJson .selector.matchLabels)) -}}
+{{- end -}}
+{{- $old := .volumeClaimTemplates | default list | first | default dict -}}
+{{- $new := dict -}}
+{{- if $.claim -}}{{- $new = include "meterbook-agent.claimTemplate" (dict "root" $.root "name" $.claim) | fromYaml -}}{{- end -}}
+{{- $was := include "meterbook-agent.claimKept" $old | fromYaml -}}
+{{- $is := include "meterbook-agent.claimKept" $new | fromYaml -}}
+{{- range $key := concat (keys $was) (keys $is) | uniq | sortAlpha -}}
+{{- $before := hasKey $was $key | ternary (get $was $key | toJson) "none" -}}
+{{- $after := hasKey $is $key | ternary (get $is $key | toJson) "none" -}}
+{{- if ne $before $after -}}
+{{- fail (printf "persistence: StatefulSet %s was made for volumes with the %s %s, and these values say %s, which a cluster does not let be changed. Say what was said; or change the claims themselves where that can be done, let go of the StatefulSet with 'kubectl -n %s delete statefulset %s --cascade=orphan', which leaves pods and claims, and upgrade again" $name $key $before $after $namespace $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What counts in a claim's template: less what an API server adds, and a size in bytes. */}}
+{{- define "meterbook-agent.claimKept" -}}
+{{- $kept := omit (deepCopy (.spec | default dict)) "volumeMode" "resources" -}}
+{{- with .spec -}}
+{{- $bytes := include "meterbook-agent.bytes" .resources.requests.storage -}}
+{{- $_ := set $kept "size" (ternary .resources.requests.storage (printf "%s bytes" $bytes) (eq $bytes "0")) -}}
+{{- end -}}
+{{- with .metadata -}}
+{{- with .labels -}}{{- $_ := set $kept "labels" . -}}{{- end -}}
+{{- with .annotations -}}{{- $_ := set $kept "annotations" . -}}{{- end -}}
+{{- end -}}
+{{- toYaml $kept -}}
+{{- end -}}
