@@ -64,6 +64,11 @@ class Reloading:
         except AgentError as error:
             _log.error("the configuration comes back that was there before: %s", error)
             self.agent = self._opened(self.config)
+        except Exception:  # noqa: BLE001
+            _log.exception(
+                "the configuration comes back that was there before: that in %s cannot be opened", self._path
+            )
+            self.agent = self._opened(self.config)
         self._trace(before)
         self.agent.start()
         if self.config is fresh:

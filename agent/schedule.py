@@ -111,6 +111,7 @@ class Schedule:
     def remove(self, lane: Lane) -> None:
         """No more ticks of a lane; one may be under way."""
         lane.stop()
+        self._told.pop(lane.source, None)
         if self._lanes.pop(lane.source, None) is not None:
             self._scheduler.remove_job(lane.source)
 

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector as MetricCollector
 
 from agent.spool import Sizes
 from collector.readings import Status
+from meterbook.intake.v1 import intake_pb2
 from meterbook.wire import instants
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -64,6 +65,9 @@ class SelfMetrics:
         self.batches_sent = self._counter("batches_sent", "Batches sent, again if need be.")
         self.ack_seconds = self._histogram("ack_seconds", "Seconds from sending a batch to its acknowledgement.")
         self.refusals = self._counter("refusals", "Batches that the ledger refused.", "code")
+        # There from the start, as below.
+        for code in intake_pb2.RefusalCode.keys()[1:]:
+            self.refusals.labels(code.removeprefix("REFUSAL_CODE_"))
         self.epochs_begun = self._counter("epochs_begun", "Times that the ledger and the spool parted company.")
         self.memory_limit = self._gauge(
             "memory_limit_bytes", "Most memory that the agent may take, by its cgroup; 0 where there is no limit."

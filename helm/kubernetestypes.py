@@ -72,7 +72,7 @@ _FIELDS_BUT = {
     "controller.podSpec": (
         f"{_CORE}.PodSpec",
         (
-            "affinity automountServiceAccountToken containers dnsConfig enableServiceLinks ephemeralContainers hostAliases"
+            "activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig enableServiceLinks ephemeralContainers hostAliases"
             " imagePullSecrets initContainers nodeSelector priorityClassName restartPolicy runtimeClassName securityContext"
             " serviceAccount serviceAccountName terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes"
         ),

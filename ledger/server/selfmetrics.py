@@ -10,6 +10,7 @@ from heapq import nlargest
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
+from ledger.intake.contents import IntakeLimits
 from ledger.journal.journal import Journal
 from ledger.metering.gaps import Gaps
 from ledger.server.tls import Certificates
@@ -33,6 +34,11 @@ class SelfMetrics:
         self.bytes = self._counter("batch_bytes", "Bytes of the batches acknowledged.")
         self.refusals = self._counter("refusals", "Batches and messages refused.", "code")
         self.limits = self._counter("limits_met", "Refusals because of a limit, by its setting.", "limit")
+        # There from the start: a counter that begins with its first refusal shows no increase, and nobody would be told.
+        for code in intake_pb2.RefusalCode.values()[1:]:
+            self.refusals.labels(_named(code))
+        for limit in IntakeLimits.model_fields:
+            self.limits.labels(limit)
         self.entries = self._counter("entries", "Entries booked.")
         self.booking_seconds = self._histogram(
             "booking_seconds", "Seconds that a look for something to book took, bookings included.", _BOOKING_S
@@ -46,6 +52,8 @@ class SelfMetrics:
         self.segments_archived = self._counter("segments_archived", "Segments of the log copied to the archive.")
         self.archive_failures = self._counter("archive_failures", "Looks for something to archive that failed.")
         self.questions_stopped = self._counter("questions_stopped", "Questions without an answer, by reason.", "reason")
+        for reason in ("timeout", "full", "abandoned"):
+            self.questions_stopped.labels(reason)
         self.questions_running = self._gauge("questions_running", "Questions that are worked on.")
         self.questions_waiting = self._gauge("questions_waiting", "Questions that wait for others.")
         self.notices = self._counter("notices", "Thresholds that were reached, and written down.")
@@ -117,8 +125,7 @@ class SelfMetrics:
 
     def refused(self, code: intake_pb2.RefusalCode.ValueType) -> None:
         """Count a refusal under its code's name."""
-        name = intake_pb2.RefusalCode.Name(code).removeprefix("REFUSAL_CODE_").lower()
-        self.refusals.labels(name).inc()
+        self.refusals.labels(_named(code)).inc()
 
     def limited(self, limit: str) -> None:
         """Count a limit that was met; none for an empty name."""
@@ -133,6 +140,10 @@ class SelfMetrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"meterbook_ledger_{name}", text, buckets=buckets, registry=self.registry)
+
+
+def _named(code: intake_pb2.RefusalCode.ValueType) -> str:
+    return intake_pb2.RefusalCode.Name(code).removeprefix("REFUSAL_CODE_").lower()
 
 
 def _show(gauge: Gauge, values_us: Mapping[str, int]) -> None:

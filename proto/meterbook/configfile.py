@@ -11,6 +11,9 @@ from typing import Any
 
 import yaml
 
+#: Values, each alias counted as what it stands for.
+_VALUES_MAX = 1_000_000
+
 
 class FileError(ValueError):
     """The file is no configuration: one sentence, with the path and the place in it."""
@@ -18,6 +21,14 @@ class FileError(ValueError):
 
 class _Loader(yaml.SafeLoader):
     """YAML in which a key given twice is a fault: the last one would silently win."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        root: yaml.Node | None = super().get_single_node()
+        if root is not None and _values(root, {}) > _VALUES_MAX:
+            raise yaml.MarkedYAMLError(
+                problem=f"its aliases stand for more than {_VALUES_MAX:,} values", problem_mark=root.start_mark
+            )
+        return root
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -39,6 +50,19 @@ class _Loader(yaml.SafeLoader):
                 problem=f"{node.value!r} is not what it looks like ({error}): put it into quotes",
                 problem_mark=node.start_mark,
             ) from error
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node has when it is written out: a few lines of aliases can stand for more than any memory holds."""
+    if id(node) in known:
+        return known[id(node)]
+    # One that is part of itself is as many as can be.
+    known[id(node)] = _VALUES_MAX + 1
+    below: list[Any] = [] if isinstance(node, yaml.ScalarNode) else node.value
+    if isinstance(node, yaml.MappingNode):
+        below = [each for pair in node.value for each in pair]
+    known[id(node)] = 1 + sum(_values(each, known) for each in below)
+    return known[id(node)]
 
 
 def read(path: Path) -> Any:

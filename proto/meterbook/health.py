@@ -25,13 +25,16 @@ from prometheus_client.exposition import choose_encoder
 #: Connections at a time. Probes, scrapers and a person or two are a handful.
 CONNECTIONS_MAX = 64
 
+_NOT_IN_HOSTS = frozenset("/ ")
+
 _log = logging.getLogger(__name__)
 
 
 def split_address(address: str) -> tuple[str, int]:
     """Host and port of ``host:port`` or ``[v6]:port``. Raises ValueError naming the address."""
     host, colon, port = address.rpartition(":")
-    if not colon or not host or "/" in host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+    named = bool(host) and host.isprintable() and not set(host) & _NOT_IN_HOSTS
+    if not colon or not named or not port.isascii() or not port.isdigit() or int(port) > 65_535:
         raise ValueError(f"address {address!r} is not host:port, such as 127.0.0.1:9464")
     return host.strip("[]"), int(port)
 

@@ -16,9 +16,11 @@ from queue import SimpleQueue
 import pytest
 
 from agent.cli import _asked_for
-from agent.config import load
+from agent.config import AgentConfig, load
 from agent.configured import Configured
+from agent.process import Agent
 from agent.reloading import Reloading
+from agent.selfmetrics import SelfMetrics
 from meterbook import tracing
 from tests.fakes.intake import FakeLedger
 
@@ -99,6 +101,24 @@ def test_one_that_is_bad_changes_nothing(
     assert not reloading.reload()
     assert reloading.agent is before
     assert "the configuration stays the one before" in caplog.text and reason in caplog.text
+
+
+def test_the_one_before_comes_back_whatever_is_wrong_with_the_new_one(
+    reloading: Reloading,
+    write: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def made(config: AgentConfig, metrics: SelfMetrics) -> Agent:
+        if len(config.sources) == 1:
+            raise TypeError("nobody thought of this")
+        return Agent(config, metrics)
+
+    monkeypatch.setattr("agent.reloading.Agent", made)
+    write(ONE)
+    assert not reloading.reload()
+    assert reloading.agent.sources == ["fake/one", "fake/two"]
+    assert "comes back that was there before" in caplog.text and "nobody thought of this" in caplog.text
 
 
 def test_traces_go_where_the_file_says_now(reloading: Reloading, write: Callable[[str], Path]) -> None:

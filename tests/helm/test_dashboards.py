@@ -30,8 +30,6 @@ _UID_MAX = 40
 #: Metrics that no healthy program shows, and why; what of them is shown begins with the first time.
 FIRST_TIME = {
     "meterbook_agent_ticks_missed_total": "an agent that has time misses none",
-    "meterbook_agent_refusals_total": "what an agent sends is not refused",
-    "meterbook_ledger_questions_stopped_total": "every question has been answered",
     "meterbook_ledger_source_gap_seconds": "of the last closed hour nothing is missing",
 }
 #: Once these hold there is something to see in every panel.

@@ -94,6 +94,8 @@ def test_values_of_an_agent_that_do_not_fit_together(values: str | None, sets: l
         ("embedded", ["insecure=true"], "remove one of them"),
         ("embedded", ['access.anonymous="admin"'], "lets everybody change everything"),
         ("tryout", ['service.type="LoadBalancer"'], "lets in whoever reaches it from outside"),
+        ("tryout", ['service.type="NodePort"'], "lets in whoever reaches it from outside"),
+        ("tryout", ['service.spec={"externalIPs": ["192.0.2.1"]}'], "lets in whoever reaches it from outside"),
         ("observed", ["metrics.serviceMonitor.enabled=false"], "Enable metrics.serviceMonitor or metrics.podMonitor"),
         ("embedded", ['service.loadBalancerSourceRanges=["10.0.0.0/8"]'], "use networkPolicy.callersFrom"),
         ("embedded", ["drainSeconds=40"], "leaves less than 30 seconds after drainSeconds"),

@@ -114,6 +114,7 @@ class Node(ControlPlane):
 
     def pulled(self, image: str, name: str) -> None:
         """Have an image of the node be known by the name that a registry gave it, as if it had been pulled."""
+        # This is what containerd calls an image whose name says nothing of where it is from.
         self._images("tag", "--force", f"docker.io/library/{image}", name)
 
     def _images(self, *arguments: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_upgrade_rollback_and_uninstall(prepared: ControlPlane) -> None:
         ("ledger", "embedded", 'persistence.storageClass="fast"', 'with the storageClassName none, and these values say "fast"'),
         ("ledger", "embedded", 'persistence.existingClaim="old"', "delete statefulset fixed-meterbook-ledger --cascade=orphan"),
         ("agent", "sharded", "persistence.size=\"4Gi\"", "delete statefulset fixed-meterbook-agent --cascade=orphan"),
-        ("agent", "kubernetes", "nameOverride=\"other\"", "leave nameOverride as it was"),
+        ("agent", "kubernetes", "nameOverride=\"other\"", "leave the chart's name and nameOverride as they were"),
     ],
 )  # fmt: skip
 def test_an_upgrade_says_what_cannot_be_changed(
@@ -118,14 +119,47 @@ def test_an_upgrade_says_what_cannot_be_changed(
         assert done.returncode and told in done.stderr, done.stderr
 
 
-def test_a_claim_of_the_user_s_own_form_is_the_same_at_every_upgrade(prepared: ControlPlane) -> None:
+SNAPSHOT = {"name": "snapshot", "kind": "VolumeSnapshot", "apiGroup": "snapshot.storage.k8s.io"}
+
+
+# An API server writes some of these in another form, and adds what says nothing.
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"storageClass": "-", "spec": {"accessModes": ["ReadWriteOncePod"], "dataSource": SNAPSHOT}},
+        {"spec": {"dataSource": {"name": "book", "kind": "PersistentVolumeClaim"}, "selector": {"matchLabels": {}}}},
+        {"size": "1.3Gi"},
+        {"size": "2048Ti"},
+        {"size": "1000M"},
+    ],
+    ids=["own-class", "nothing-said", "fraction", "larger-unit", "decimal"],
+)
+def test_a_claim_of_any_form_is_the_same_at_every_upgrade(prepared: ControlPlane, own: dict[str, Any]) -> None:
     file = ci("ledger", "embedded")
-    own = {"accessModes": ["ReadWriteOncePod"], "dataSource": {"name": "snapshot", "kind": "VolumeSnapshot", "apiGroup": "snapshot.storage.k8s.io"}}  # fmt: skip
-    more = ["--set", "persistence.storageClass=-", "--set-json", f"persistence.spec={json.dumps(own)}"]
+    more = ["--set-json", f"persistence={json.dumps(own)}"]
     with installed(prepared, "ledger", file, "formed", more=more) as release:
         changed(release, "upgrade", "formed", str(file.parents[1]), "--values", str(file), *more)
-        other = release.helm("upgrade", "formed", str(file.parents[1]), "--values", str(file), *more[:2])
+        other = release.helm("upgrade", "formed", str(file.parents[1]), "--values", str(file))
         assert other.returncode and "and these values say" in other.stderr
+
+
+def test_as_many_serve_as_before_once_an_autoscaler_chooses(prepared: ControlPlane) -> None:
+    file = ci("ledger", "distributed")
+    chart = str(file.parents[1])
+
+    def serving() -> int:
+        (found,) = prepared.get("deployments", "-n", "scaled")["items"]
+        return int(found["spec"]["replicas"])
+
+    with installed(prepared, "ledger", file, "scaled", more=["--set", "distributed.replicas=3"]) as release:
+        chosen = ["--values", str(file), "--set", "distributed.autoscaling.enabled=true,distributed.replicas=null"]
+        changed(release, "upgrade", "scaled", chart, *chosen)
+        assert serving() == 3
+        (deployment,) = prepared.get("deployments", "-n", "scaled")["items"]
+        scaled = prepared.kubectl("-n", "scaled", "scale", "deployment", deployment["metadata"]["name"], "--replicas=5")
+        assert scaled.returncode == 0, scaled.stderr
+        changed(release, "upgrade", "scaled", chart, *chosen)
+        assert serving() == 5
 
 
 def test_a_volume_is_changed_as_the_refusal_says(prepared: ControlPlane) -> None:

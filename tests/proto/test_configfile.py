@@ -21,6 +21,8 @@ from meterbook.configfile import FileError, read
         (b"x: {y: !!int abc}", "line 1, column 8: 'abc' is not what it looks like (invalid literal for int() with base 10: 'abc'): put it into quotes"),
         (b"x: !!python/object:os.system {}", "line 1, column 4: could not determine a constructor"),
         (b"[" * 5_000, "is nested too deeply to be a configuration"),
+        (b"a: &a [1,1,1,1,1,1,1,1,1,1]\n" + b"".join(b"%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n" % (98 + n, 98 + n, *[97 + n] * 10) for n in range(7)), "line 1, column 1: its aliases stand for more than 1,000,000 values"),
+        (b"a: &a [*a]", "line 1, column 1: its aliases stand for more than 1,000,000 values"),
         (b"store: \xe9", "is not UTF-8 text at byte 7"),
         (b"a: \x00", "is not YAML: unacceptable character #x0000: special characters are not allowed"),
     ],
@@ -32,6 +34,13 @@ def test_a_fault_is_one_sentence(tmp_path: Path, text: bytes, message: str) -> N
         read(path)
     said = str(caught.value)
     assert said.startswith(f"{path}: {message}") and "\n" not in said
+
+
+def test_aliases_are_what_they_stand_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: &a {b: [1, 2]}\nc: [*a, *a]\nd: {<<: *a, e: 1}\n")
+    held = {"b": [1, 2]}
+    assert read(path) == {"a": held, "c": [held, held], "d": {**held, "e": 1}}
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -40,6 +40,18 @@
 {{- eq .Values.mode "embedded" | ternary 1 $several | int -}}
 {{- end -}}
 
+{{/* What the Deployment says of them. Where an autoscaler chooses, that is what there are now: a number that went away would be taken for one. Where templates are
+only rendered nobody can see it, and nothing is said. */}}
+{{- define "meterbook-ledger.deployed" -}}
+{{- if .Values.distributed.autoscaling.enabled -}}
+{{- with lookup "apps/v1" "Deployment" (include "meterbook-ledger.namespace" .) (include "meterbook-ledger.fullname" .) -}}
+{{- .spec.replicas -}}
+{{- end -}}
+{{- else -}}
+{{- include "meterbook-ledger.replicas" . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What the pods are, in labels. */}}
 {{- define "meterbook-ledger.component" -}}
 ledger

@@ -25,7 +25,7 @@ securityContext:
 {{ . }}
 {{- end }}
 {{- /* How pods are spread over nodes says nothing of one more. */ -}}
-{{- with omit (merge (include "meterbook-ledger.placement" . | fromYaml) (.Values.controller.podSpec | default dict)) "activeDeadlineSeconds" "topologySpreadConstraints" }}
+{{- with omit (merge (include "meterbook-ledger.placement" . | fromYaml) (.Values.controller.podSpec | default dict)) "topologySpreadConstraints" }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -21,7 +21,7 @@ spec:
 {{- $namespace := include "meterbook-ledger.namespace" .root -}}
 {{- with (lookup "apps/v1" .kind $namespace $name).spec -}}
 {{- if ne (toJson .selector.matchLabels) (include "meterbook-ledger.selector" $.root | fromYaml | toJson) -}}
-{{- fail (printf "%s %s finds its pods by the labels %s, and a cluster does not let them be changed: leave nameOverride as it was, or change fullnameOverride with it" $.kind $name (toJson .selector.matchLabels)) -}}
+{{- fail (printf "%s %s finds its pods by the labels %s, and a cluster does not let them be changed: leave the chart's name and nameOverride as they were, or install another release beside this one" $.kind $name (toJson .selector.matchLabels)) -}}
 {{- end -}}
 {{- $old := .volumeClaimTemplates | default list | first | default dict -}}
 {{- $new := dict -}}
@@ -40,7 +40,7 @@ spec:
 
 {{/* What counts in a claim's template: less what an API server adds, and a size in bytes. */}}
 {{- define "meterbook-ledger.claimKept" -}}
-{{- $kept := omit (deepCopy (.spec | default dict)) "volumeMode" "resources" -}}
+{{- $kept := omit (include "meterbook-ledger.pruned" (.spec | default dict) | fromYaml) "volumeMode" "resources" -}}
 {{- with .spec -}}
 {{- $bytes := include "meterbook-ledger.bytes" .resources.requests.storage -}}
 {{- $_ := set $kept "size" (ternary .resources.requests.storage (printf "%s bytes" $bytes) (eq $bytes "0")) -}}
@@ -48,6 +48,16 @@ spec:
 {{- with .metadata -}}
 {{- with .labels -}}{{- $_ := set $kept "labels" . -}}{{- end -}}
 {{- with .annotations -}}{{- $_ := set $kept "annotations" . -}}{{- end -}}
+{{- end -}}
+{{- toYaml $kept -}}
+{{- end -}}
+
+{{/* A map less what says nothing: an API server adds that to some fields, and takes it from others. */}}
+{{- define "meterbook-ledger.pruned" -}}
+{{- $kept := dict -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "map" $value -}}{{- $value = include "meterbook-ledger.pruned" $value | fromYaml -}}{{- end -}}
+{{- if or (kindIs "bool" $value) (kindIs "string" $value) (not (empty $value)) -}}{{- $_ := set $kept $key $value -}}{{- end -}}
 {{- end -}}
 {{- toYaml $kept -}}
 {{- end -}}

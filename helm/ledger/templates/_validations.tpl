@@ -63,8 +63,9 @@
 {{- end -}}
 
 {{- define "meterbook-ledger.validations.outside" -}}
-{{- if and (eq .Values.access.anonymous "admin") (eq .Values.service.type "LoadBalancer") -}}
-{{- fail "access.anonymous=admin is for a try-out in a cluster, and service.type=LoadBalancer lets in whoever reaches it from outside: set service.type=ClusterIP, or say none and give access.adminToken.existingSecret" -}}
+{{- $open := or (has .Values.service.type (list "LoadBalancer" "NodePort")) (.Values.service.spec | default dict).externalIPs -}}
+{{- if and (eq .Values.access.anonymous "admin") $open -}}
+{{- fail "access.anonymous=admin is for a try-out in a cluster, and service.type=LoadBalancer or NodePort, or service.spec.externalIPs, lets in whoever reaches it from outside: set service.type=ClusterIP, or say none and give access.adminToken.existingSecret" -}}
 {{- end -}}
 {{- end -}}
 
