@@ -82,9 +82,12 @@ def test_records_about_a_batch_name_its_trace(tmp_path: Path) -> None:
         eventually(lambda: "no stream to the ledger" in spine.agent.log.read_text())
         records: list[dict[str, Any]] = [json.loads(line) for line in spine.agent.log.read_text().splitlines()]
         (lost, *_) = [each for each in records if "no stream to the ledger" in each["message"]]
-        assert lost["trace_id"] in {
-            span.trace_id for span in receiver.spans if span.attributes.get("sequence") == lost["sequence"]
-        }
+
+        def traces() -> set[str]:
+            """Those of that batch; spans are sent every few seconds, and a record is there at once."""
+            return {span.trace_id for span in receiver.spans if span.attributes.get("sequence") == lost["sequence"]}
+
+        assert eventually(lambda: lost["trace_id"] in traces()), (lost, traces())
 
 
 @pytest.mark.slow
