@@ -46,12 +46,9 @@ class Reloading:
         """Take on what the file says now. Gives whether it was; what stood in its way is in the log."""
         try:
             fresh = self._tried()
-        except AgentError as error:
-            _log.error("the configuration stays the one before: %s", error)
-            return False
-        except Exception:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001
             # Whatever a file may hold that nobody thought of: what runs, and has run well, is not to end for it.
-            _log.exception("the configuration stays the one before: that in %s cannot be tried", self._path)
+            self._faulty("the configuration stays the one before", error)
             return False
         if fresh == self.config:
             _log.info("the configuration has not changed: nothing is to be done")
@@ -61,19 +58,21 @@ class Reloading:
         self.agent.stop(0, CHANGING)
         try:
             self.agent, self.config = self._opened(fresh), fresh
-        except AgentError as error:
-            _log.error("the configuration comes back that was there before: %s", error)
-            self.agent = self._opened(self.config)
-        except Exception:  # noqa: BLE001
-            _log.exception(
-                "the configuration comes back that was there before: that in %s cannot be opened", self._path
-            )
+        except Exception as error:  # noqa: BLE001
+            self._faulty("the configuration comes back that was there before", error)
             self.agent = self._opened(self.config)
         self._trace(before)
         self.agent.start()
         if self.config is fresh:
             _log.info("the configuration of now holds: %d sources are read", len(self.agent.sources))
         return self.config is fresh
+
+    def _faulty(self, so: str, error: Exception) -> None:
+        """Log what follows from a new configuration that is no good; of a fault that nobody thought of where in the code it came up, too."""
+        if isinstance(error, AgentError):
+            _log.error("%s: %s", so, error)
+        else:
+            _log.error("%s: that in %s cannot be used", so, self._path, exc_info=error)
 
     def _trace(self, before: AgentConfig) -> None:
         """Have traces go where the configuration of now has them."""

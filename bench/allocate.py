@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import shutil
 import statistics
-import tempfile
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +25,7 @@ import pyarrow.compute as pc
 
 from bench._columns import decimals, table
 from bench._figure import report
+from bench._folder import folder
 from ledger.costing.allocating import allocate
 from ledger.costing.bills import Bill, bills
 from ledger.costing.reconciling import tenant_costs, totals
@@ -268,8 +267,7 @@ def main() -> None:
     parser.add_argument("--tenants", type=int, default=1_000)
     parser.add_argument("--nodes", type=int, default=100)
     given = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="meterbook-bench-"))
-    try:
+    with folder() as directory:
         tables = book(directory, given.rows, given.tenants, given.nodes)
         limit_s = statistics.median(grouped_s(tables) for _ in range(RUNS))
         found = [run(tables) for _ in range(RUNS)]
@@ -281,8 +279,6 @@ def main() -> None:
             run(tables, 1, remembered)
             again.append(run(tables, 2, remembered))
         tables.close()
-    finally:
-        shutil.rmtree(directory)
     took_s = statistics.median(each[0] for each in found)
     residuals = {each[2] for each in [*found, *again]}
     runs_s = [round(each[0], 2) for each in found]

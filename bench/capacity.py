@@ -16,17 +16,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench._figure import machine
+from bench._folder import folder
 from bench._ledger import feed
 from bench._nodes import read_nodes
 from bench.scrape import Target, ledger_of, measured, ours
@@ -81,7 +79,7 @@ class Bills:
 
 def agent_run(series: int, seconds: float) -> Agent:
     """One agent, whose ledger takes what it sends."""
-    with _folder() as directory:
+    with folder() as directory:
         target = Target(directory, series, plain=False)
         ledger, address = ledger_of(directory)
         try:
@@ -98,13 +96,13 @@ def agent_run(series: int, seconds: float) -> Agent:
 
 def nodes_run(nodes: int, seconds: float) -> Nodes:
     """One agent of a cluster."""
-    with _folder() as directory:
+    with folder() as directory:
         return Nodes(nodes, *read_nodes(directory, nodes, seconds))
 
 
 def ledger_run(seconds: float) -> Ledger:
     """One ledger, fed by agents with small batches; its disk is weighed once it has stopped."""
-    with _folder() as directory:
+    with folder() as directory:
         fed = feed(directory, LEDGER_AGENTS, LEDGER_ROWS, seconds, LEDGER_RATE)
         (book,) = {path.parent for path in directory.rglob("FORMAT")}
         weighed = _weighed(book, fed.samples_per_s * seconds / 1e6)
@@ -231,15 +229,6 @@ def _weighed(book: Path, millions: float) -> tuple[float, float]:
         sum(path.stat().st_size for path in (book / part).rglob("*") if path.is_file()) for part in ("log", "tables")
     )
     return log / _MIB / millions, tables / _MIB / millions
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="meterbook-bench-"))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ import pyarrow as pa
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bench._figure import report
+from bench._folder import folder
 from bench._ledger import Ledger
 from ledger.journal.journal import Journal
 from ledger.journal.record import Draft, Kind
@@ -252,11 +251,8 @@ def main() -> None:
     if given.send:
         send(given.send, given.ca, given.tenants, given.seconds, given.rate)
         return
-    directory = Path(tempfile.mkdtemp(prefix="meterbook-bench-"))
-    try:
+    with folder() as directory:
         measure(directory, given.tenants, given.events, given.seconds, given.rate)
-    finally:
-        shutil.rmtree(directory)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench._figure import report
+from bench._folder import folder
 from bench._ledger import feed
 from bench._load import Chain, batch_of
 from bench._peers import measure_peers
@@ -80,15 +77,6 @@ def bare_tables(directory: Path, seconds: float) -> float:
     return count * _INSERT_ROWS / taken
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="meterbook-bench-"))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
-
-
 def main() -> None:
     """Measure, and print the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -98,30 +86,30 @@ def main() -> None:
     parser.add_argument("--grid", type=float, default=5.0)
     parser.add_argument("--peers", type=float, default=10.0)
     given = parser.parse_args()
-    with _folder() as directory:
+    with folder() as directory:
         burst = feed(directory, AGENTS, ROWS, given.burst)
     _tell("burst", agents=AGENTS, rows=ROWS, seconds=given.burst, **asdict(burst))
     met = burst.samples_per_s >= GOAL and burst.peak_rss_mib < RSS_MIB_MAX
     if given.steady:
-        with _folder() as directory:
+        with folder() as directory:
             steady = feed(directory, AGENTS, ROWS, given.steady, given.rate)
         _tell("steady", agents=AGENTS, rows=ROWS, seconds=given.steady, rate=given.rate, **asdict(steady))
         held = steady.samples_per_s >= 0.99 * given.rate and steady.tables_behind_s <= STEADY_LAG_S_MAX
         met = met and held and steady.peak_rss_mib < RSS_MIB_MAX
     for agents, rows in GRID if given.grid else []:
-        with _folder() as directory:
+        with folder() as directory:
             fed = feed(directory, agents, rows, given.grid)
         _tell("grid", agents=agents, rows=rows, **asdict(fed))
         met = met and fed.peak_rss_mib < RSS_MIB_MAX
     peers: dict[str, object] = {}
     if given.peers:
-        with _folder() as directory:
+        with folder() as directory:
             peers = dict(measure_peers(AGENTS, ROWS, given.peers, directory))
         beaten = [each["samples_per_s"] for each in peers.values() if isinstance(each, dict)]
         met = met and all(burst.samples_per_s > other for other in beaten)
     limit: dict[str, object] = {}
     for name, measure in (("bare log", bare_log), ("bare insert", bare_tables)):
-        with _folder() as directory:
+        with folder() as directory:
             limit[name] = round(measure(directory, 5))
     report(
         "samples acknowledged durable",

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from bench._figure import report
+from bench._folder import folder
 from bench._procfs import descendants
 from bench._procfs import memory_mib as memory_mib_of
 from bench._terms import DAYS, MONTH
@@ -114,8 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tenants", type=int, default=10_000)
     given = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="meterbook-bench-"))
-    try:
+    with folder() as directory:
         subprocess.run([sys.executable, "-m", "bench._terms", directory, str(given.tenants)], check=True)
         tables = Tables(directory)
         found, told = [], []
@@ -129,8 +128,6 @@ def main() -> None:
         check = first_price(tables)
         peer = cloudkitty(tables, directory)
         tables.close()
-    finally:
-        shutil.rmtree(directory)
     took_s = statistics.median(each[0] for each in found)
     memory_gib = max(each[1] for each in found)
     is_right = all(each[2] == check for each in told)

@@ -2,21 +2,17 @@
 
     python -m images.locks        # writes images/*.lock; 'make licences' calls it
 
-Which package needs which is read from the metadata of what is installed here, for Linux. A build has no such metadata yet, so the files
+Which package needs which is read from what is installed here (see ``dependencies``). A build has no such metadata yet, so the files
 are committed, and a test holds them to ``requirements.lock``.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, distribution
+from collections.abc import Iterable
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
+from images.dependencies import closure, locked
 from images.kinds import IMAGES
 
 ROOT = Path(__file__).parents[1]
@@ -33,16 +29,6 @@ LEFT_OUT = {
 #: With what the wheel is made, and what puts others in their place.
 TOOLS = ("hatchling",)
 
-_MARKERS = {
-    "implementation_name": "cpython",
-    "os_name": "posix",
-    "platform_machine": "x86_64",
-    "platform_python_implementation": "CPython",
-    "platform_system": "Linux",
-    "python_full_version": "3.11.2",
-    "python_version": "3.11",
-    "sys_platform": "linux",
-}
 _HEAD = "# Made by 'make licences' from requirements.lock: what {of} needs.\n"
 
 
@@ -60,32 +46,7 @@ def written() -> dict[str, str]:
 
 
 def _lock(of: str, asked: Iterable[str]) -> str:
-    names = _closure(asked)
-    blocks = re.split(r"^(?=[a-z0-9])", (ROOT / "requirements.lock").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return _HEAD.format(of=of) + "".join(each for each in blocks if each.partition("==")[0] in names)
-
-
-def _closure(asked: Iterable[str]) -> set[str]:
-    waiting = [Requirement(each) for each in asked]
-    found: set[tuple[str, str]] = set()
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        for extra in ("", *requirement.extras):
-            if name not in LEFT_OUT and (name, extra) not in found:
-                found.add((name, extra))
-                waiting += _needed(name, extra)
-    return {name for name, _ in found}
-
-
-def _needed(name: str, extra: str) -> Iterator[Requirement]:
-    try:
-        told = distribution(name).requires or ()
-    except PackageNotFoundError as error:
-        raise LookupError(f"{name} is not installed: run 'make setup'") from error
-    for each in map(Requirement, told):
-        if each.marker is None or each.marker.evaluate({**_MARKERS, "extra": extra}):
-            yield each
+    return _HEAD.format(of=of) + locked(closure(asked, LEFT_OUT))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ change, so that SQLite makes no files beside it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from contextlib import closing
@@ -14,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from agent.spool.file import check_owner, check_pages, lock_of, translated
+from meterbook.doctor import machine
 
 
 def looked(path: Path, agent: str) -> str | None:
@@ -23,7 +23,7 @@ def looked(path: Path, agent: str) -> str | None:
             return None
         # As an agent opens it: a file that takes no changes is of no use.
         os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-        is_open, journal = _is_open(path), Path(f"{path}-wal")
+        is_open, journal = machine.is_locked(lock_of(path)), Path(f"{path}-wal")
         is_still = not is_open and not (journal.exists() and journal.stat().st_size)
         mode = "immutable=1" if is_still else "mode=ro"
         with closing(sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True)) as connection:
@@ -33,17 +33,3 @@ def looked(path: Path, agent: str) -> str | None:
             check_owner(connection, path, agent)
             check_pages(connection)
     return f"is a spool of agent {agent}, and {'an agent has' if is_open else 'nobody has'} it open"
-
-
-def _is_open(path: Path) -> bool:
-    """Whether an agent has it: a lock that is shared for a moment keeps nobody out who does not begin just then."""
-    try:
-        lock = lock_of(path).open("rb")
-    except FileNotFoundError:
-        return False
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

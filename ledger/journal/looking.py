@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ledger.journal.errors import StoreRefused
@@ -45,22 +44,9 @@ def looked(place: Place, archive: Path | None) -> Iterator[Finding]:
 
 
 def is_open(place: Place) -> bool:
-    """Whether a process has the store open: a lock that is shared for a moment keeps nobody out who does not begin just then.
-
-    Of a shared store nobody can say.
-    """
-    if not isinstance(place, FilePlace):
-        return False
-    try:
-        descriptor = os.open(place.directory / "LOCK", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
+    """Whether a process has the store open. Of a shared store nobody can say, nor where the lock cannot be looked at."""
+    with suppress(OSError):
+        return isinstance(place, FilePlace) and machine.is_locked(place.directory / "LOCK")
     return False
 
 

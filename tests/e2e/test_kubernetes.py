@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,30 @@ RULES = [
     {"from": "tag:namespace.label.tenant"},
     {"from": "attribute:namespace", "match": "kube-.*", "tenant": "@shared"},
 ]
+
+
+def source(kubeconfig: Path, **api: Any) -> dict[str, Any]:
+    """A cluster that is read every second."""
+    return {
+        "kind": "kubernetes",
+        "cluster": "prod",
+        "interval_s": 1,
+        "timeout_s": 0.8,
+        "status_lag_s": 3,
+        "api": {"kubeconfig": str(kubeconfig), **api},
+    }
+
+
+def asked_cpu() -> dict[str, Any]:
+    """The meter ``asked``: core-seconds that pods asked for."""
+    asked = meter("asked", "increase", metric="container_resource_request_seconds_total")
+    asked["spec"]["filter"] = {"resource": ["cpu"]}
+    return asked
+
+
+def used_cpu() -> dict[str, Any]:
+    """The meter ``cpu``: core-seconds that pods used."""
+    return meter("cpu", "increase", metric="pod_cpu_usage_seconds_total")
 
 
 @pytest.mark.slow
@@ -37,20 +62,10 @@ def test_a_cluster_in_the_book(tmp_path: Path) -> None:
         cluster.api.allow(READER)
         cluster.run_to(begun_us)
         cluster.follow()
-        source = {
-            "kind": "kubernetes",
-            "cluster": "prod",
-            "interval_s": 1,
-            "timeout_s": 0.8,
-            "status_lag_s": 3,
-            "api": {"kubeconfig": str(cluster.api.kubeconfig)},
-        }
-        spine = Spine(tmp_path, [source], RULES)
+        spine = Spine(tmp_path, [source(cluster.api.kubeconfig)], RULES)
         try:
             spine.ledger.start()
-            asked = meter("asked", "increase", metric="container_resource_request_seconds_total")
-            asked["spec"]["filter"] = {"resource": ["cpu"]}
-            spine.apply(asked, meter("cpu", "increase", metric="pod_cpu_usage_seconds_total"))
+            spine.apply(asked_cpu(), used_cpu())
             spine.agent.start()
             assert eventually(lambda: ("asked", "acme") in spine.usage()), spine.usage()
             spine.agent.kill()

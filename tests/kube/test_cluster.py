@@ -17,6 +17,7 @@ import yaml
 
 from examples.demo.processes import meterbook
 from tests.e2e.spine import eventually, meter
+from tests.e2e.test_kubernetes import asked_cpu, used_cpu
 from tests.helm.charts import Manifest
 from tests.kube.node import Node
 from tests.kube.preparing import needs_cluster
@@ -142,11 +143,9 @@ def installed_agent(node: Node, folder: Path) -> Any:
 
 def defined(shop: Shop) -> None:
     """Meters of what the agent reads of a cluster."""
-    asks = meter("asked", "increase", metric="container_resource_request_seconds_total")
-    asks["spec"]["filter"] = {"resource": ["cpu"]}
     documents = [
-        asks,
-        meter("cpu", "increase", metric="pod_cpu_usage_seconds_total"),
+        asked_cpu(),
+        used_cpu(),
         meter("memory", "integral", metric="pod_memory_working_set_bytes"),
         meter("written", "increase", metric="container_fs_writes_bytes_total"),
         meter("read", "increase", metric="container_fs_reads_bytes_total"),

@@ -11,8 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.spine import Spine, eventually, meter
-from tests.e2e.test_kubernetes import RULES
+from tests.e2e.spine import Spine, eventually
+from tests.e2e.test_kubernetes import RULES, asked_cpu, source, used_cpu
 from tests.fakes.cluster import truth
 from tests.fakes.cluster.clock import SECOND, Clock, seconds
 from tests.fakes.cluster.kubelet import Kubelets
@@ -75,20 +75,10 @@ def test_watches_go_on_when_the_api_server_is_killed(plane: ControlPlane, tmp_pa
         (account,) = (each["metadata"]["name"] for each in of_kind(release.objects(), "ServiceAccount"))
         config = plane.account(release.namespace, account)
         with shown(world, plane, tmp_path / "kubelets") as kubelets:
-            source = {
-                "kind": "kubernetes",
-                "cluster": "prod",
-                "interval_s": 1,
-                "timeout_s": 0.8,
-                "status_lag_s": 3,
-                "api": {"kubeconfig": str(config), "backoff_s_max": 1},
-            }
-            spine = Spine(tmp_path, [source], RULES)
+            spine = Spine(tmp_path, [source(config, backoff_s_max=1)], RULES)
             try:
                 spine.ledger.start()
-                asked = meter("asked", "increase", metric="container_resource_request_seconds_total")
-                asked["spec"]["filter"] = {"resource": ["cpu"]}
-                spine.apply(asked, meter("cpu", "increase", metric="pod_cpu_usage_seconds_total"))
+                spine.apply(asked_cpu(), used_cpu())
                 spine.agent.start()
                 assert eventually(lambda: ("cpu", "acme") in spine.usage()), spine.usage()
                 assert booked(spine, before) == requested(before)

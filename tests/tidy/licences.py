@@ -13,12 +13,10 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from images import dependencies
 
 ROOT = Path(__file__).parents[2]
 LOCK, LIST = ROOT / "requirements.lock", ROOT / "LICENSES.md"
@@ -47,17 +45,6 @@ _SPDX = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
     "http://www.apache.org/licenses/LICENSE-2.0": "Apache-2.0",
-}
-#: The list is the same on whatever machine it is made.
-_LINUX = {
-    "implementation_name": "cpython",
-    "os_name": "posix",
-    "platform_machine": "x86_64",
-    "platform_python_implementation": "CPython",
-    "platform_system": "Linux",
-    "python_full_version": "3.11.0",
-    "python_version": "3.11",
-    "sys_platform": "linux",
 }
 _EXACT = re.compile(r"[A-Za-z0-9.+-]*-[0-9][A-Za-z0-9.+-]*|MIT|ISC|0BSD|Unlicense|Zlib")
 
@@ -95,32 +82,8 @@ def licence(name: str) -> str:
 def shipped() -> set[str]:
     """The names of what the extras bring."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    waiting = [
-        Requirement(each)
-        for each in (
-            *project["dependencies"],
-            *(one for extra in project["optional-dependencies"].values() for one in extra),
-        )
-    ]
-    found: set[tuple[str, str]] = set()
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        for extra in ("", *requirement.extras):
-            if (name, extra) not in found:
-                found.add((name, extra))
-                waiting += _needed(name, extra)
-    return {name for name, _ in found}
-
-
-def _needed(name: str, extra: str) -> Iterator[Requirement]:
-    try:
-        told = distribution(name).requires or ()
-    except PackageNotFoundError:
-        return
-    for each in map(Requirement, told):
-        if each.marker is None or each.marker.evaluate({**_LINUX, "extra": extra}):
-            yield each
+    extras = project["optional-dependencies"].values()
+    return dependencies.closure([*project["dependencies"], *(one for extra in extras for one in extra)], may_lack=True)
 
 
 def written() -> str:
@@ -139,9 +102,7 @@ def written() -> str:
 
 def requirements() -> str:
     """The part of the lock file that ships."""
-    ships = shipped()
-    blocks = re.split(r"^(?=[a-z0-9])", LOCK.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return "".join(each for each in blocks if each.partition("==")[0] in ships)
+    return dependencies.locked(shipped())
 
 
 if __name__ == "__main__":

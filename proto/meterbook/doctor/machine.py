@@ -6,6 +6,7 @@ Nothing is written to find out: whether a folder takes files is asked of the ker
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import platform
 import stat
@@ -96,6 +97,23 @@ def clock_difference(ahead_s: float, whose: str) -> Finding:
     if abs(ahead_s) > CLOCK_BAD_S:
         return failure("clock", told, advice)
     return warning("clock", told, advice) if abs(ahead_s) > CLOCK_OK_S else ok("clock", told)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a file; False where there is none. Raises OSError where it cannot be opened.
+
+    It is shared for a moment, which keeps nobody out who does not begin just then.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def nearest(path: Path) -> Path:
